@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
-from imagestore_sim.lab import Lab
+from imagestore_sim.clock import Clock
 
 Json = dict[str, Any]
+
+
+class HasClock(Protocol):
+    """A lab, or anything else with a clock."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its time."""
 
 
 class Receiver:
@@ -33,7 +41,7 @@ class Receiver:
 
 
 @asynccontextmanager
-async def open_receiver(lab: Lab) -> AsyncIterator[Receiver]:
+async def open_receiver(lab: HasClock) -> AsyncIterator[Receiver]:
     """Listen on a free port; `url` is the address to post to."""
     receiver = Receiver()
     receiver.clock = lab.clock

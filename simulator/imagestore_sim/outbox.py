@@ -140,6 +140,11 @@ class Outbox:
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._slow_slots = asyncio.Semaphore(MOST_SLOW_AT_ONCE)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no delivery is under way."""
+        return not len(self._tasks)
+
     def cut_off(self) -> None:
         """Post nothing more, and let what is under way go no further, as a kill -9 would."""
         self._cut_off = True

@@ -16,11 +16,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from imagestore_sim.clock import LATEST, START
-from imagestore_sim.host_names import check_allowed
+from imagestore_sim.host_names import check_allowed, is_host_name
 from imagestore_sim.units import parse_time
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 """The syntax of a bearer token (RFC 6750)."""
+ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+LAST_PORT = 65535
 REAL, PAUSED = "real", "paused"
 SECRET_SETTINGS = ("lab_token",)
 """Settings whose values no error message repeats."""
@@ -35,6 +37,19 @@ def stopped_time(text: str) -> float:
     if not 0 <= moment < LATEST:
         raise ValueError("expected a time from the year 1970 to the year 9000")
     return moment
+
+
+def split_address(text: str) -> tuple[str, int | None]:
+    """Return the host and the port of HOST or HOST:PORT; the port is None without one. Raise ValueError."""
+    found = ADDRESS.fullmatch(text)
+    host = found["host"].strip("[]") if found else ""
+    if found is None or not host or not is_host_name(host):
+        raise ValueError("expected HOST or HOST:PORT")
+    if found["port"] is None:
+        return host, None
+    if not 0 < int(found["port"]) <= LAST_PORT:
+        raise ValueError("expected HOST or HOST:PORT")
+    return host, int(found["port"])
 
 
 def is_token(text: str) -> bool:
@@ -56,6 +71,13 @@ class Settings(BaseModel):
     lab_api: bool = Field(True, description="let /lab/v1 change things; off by default for serve")
     lab_token: SecretStr | None = Field(None, description="token of /lab/v1, sent as a bearer token")
     database: str = Field("imagestore-sim.db", description="a file, or a SQLAlchemy URL")
+    cluster_mode: Literal["faithful", "quick"] = Field(
+        "faithful",
+        description="how soon nodes that share a MariaDB take over from one that has died: as in ZStack, or soon",
+    )
+    advertise: str | None = Field(
+        None, description="HOST or HOST:PORT at which clients and other nodes reach a node that shares a MariaDB"
+    )
     bootstrap: Path | None = Field(None, description="YAML file of records to start with")
     identity_file: Path | None = Field(None, description="private key tried before a record's password")
     host_keys: Literal["ignore", "tofu", "strict"] = Field(
@@ -99,6 +121,14 @@ class Settings(BaseModel):
         if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
             return value
         return tuple(check_allowed(name) for text in texts for name in text.replace(",", " ").split())
+
+    @field_validator("advertise")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        """Refuse what is no address of a node."""
+        if value is not None:
+            split_address(value)
+        return value
 
     @field_validator("clock", mode="before")
     @classmethod

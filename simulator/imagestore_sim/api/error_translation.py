@@ -14,6 +14,7 @@ from imagestore_sim.backup_storage.errors import (
     OperationFailed,
     constraint_violation,
 )
+from imagestore_sim.cluster import PastOwner
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.global_config_rules import NullPointer
@@ -54,6 +55,8 @@ def translate(error: Exception) -> ApiError | None:
     """Return the ApiError for an exception, or None if the exception is unexpected."""
     if isinstance(error, QueryError):
         return ApiError(ErrorCode(error.code, error.details, looked_up=error.code != "SYS.1000"))
+    if isinstance(error, PastOwner):
+        return ApiError(ErrorCode("SYS.1012", f"management node[uuid:{error.node}] is unavailable"))
     if isinstance(error, QuotaExceeded):
         return ApiError(ErrorCode("ID.1003", str(error)))
     if isinstance(error, ConnectFailed):

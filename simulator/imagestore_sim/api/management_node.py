@@ -137,11 +137,12 @@ class APIIsReadyToGoMsg(
 
 @handlers.handles
 async def is_ready_to_go(services: Services, message: APIIsReadyToGoMsg, call: Call) -> Reply:
-    """Return an empty reply. Raise ApiError SYS.1012 for an unknown node, SYS.1010 if this one is not ready."""
+    """Return an empty reply. Raise ApiError SYS.1012 for an unknown node, SYS.1010 for one that is not ready."""
     uuid = message.managementNodeId or services.node.uuid
-    if uuid != services.node.uuid:
+    ready = await services.node.is_running(uuid)
+    if ready is None:
         raise ApiError(ErrorCode("SYS.1012", f"management node[uuid:{uuid}] is unavailable"))
-    if not services.node.ready:
+    if not ready:
         raise ApiError(ErrorCode("SYS.1010", f"management node[uuid:{uuid}] is not ready yet"))
     return Reply()
 
@@ -175,7 +176,7 @@ class APIQueryManagementNodeMsg(
     package=PACKAGE,
     for_everyone=False,
 ):
-    """Query management nodes: this one."""
+    """Query management nodes: this one, and those that share its store."""
 
     inventory = MANAGEMENT_NODE
     cacheable = False  # the heartbeat changes with time
@@ -183,7 +184,7 @@ class APIQueryManagementNodeMsg(
 
 @handlers.handles
 async def query_management_node(services: Services, message: APIQueryManagementNodeMsg, call: Call) -> Reply:
-    """Update the heartbeat, and return the nodes that the query selects."""
+    """Return the nodes that the query selects; the only one of a store updates its heartbeat first."""
     await services.node.beat()
     return await answer(services, message, call)
 

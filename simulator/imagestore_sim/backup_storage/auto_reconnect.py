@@ -11,6 +11,7 @@ from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStora
 from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import PastOwner
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
@@ -83,14 +84,14 @@ class AutoReconnect:
                 await self._clock.sleep(self._configuration.get(global_config.PING_INTERVAL))
                 if await self._reconnect(uuid) or self._has_given_up(uuid):
                     return
-        except NoSuchStorage:
+        except (NoSuchStorage, PastOwner):
             self._tracked.discard(uuid)
         finally:
             if self._running.get(uuid) is asyncio.current_task():
                 del self._running[uuid]
 
     async def _reconnect(self, uuid: str) -> bool:
-        """Return whether the reconnect succeeded. Raise NoSuchStorage."""
+        """Return whether the reconnect succeeded. Raise NoSuchStorage, PastOwner."""
         try:
             with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
                 self._tracked.add(uuid)

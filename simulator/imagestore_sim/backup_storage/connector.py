@@ -12,6 +12,7 @@ from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBrok
 from imagestore_sim.backup_storage.global_config import ping_mode_of
 from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.cluster import PastOwner
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.probe import Capacity, Layout, PingMode, Prober, Reached
 
@@ -50,8 +51,8 @@ class Connector:
     async def reconnect(self, uuid: str) -> None:
         """Connect a storage again: set it Connecting, then Connected or, on any error, Disconnected.
 
-        Raise BackupStorageError; StoreUnavailable if the connect could not even begin. A storage that is not tracked
-        stays as it is.
+        Raise BackupStorageError; PastOwner; StoreUnavailable if the connect could not even begin. A storage that is not
+        tracked stays as it is.
         """
         # Read before the queue: the event of a disconnection depends on the status when the reconnect was requested.
         was_connected = (await self._records.load_existing(uuid)).status is Status.CONNECTED
@@ -64,7 +65,7 @@ class Connector:
                 # The folders of a storage that has never been connected may still be missing.
                 capacity = await self._probe(storage, _layout(storage, new=not storage.total))
                 await self._status.set_connected(storage, capacity)
-            except NoSuchStorage:
+            except (NoSuchStorage, PastOwner):
                 raise
             except Exception as error:
                 failure = error if isinstance(error, BackupStorageError) else ConnectBroken(storage.where, error)

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import delete, insert, select, update
 
 from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, data_exception
-from imagestore_sim.backup_storage.events import STATUS_CHANGED, Event, Events
+from imagestore_sim.backup_storage.events import STATUS_CHANGED, Event, Events, Subscription
 from imagestore_sim.backup_storage.image_events import TRACKED
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
@@ -30,6 +30,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     CONNECT_ERROR: "Unable to connect a backup storage",
     OPERATION_ERROR: "An operation failed",
 }
+DRAIN_SECONDS = 1.0
+"""How long a node that stops waits for the receivers of what it has to say last."""
 RETRIES = RetryPolicy(attempts=6, pause=1.0, timeout=30.0)  # one attempt, and five more
 HEADERS = {
     "Content-Type": "application/json;charset=utf-8",
@@ -62,6 +64,7 @@ class EventWebHooks:
     ) -> None:
         self._supervisor = supervisor or Supervisor(clock.sleep)
         self._subscription = ExitStack()
+        self._unread = Subscription()
         self._database = database
         self._events = events
         self._clock = clock
@@ -74,7 +77,7 @@ class EventWebHooks:
     async def open(self) -> None:
         """Read the hooks, and subscribe to events."""
         await self.read()
-        events = self._subscription.enter_context(self._events.subscribe())
+        self._unread = events = self._subscription.enter_context(self._events.subscribe())
         self._supervisor.keep(self._tasks, "web hooks", events.get, self._post)
 
     def cut_off(self) -> None:
@@ -86,6 +89,12 @@ class EventWebHooks:
         await self._tasks.close()
         self._subscription.close()
         await self._outbox.close()
+
+    async def drain(self) -> None:
+        """Wait until all that has happened is delivered, DRAIN_SECONDS at most: the node stops."""
+        deadline = self._clock.monotonic() + DRAIN_SECONDS
+        while not (self._unread.empty() and self._outbox.is_idle) and self._clock.monotonic() < deadline:
+            await self._clock.sleep(DRAIN_SECONDS / 50)
 
     async def create(self, uuid: str, values: Mapping[str, object]) -> None:
         """Insert a hook; `values` are columns. Raise NotStored for a value that a column cannot hold."""

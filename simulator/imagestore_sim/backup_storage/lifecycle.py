@@ -31,6 +31,7 @@ from imagestore_sim.backup_storage.records import (
     StorageRecords,
 )
 from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.cluster import PastOwner, Peers
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
@@ -60,7 +61,9 @@ class Lifecycle:
         tracker: PingTracker,
         hosts: HostUsage,
         events: Events,
+        cluster: Peers,
     ) -> None:
+        self._cluster = cluster
         self._database = database
         self._records = records
         self._status = status
@@ -87,9 +90,12 @@ class Lifecycle:
                 await self._records.delete(connection, uuid)
 
     async def reconnect_all(self, *, but: Container[str] = ()) -> None:
-        """Reconnect every tracked storage except those in `but`, as ZStack does when a node starts (domain 3.4)."""
-        uuids = [storage.uuid for storage in await self._records.tracked()]
-        await asyncio.gather(*(_try_to_reconnect(self._tracker, uuid) for uuid in uuids if uuid not in but))
+        """Reconnect every tracked storage except those in `but`, as ZStack does when a node starts (domain 3.4).
+
+        Of several nodes, each connects its own.
+        """
+        uuids = [storage.uuid for storage in await self._records.tracked() if self._cluster.is_ours(storage.uuid)]
+        await asyncio.gather(*(try_to_reconnect(self._tracker, uuid) for uuid in uuids if uuid not in but))
 
     async def check_new(self, kind: str, hostname: str, url: str) -> None:
         """Raise a BackupStorageError if a storage of type `kind`, hostname and url cannot be added (domain 3.1)."""
@@ -209,11 +215,12 @@ class Lifecycle:
         await self.hosts.release(storage.hostname)
 
 
-async def _try_to_reconnect(tracker: PingTracker, uuid: str) -> None:
+async def try_to_reconnect(tracker: PingTracker, uuid: str) -> None:
+    """Reconnect a storage, as a start of the node does; a failure is in its status and its events."""
     try:
         with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
             await tracker.reconnect(uuid)
-    except (BackupStorageError, StoreUnavailable):
+    except (BackupStorageError, StoreUnavailable, PastOwner):
         return  # status and event report it, and the tracker reconnects again
 
 

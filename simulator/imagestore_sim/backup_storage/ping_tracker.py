@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from imagestore_sim.backup_storage import global_config
 from imagestore_sim.backup_storage.auto_reconnect import AutoReconnect
@@ -15,6 +15,7 @@ from imagestore_sim.backup_storage.ping import Pinger
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import LastProbe, StatusStore
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Alone, PastOwner, Peers
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
@@ -42,8 +43,13 @@ class PingTracker:
         seed: int,
         observe: Callable[[float], None] = lambda _: None,
         supervisor: Supervisor | None = None,
+        cluster: Peers | None = None,
     ) -> None:
-        """Draw the jitter of the first tick from `seed`; call `observe` with the seconds that each tick is late."""
+        """Draw the jitter of the first tick from `seed`; call `observe` with the seconds that each tick is late.
+
+        Of a `cluster`, it pings what this node owns.
+        """
+        self._cluster = cluster or Alone()
         self._observe = observe
         self._records = records
         self._status = status
@@ -98,6 +104,17 @@ class PingTracker:
         self._failed_connects.pop(uuid, None)
         self._auto_reconnect.cancel(uuid)
 
+    def owned(self) -> Sequence[str]:
+        """Return the uuids of the storages that it pings."""
+        return [uuid for uuid in self._tracked if self._cluster.is_ours(uuid)]
+
+    def drop_others(self) -> None:
+        """Stop at once whatever runs for storages that this node does not own any more, and forget them."""
+        for uuid in [uuid for uuid in self._tracked if not self._cluster.is_ours(uuid)]:
+            self.untrack(uuid)
+            if (ping := self._being_pinged.get(uuid)) is not None:
+                ping.cancel()
+
     async def ping_now(self, uuid: str) -> asyncio.Task[None] | None:
         """Begin a ping of a storage, with all that it causes, unless one is under way; return the ping.
 
@@ -123,7 +140,8 @@ class PingTracker:
         return self._status.last_probes[uuid]
 
     async def reconnect(self, uuid: str) -> None:
-        """Connect a storage, and track it from now on. Raise ConnectFailed, NoSuchStorage."""
+        """Connect a storage, and track it from now on. Raise ConnectFailed, NoSuchStorage, PastOwner."""
+        await self._cluster.settled()
         self.track(uuid)
         await self._connector.reconnect(uuid)
 
@@ -157,8 +175,15 @@ class PingTracker:
     async def _tick(self, _: None) -> None:
         """Begin a ping of every storage that is not being pinged still, those that answer quickly first."""
         for storage in sorted(await self._records.tracked(), key=self._was_slow):
-            if storage.uuid in self._tracked and storage.uuid not in self._being_pinged and not self._is_new(storage):
+            if self._is_due(storage):
                 self._begin_ping(storage)
+
+    def _is_due(self, storage: Storage) -> bool:
+        """Return whether a storage is this node's to ping, and can be pinged now."""
+        uuid = storage.uuid
+        if uuid not in self._tracked or uuid in self._being_pinged:
+            return False
+        return self._cluster.is_ours(uuid) and not self._is_new(storage)
 
     def _is_new(self, storage: Storage) -> bool:
         """Return whether a storage is being connected for the first time: its folders may still be missing."""
@@ -179,7 +204,7 @@ class PingTracker:
             async with slots:
                 with correlated(new_uuid("probe")), probing_for(Purpose.PING):
                     await self._ping(storage)
-        except NoSuchStorage:
+        except (NoSuchStorage, PastOwner):
             self.untrack(storage.uuid)
         except StoreUnavailable as error:
             logger.debug("what the ping of %s found is lost: %s", storage.uuid, error)  # the next ping finds it again

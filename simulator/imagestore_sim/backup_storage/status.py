@@ -14,6 +14,7 @@ from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectFail
 from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import CAPACITY, STATUS, Fence
 from imagestore_sim.correlation import correlation
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
@@ -90,11 +91,21 @@ class RecentProbes(Mapping[str, LastProbe]):
 
 
 class StatusStore:
-    """Writes the outcomes of connects and pings. For a storage deleted in the meantime it raises NoSuchStorage."""
+    """Writes the outcomes of connects and pings. For a storage deleted in the meantime it raises NoSuchStorage.
+
+    For one that another node owns by now it raises PastOwner.
+    """
 
     def __init__(
-        self, database: Database, records: StorageRecords, capacities: CapacityStore, events: Events, clock: Clock
+        self,
+        database: Database,
+        records: StorageRecords,
+        capacities: CapacityStore,
+        events: Events,
+        clock: Clock,
+        fence: Fence | None = None,
     ) -> None:
+        """Without a `fence`, no other node writes to the store."""
         self.last_probes = RecentProbes()
         self.failed_connects: Counter[str] = Counter()
         """By uuid, how often a storage has gone from Connecting to Disconnected since it was last Connected."""
@@ -103,6 +114,7 @@ class StatusStore:
         self._records = records
         self._capacities = capacities
         self._events = events
+        self._fence = fence
         self._status_of = sql_of(_STATUS_OF, database.dialect)
 
     async def set_connecting(self, storage: Storage) -> None:
@@ -148,6 +160,7 @@ class StatusStore:
         self._remember(storage, capacity)
         if (capacity.total, capacity.available) != (storage.total, storage.available):
             async with self._database.transaction() as connection:
+                await self._check(connection, storage.uuid, CAPACITY)
                 events: list[Event] = []
                 if await self._status_in(connection, storage.uuid) == Status.CONNECTED:
                     events = await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
@@ -194,6 +207,7 @@ class StatusStore:
     ) -> None:
         """Write status and capacity, where they are not None, and their events and those in `also`, together."""
         async with self._database.transaction() as connection:
+            await self._check(connection, storage.uuid, STATUS)
             moves = await self._move(connection, storage.uuid, status)
             events = [
                 await self._events.record(connection, path, storage.uuid, content) for path, content in (*moves, *also)
@@ -202,6 +216,11 @@ class StatusStore:
                 events += await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
         self._count(storage.uuid, moves)
         self._events.publish(*events)
+
+    async def _check(self, connection: AsyncConnection, uuid: str, write: str) -> None:
+        """Raise PastOwner if another node owns the storage by now."""
+        if self._fence is not None:
+            await self._fence.check(connection, uuid, write)
 
     def _count(self, uuid: str, moves: Sequence[PathAndContent]) -> None:
         for _, content in moves:

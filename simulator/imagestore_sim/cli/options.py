@@ -197,6 +197,28 @@ ZStack = Annotated[
         few=True,
     ),
 ]
+ClusterMode = Annotated[
+    str | None,
+    setting(
+        "cluster_mode",
+        "How soon nodes that share a MariaDB take over from one that has died: faithful (30-40 s, as in ZStack) or"
+        " quick (under 5 s).",
+        "faithful",
+        group=RECORDS,
+        value="MODE",
+        few=True,
+    ),
+]
+Advertise = Annotated[
+    str | None,
+    setting(
+        "advertise",
+        "Address at which clients and other nodes reach this one, where a MariaDB is shared.",
+        "--host, or this machine's address towards the database",
+        group=LISTENING,
+        value="HOST[:PORT]",
+    ),
+]
 Seed = Annotated[
     int | None,
     setting("seed", "Seed of everything random.", "0, with random uuids", group=BEHAVIOUR, value="NUMBER"),

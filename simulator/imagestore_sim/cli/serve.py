@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imagestore_sim.cli import options
-from imagestore_sim.cli.exits import SUCCESS
+from imagestore_sim.cli.exits import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
     from imagestore_sim.settings import Settings
@@ -35,6 +36,8 @@ def serve(
             value="FILE|URL",
         ),
     ] = None,
+    cluster_mode: options.ClusterMode = None,
+    advertise: options.Advertise = None,
     bootstrap: options.Bootstrap = None,
     identity_file: options.Identity = None,
     host_keys: options.HostKeys = None,
@@ -95,5 +98,8 @@ async def run_node(settings: Settings) -> int:
         async with started(node.start, node.stop, stopped), stories:
             if not stopped.is_set():
                 announce(node.url, await node.openings())
-                await stopped.wait()
+                await node.until_excluded(stopped)
+    if node.why_excluded:
+        print(f"imagestore-sim: {node.why_excluded}", file=sys.stderr)
+        return FAILURE
     return SUCCESS

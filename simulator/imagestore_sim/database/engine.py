@@ -33,6 +33,10 @@ from imagestore_sim.in_flight import counted, under_way
 Ts = TypeVarTuple("Ts")
 
 
+Gate = Callable[[], Awaitable[None]]
+"""Passed before each use of the store: it may wait, and raise StoreUnavailable."""
+
+
 class Database:
     """An open database, made by `open`, with one writer and concurrent readers."""
 
@@ -42,8 +46,9 @@ class Database:
     _units: UnitsOfWork
     _check: StoreCheck
 
-    def __init__(self, name: str) -> None:
-        """Take the name of the store for messages."""
+    def __init__(self, name: str, gate: Gate | None) -> None:
+        """Take the name of the store for messages, and what each use of it passes first."""
+        self._gate = gate
         self.health = Health(name, lambda: self._check.run())
         """What is wrong with the store, if anything is."""
         self._to_close = AsyncExitStack()
@@ -58,18 +63,19 @@ class Database:
         options: tuple[OptionRow, ...] = (),
         clock: Clock | None = None,
         shared: bool = False,
+        gate: Gate | None = None,
     ) -> Self:
         """Open a file or a URL, and migrate it to the newest version. Raise DatabaseError.
 
         `prepare` is called with every raw SQLite connection, to register functions and collations. A store without
         tables gets the rows of `options` with them. `clock` tells the time of a file, see `now`. Several databases of
-        this process may open a `shared` file, all of them on the same event loop.
+        this process may open a `shared` file, all of them on the same event loop. Each use passes `gate` first.
         """
         url, file = url_of(location), file_of(location)
         if file is None:
             raise DatabaseError(f"{url.render_as_string()}: only files are served as yet, give the path of one")
         name = str(file or url.render_as_string())
-        database = cls(name)
+        database = cls(name, gate)
         async with AsyncExitStack() as to_close:
             to_close.push_async_callback(database.health.close)
             try:
@@ -111,6 +117,7 @@ class Database:
 
         While it is unchanged, what was read from the store stays valid. Raise StoreUnavailable.
         """
+        await self._pass_gate()
         return await self._backend.current_revision()
 
     async def now(self) -> float:
@@ -118,6 +125,7 @@ class Database:
 
         A MariaDB has a clock of its own; a file has the clock that it was opened with. Raise StoreUnavailable.
         """
+        await self._pass_gate()
         return await self._backend.now()
 
     @property
@@ -134,6 +142,7 @@ class Database:
         Only one task at a time is in a transaction. Inside `atomic` it is part of that transaction. A commit that has
         begun is completed even if the task is cancelled meanwhile.
         """
+        await self._pass_gate()
         with under_way():
             async with self._units.transaction() as connection:
                 yield connection
@@ -176,6 +185,7 @@ class Database:
         """Return all rows of `statement`, as of everything committed before. Raise StoreUnavailable."""
         if (writing := self._units.connection) is not None:
             return (await writing.execute(statement)).all()
+        await self._pass_gate()
         return await self._reader.read(statement)
 
     @counted
@@ -186,6 +196,7 @@ class Database:
         """
         if (writing := self._units.connection) is not None:
             return [tuple(row) for row in await writing.exec_driver_sql(sql, tuple(parameters))]
+        await self._pass_gate()
         return await self._reader.fetch(sql, parameters)
 
     async def fetch_few(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -193,7 +204,8 @@ class Database:
 
         SQLite finds them in less time than it takes to hand the call to a thread, so it is run on the event loop.
         """
-        if not self._units.is_active and (rows := self._reader.fetch_at_once(sql, parameters)) is not None:
+        may_be_quick = self._gate is None and not self._units.is_active
+        if may_be_quick and (rows := self._reader.fetch_at_once(sql, parameters)) is not None:
             return rows
         rows = await self.fetch(sql, parameters)  # waits where that helps, and reports what is wrong
         self._reader.make_quick()
@@ -205,8 +217,13 @@ class Database:
 
         Raise StoreUnavailable.
         """
+        await self._pass_gate()
         async with self._reader.snapshot() as connection:
             yield connection
+
+    async def _pass_gate(self) -> None:
+        if self._gate is not None:
+            await self._gate()
 
     @contextmanager
     def reading_from(self, connection: AsyncConnection) -> Iterator[None]:
@@ -218,6 +235,10 @@ class Database:
 
     async def check(self) -> str | None:
         """Return why the store cannot be used now, None if it can. Try it at most once a second."""
+        try:
+            await self._pass_gate()
+        except StoreUnavailable as error:
+            return str(error)
         return await self._check.problem()
 
     async def close(self) -> None:

@@ -74,6 +74,10 @@ class BackupStorage(Dated, Model):
     addedByJob: Mapped[str | None] = column(
         String(UUID_LENGTH), index=True, doc="The job that is adding it; empty once that job's result is stored"
     )
+    ownerUuid: Mapped[str | None] = column(String(UUID_LENGTH), doc="The node that owns it, of several", sort_order=1)
+    ownerEpoch: Mapped[int] = column(
+        BigInteger, default=0, server_default="0", doc="The epoch at which that node took it", sort_order=1
+    )
 
 
 # It includes the name, so that a search by name in this order need not read the rows that it skips.
@@ -395,7 +399,10 @@ class LongJob(Model):
 
 
 class ManagementNodeRecord(Model):
-    """The management node, in the only row of its table. Its uuid stays the same for the life of the database."""
+    """A management node. The only one of a store keeps its row and its uuid for the life of the database.
+
+    Of several that share a store each has a row while it is a member. `beatAt` is the heartbeat in epoch milliseconds.
+    """
 
     __tablename__ = "ManagementNodeVO"
 
@@ -403,6 +410,22 @@ class ManagementNodeRecord(Model):
     hostName: Mapped[str] = column(String(255))
     joinDate: Mapped[datetime] = column(LocalDateTime)
     heartBeat: Mapped[datetime] = column(LocalDateTime)
+    port: Mapped[int] = column(Integer, default=0, server_default="0")
+    state: Mapped[str] = column(String(32), default="RUNNING", server_default="RUNNING", doc="JOINING or RUNNING")
+    epoch: Mapped[int] = column(BigInteger, default=0, server_default="0", doc="The cluster's when it began to join")
+    beatAt: Mapped[int] = column(BigInteger, default=0, server_default="0")
+
+
+class Cluster(Model):
+    """The management nodes that share this store, in the only row of its table.
+
+    `epoch` is raised by one with each change of the members.
+    """
+
+    __tablename__ = "ClusterVO"
+
+    id: Mapped[int] = column(Integer, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = column(BigInteger)
 
 
 class GlobalConfig(Model):

@@ -8,7 +8,7 @@ from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
 from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
 from imagestore_sim.lab_api.lab_time import LabTime
-from imagestore_sim.lab_api.metrics import Metrics, MetricsPage
+from imagestore_sim.lab_api.metrics import ClusterFigures, Metrics, MetricsPage
 from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
 from imagestore_sim.lab_api.probe_page import ProbePage
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
@@ -28,6 +28,7 @@ __all__ = [
     "AboutRoutes",
     "CallHistory",
     "ClockRoutes",
+    "ClusterFigures",
     "EventStream",
     "EventsRoutes",
     "Guard",

@@ -10,9 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.backup_storage.status import LastProbe, RecentProbes
 from imagestore_sim.lab_api.metrics import (
+    ClusterFigures,
     Families,
     Metrics,
     of_cache_hits,
+    of_cluster,
     of_commits,
     of_images,
     of_jobs,
@@ -42,6 +44,7 @@ def example_families() -> Iterator[Metric]:
         of_commits(0),
         of_store_failures(0),
         *of_node_faults({}, {}),
+        *of_cluster(ClusterFigures(1, 0, 0, {})),
     ]
     yield from Families(metrics.registry, stored).collect()
     yield from _of_storages()

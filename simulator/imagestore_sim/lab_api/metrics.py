@@ -10,7 +10,8 @@ import asyncio
 import gzip
 import platform
 from collections import Counter as Count
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -24,6 +25,7 @@ from sqlalchemy import func, select
 from imagestore_sim import __version__
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.backup_storage.status import RecentProbes
+from imagestore_sim.cluster import WRITES
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job
 from imagestore_sim.faults import NODE_FAULTS
@@ -42,7 +44,7 @@ PHASE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30)
 NO_API = "none"
 IMAGE_STATUSES = (DOWNLOADING, READY, DELETED)
-LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "web hooks")
+LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "takeover", "web hooks")
 
 _STORAGES = select(
     BackupStorage.uuid,
@@ -166,6 +168,18 @@ class Metrics:
         self._lag.observe(late)
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterFigures:
+    """What a node knows of the nodes that share its store."""
+
+    members: int
+    owned: int
+    """Storages that it pings."""
+    taken_over: int
+    refused: Mapping[str, int]
+    """Writes that were refused, by what they were."""
+
+
 class MetricsPage:
     """Answers `/metrics`: the counters, and figures from the store."""
 
@@ -176,7 +190,9 @@ class MetricsPage:
         answers: ResponseCache,
         probes: RecentProbes,
         node_faults: NodeFaults,
+        cluster: Callable[[], ClusterFigures],
     ) -> None:
+        self._cluster = cluster
         self._metrics = metrics
         self._database = database
         self._answers = answers
@@ -207,6 +223,7 @@ class MetricsPage:
             of_commits(self._database.revision),
             of_store_failures(self._database.health.failures),
             *of_node_faults(Count(one.fault.kind for one in self._node_faults), self._node_faults.hits),
+            *of_cluster(self._cluster()),
         ]
         # In a thread: ten thousand storages would block the loop.
         return await asyncio.to_thread(self._write, rows, sizes, others, compressed)
@@ -293,6 +310,31 @@ def of_node_faults(active: Mapping[str, int], hits: Mapping[str, int]) -> list[M
         set_now.add_metric([kind], active.get(kind, 0))
         met.add_metric([kind], hits.get(kind, 0))
     return [set_now, met]
+
+
+def of_cluster(figures: ClusterFigures) -> list[Metric]:
+    """Return the figures of the nodes that share a store."""
+    refused = CounterMetricFamily(
+        f"{PREFIX}_cluster_refused_writes",
+        "Writes that were refused since another node owns what they are about, by what they are.",
+        labels=["write"],
+    )
+    for write in WRITES:
+        refused.add_metric([write], figures.refused.get(write, 0))
+    return [
+        GaugeMetricFamily(
+            f"{PREFIX}_cluster_members", "Management nodes that share the store, this one included.", figures.members
+        ),
+        GaugeMetricFamily(
+            f"{PREFIX}_cluster_owned_storages", "Backup storages that this node owns and pings.", figures.owned
+        ),
+        CounterMetricFamily(
+            f"{PREFIX}_cluster_takeovers",
+            "Backup storages that this node has taken over from nodes that left.",
+            value=figures.taken_over,
+        ),
+        refused,
+    ]
 
 
 def of_jobs(counts: Mapping[str, int]) -> Metric:

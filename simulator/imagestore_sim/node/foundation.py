@@ -8,6 +8,7 @@ from typing import Self
 from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Links, NodeClock
 from imagestore_sim.images.sources import ImageSources
 from imagestore_sim.lab_api import CallHistory, Guard, Metrics, ProbePage
 from imagestore_sim.node.from_settings import new_guard, new_probe_page, new_prober
@@ -39,13 +40,23 @@ class Foundation:
     calls: CallHistory
     """The calls of the journal that a story is made of."""
     node_faults: NodeFaults
+    links: Links | None
+    """What can be cut of a node that shares its store with others in this process; None: it shares it with none."""
+    store_clock: Clock
+    """The time of a store without a clock of its own."""
 
     @classmethod
-    def lay(cls, settings: Settings, clock: Clock, resolve: Resolve | None, release: Release) -> Self:
+    def lay(
+        cls, settings: Settings, clock: Clock, resolve: Resolve | None, release: Release, links: Links | None = None
+    ) -> Self:
         """Return the foundation of a new node. Raise ValueError for a host name or a file that cannot be used.
 
         Raise BootstrapError for a file of modules that cannot be used.
         """
+        store_clock = clock
+        if links is not None:
+            clock = NodeClock(clock, links)
+            resolve = links.resolving(resolve) if resolve is not None else None
         metrics = Metrics()
         supervisor = Supervisor(clock.sleep, metrics.loop)
         node_faults = NodeFaults(clock, settings.seed)
@@ -64,4 +75,6 @@ class Foundation:
             journal=Journal(),
             calls=CallHistory(lambda: not node_faults.is_empty),
             node_faults=node_faults,
+            links=links,
+            store_clock=store_clock,
         )

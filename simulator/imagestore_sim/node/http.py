@@ -162,9 +162,12 @@ class HttpServer:
 
         aiohttp's router would take as long as the API takes to find a kept answer.
         """
+        links = self._foundation.links
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             moved()
+            if links is not None:
+                await links.until_running()
             if self._answer_rest is not None and request.raw_path.startswith(API_PATHS):
                 return await self._answer_rest(request)
             return await route(request)

@@ -9,6 +9,7 @@ from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release, keep_host
 from imagestore_sim.bootstrap import Bootstrap, read_bootstrap
 from imagestore_sim.clock import Clock, RealClock
+from imagestore_sim.cluster import Link, Links
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, PROBES, is_exposed
 from imagestore_sim.faults import parse_node_fault
 from imagestore_sim.lab_api import CallHistory, LabHosts, OpenStories, StoryWriter
@@ -22,6 +23,7 @@ from imagestore_sim.node.storages import StorageParts
 from imagestore_sim.node.store import open_store
 from imagestore_sim.probe import Resolve
 from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import until_done_or_set
 
 
 class ManagementNode:
@@ -37,18 +39,22 @@ class ManagementNode:
         release: Release = keep_host,
         story_writer: StoryWriter | None = None,
         stories: OpenStories | None = None,
+        links: Links | None = None,
     ) -> None:
         """`resolve` finds the address of a host name; the default is DNS.
 
         `/lab/v1` controls `hosts`, and offers `stories`. `release` is called with the host names that no record uses
-        any more. `story_writer` writes what was done by hand as a scenario. Raise StartError for a setting that cannot
-        be used, BootstrapError for a file of modules of `/probe`.
+        any more. `story_writer` writes what was done by hand as a scenario. With `links` it shares a database file
+        with other nodes of this process, and can be cut off. Raise StartError for a setting that cannot be used,
+        BootstrapError for a file of modules of `/probe`.
         """
         try:
             self._first_faults = [parse_node_fault(line) for line in settings.fault]
-            self.foundation = Foundation.lay(settings, clock or RealClock(), resolve, release)
+            self.foundation = Foundation.lay(settings, clock or RealClock(), resolve, release, links)
         except ValueError as error:
             raise StartError(str(error)) from None
+        if links is not None:
+            links.on_change(self._links_changed)
         self._gate = StartGate()
         self.http = HttpServer(
             self.foundation, self._gate, hosts, lambda: self._changes, self.problems, story_writer, stories
@@ -115,6 +121,7 @@ class ManagementNode:
             self.url = await self.http.listen(settings.host, settings.port)
             initial = bootstrap or await _read_bootstrap(settings)
             parts = await self._open()
+            await parts.cluster.join()
             await parts.load(initial, settings)
             self._changes = RecordChanges(
                 self.foundation,
@@ -129,7 +136,10 @@ class ManagementNode:
             self.http.serve_rest(parts)
             self._gate.done("bootstrap")
             await before_connecting()
+            await parts.cluster.run()
             await parts.storages.lifecycle.start()
+            if parts.storages.takeover is not None:
+                await parts.storages.takeover.open()
             await parts.images.garbage.open()
             await parts.storages.lifecycle.reconnect_all()
             self._gate.done("first connects")
@@ -146,7 +156,7 @@ class ManagementNode:
     async def _open(self) -> Parts:
         """Open the store and wire the parts over it. What has been opened is closed at the stop."""
         store = await open_store(self.foundation, lambda database: self._exits.push_async_callback(database.close))
-        self._parts = parts = wire(self.foundation, store, lambda: self.ready)
+        self._parts = parts = wire(self.foundation, store, lambda: self.ready, self.url)
         self._exits.push_async_callback(parts.close)
         self.http.serve_store(parts)
         self._gate.done("database")
@@ -169,6 +179,34 @@ class ManagementNode:
         self.foundation.prober.cut_off()
         if self._parts is not None:
             self._parts.cut_off()
+
+    @property
+    def why_excluded(self) -> str:
+        """Why this node is to stop, since the others took it for dead; empty if it is not."""
+        membership = None if self._parts is None else self._parts.cluster.membership
+        return "" if membership is None else membership.why_excluded
+
+    async def until_excluded(self, stopped: asyncio.Event) -> None:
+        """Wait until `stopped` is set, or this node is to stop since the others took it for dead."""
+        membership = self.parts.cluster.membership
+        if membership is None:
+            await stopped.wait()
+        else:
+            excluded = asyncio.ensure_future(membership.excluded.wait())
+            try:
+                await until_done_or_set(excluded, stopped)
+            finally:
+                excluded.cancel()
+
+    def _links_changed(self) -> None:
+        links = self.foundation.links
+        if links is not None and links.is_cut(Link.HOSTS):
+            self.foundation.prober.drop_connections()
+
+    async def kill(self) -> None:
+        """End as by a kill -9: the others find its heartbeat standing still."""
+        self.cut_off()
+        await self.stop()
 
     async def stop(self) -> None:
         """Stop listening, cancel what runs, close every connection. May be called again."""

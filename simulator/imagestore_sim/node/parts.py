@@ -10,7 +10,8 @@ from functools import partial
 from imagestore_sim.api import NodeRecord, Services
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.bootstrap import Bootstrap
-from imagestore_sim.lab_api import EventStream, MetricsPage, StorageHistory
+from imagestore_sim.lab_api import ClusterFigures, EventStream, MetricsPage, StorageHistory
+from imagestore_sim.node.cluster import ClusterParts, wire_cluster
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import ping_options
 from imagestore_sim.node.images import ImageParts, wire_images
@@ -33,6 +34,7 @@ class Parts:
     """A node's parts over its open store."""
 
     store: Store
+    cluster: ClusterParts
     storages: StorageParts
     images: ImageParts
     node_record: NodeRecord
@@ -79,7 +81,8 @@ class Parts:
         await self.images.garbage.open()
 
     def cut_off(self) -> None:
-        """Post nothing more, as a kill -9 would."""
+        """Post nothing more, and let the heart stand still, as a kill -9 would."""
+        self.cluster.cut_off()
         self.job_hooks.cut_off()
         self.services.web_hooks.cut_off()
 
@@ -89,21 +92,27 @@ class Parts:
             stack.push_async_callback(self.sessions.close)
             stack.push_async_callback(self.job_hooks.close)
             stack.push_async_callback(self.services.web_hooks.close)
+            if self.cluster.membership is not None:
+                stack.push_async_callback(self.services.web_hooks.drain)
+                stack.push_async_callback(self.cluster.membership.leave)
             stack.push_async_callback(self.storages.tracker.stop)
             stack.push_async_callback(self.images.expunge.close)
             stack.push_async_callback(self.services.uploads.close)
             stack.push_async_callback(self.services.long_jobs.close)
             stack.push_async_callback(self.images.garbage.close)
             stack.push_async_callback(self.jobs.close)
+            if self.storages.takeover is not None:
+                stack.push_async_callback(self.storages.takeover.close)
 
 
-def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> Parts:
-    """Return the parts over an open store; none of them has started."""
+def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url: str) -> Parts:
+    """Return the parts over an open store; none of them has started. `url` is where the node listens."""
     database, clock, supervisor = store.database, foundation.clock, foundation.supervisor
-    storages = wire_storages(foundation, store)
+    cluster = wire_cluster(foundation, store, url)
+    storages = wire_storages(foundation, store, cluster)
     tags = Tags(database, clock, fold_padded)
     images = wire_images(foundation, store, storages, tags)
-    node_record = NodeRecord(database, clock, foundation.settings.host, is_ready)
+    node_record = NodeRecord(database, clock, foundation.settings.host, is_ready, cluster.peers)
     sessions = Sessions(database, store.vault, clock, store.configuration, supervisor)
     jobs = Jobs(database, store.vault, clock, foundation.metrics.job_ended, supervisor)
     response_cache = ResponseCache(lambda: database.revision)
@@ -111,6 +120,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> 
     services = wire_services(foundation, store, storages, images, tags, sessions, node_record)
     return Parts(
         store=store,
+        cluster=cluster,
         storages=storages,
         images=images,
         node_record=node_record,
@@ -130,6 +140,18 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool]) -> 
             clock=clock,
         ),
         metrics_page=MetricsPage(
-            foundation.metrics, database, response_cache, storages.status.last_probes, foundation.node_faults
+            foundation.metrics,
+            database,
+            response_cache,
+            storages.status.last_probes,
+            foundation.node_faults,
+            partial(_figures, cluster, storages),
         ),
     )
+
+
+def _figures(cluster: ClusterParts, storages: StorageParts) -> ClusterFigures:
+    """Return the figures of the cluster as this node knows it."""
+    taken_over = 0 if storages.takeover is None else storages.takeover.taken_over
+    refused = {} if cluster.fence is None else dict(cluster.fence.refused)
+    return ClusterFigures(len(cluster.peers.members), len(storages.tracker.owned()), taken_over, refused)

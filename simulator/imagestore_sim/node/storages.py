@@ -11,6 +11,8 @@ from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.ping_tracker import PingTracker
 from imagestore_sim.backup_storage.records import StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.backup_storage.takeover import Takeover
+from imagestore_sim.node.cluster import ClusterParts
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.store import Store
 
@@ -24,14 +26,16 @@ class StorageParts:
     status: StatusStore
     tracker: PingTracker
     lifecycle: Lifecycle
+    takeover: Takeover | None
+    """Follows the other nodes of the store; None if there can be none."""
 
 
-def wire_storages(foundation: Foundation, store: Store) -> StorageParts:
+def wire_storages(foundation: Foundation, store: Store, cluster: ClusterParts) -> StorageParts:
     """Return the parts that keep backup storages; none of them has started."""
     database, clock, events = store.database, foundation.clock, foundation.events
     records = StorageRecords(database, store.vault, clock)
     capacities = CapacityStore(database, records, events, clock)
-    status = StatusStore(database, records, capacities, events, clock)
+    status = StatusStore(database, records, capacities, events, clock, cluster.fence)
     connector = Connector(records, status, foundation.prober, store.configuration)
     tracker = PingTracker(
         records,
@@ -43,7 +47,11 @@ def wire_storages(foundation: Foundation, store: Store) -> StorageParts:
         foundation.settings.seed,
         foundation.metrics.ticked,
         foundation.supervisor,
+        cluster.peers,
     )
     hosts = HostUsage(database, foundation.prober, foundation.release)
-    lifecycle = Lifecycle(database, records, status, connector, tracker, hosts, events)
-    return StorageParts(records, capacities, status, tracker, lifecycle)
+    lifecycle = Lifecycle(database, records, status, connector, tracker, hosts, events, cluster.peers)
+    takeover = None
+    if cluster.membership is not None and cluster.fence is not None:
+        takeover = Takeover(cluster.membership, cluster.fence, database, records, tracker, foundation.supervisor)
+    return StorageParts(records, capacities, status, tracker, lifecycle, takeover)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from imagestore_sim.api import NodeRecord
 from imagestore_sim.backup_storage.events import EventLog
@@ -49,7 +50,9 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
         location,
         prepare=register_functions,
         options=default_option_rows(foundation.settings),
-        clock=foundation.clock,
+        clock=foundation.store_clock,
+        shared=foundation.links is not None,
+        gate=None if foundation.links is None else partial(foundation.links.pass_store, foundation.clock),
     )
     opened(database)
     foundation.events.defer = database.defer

@@ -98,11 +98,15 @@ class Connections:
         if connection is not None:
             connection.abort()
 
+    def abort_all(self) -> None:
+        """Close every connection that is kept at once."""
+        for hostname in list(self._kept):
+            self.abort(hostname)
+
     def cut_off(self) -> None:
         """Close every connection without a word to the host, as a kill -9 would."""
         self._closed = True
-        for hostname in list(self._kept):
-            self.abort(hostname)
+        self.abort_all()
 
     async def close(self) -> None:
         """Close every connection; a login that is under way is closed when it completes."""

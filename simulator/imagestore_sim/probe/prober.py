@@ -201,6 +201,10 @@ class Prober:
         self._host_keys.restart()
         self._random.seed(self._seed)
 
+    def drop_connections(self) -> None:
+        """Close every warm connection without a word to the host: what runs over them fails."""
+        self._connections.abort_all()
+
     def cut_off(self) -> None:
         """Close every connection without a word to the host, and probe no more, as a kill -9 would."""
         self._closed = True

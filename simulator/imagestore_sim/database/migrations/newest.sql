@@ -46,7 +46,7 @@ CREATE TABLE "BackupStorageVO" (
 	tracked BOOLEAN NOT NULL, 
 	"addedByJob" VARCHAR(32), 
 	"createDate" DATETIME NOT NULL, 
-	"lastOpDate" DATETIME NOT NULL, 
+	"lastOpDate" DATETIME NOT NULL, "ownerUuid" VARCHAR(32), "ownerEpoch" BIGINT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (uuid)
 );
 CREATE TABLE "BackupStorageZoneRefVO" (
@@ -58,6 +58,11 @@ CREATE TABLE "BackupStorageZoneRefVO" (
 	PRIMARY KEY (id), 
 	FOREIGN KEY("backupStorageUuid") REFERENCES "BackupStorageVO" (uuid) ON DELETE CASCADE, 
 	FOREIGN KEY("zoneUuid") REFERENCES "ZoneVO" (uuid) ON DELETE CASCADE
+);
+CREATE TABLE "ClusterVO" (
+	id INTEGER NOT NULL, 
+	epoch BIGINT NOT NULL, 
+	PRIMARY KEY (id)
 );
 CREATE TABLE "EventVO" (
 	id INTEGER NOT NULL, 
@@ -165,7 +170,7 @@ CREATE TABLE "ManagementNodeVO" (
 	uuid VARCHAR(32) NOT NULL, 
 	"hostName" VARCHAR(255) NOT NULL, 
 	"joinDate" DATETIME NOT NULL, 
-	"heartBeat" DATETIME NOT NULL, 
+	"heartBeat" DATETIME NOT NULL, port INTEGER DEFAULT '0' NOT NULL, state VARCHAR(32) DEFAULT 'RUNNING' NOT NULL, epoch BIGINT DEFAULT '0' NOT NULL, "beatAt" BIGINT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (uuid)
 );
 CREATE TABLE "PolicyVO" (
@@ -375,7 +380,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0008');
+INSERT INTO "alembic_version" VALUES('0009');
 CREATE INDEX "ix_BackupStorageVO_addedByJob" ON "BackupStorageVO" ("addedByJob");
 CREATE INDEX "ix_BackupStorageVO_name" ON "BackupStorageVO" (name);
 CREATE INDEX "ix_BackupStorageVO_most_available" ON "BackupStorageVO" ("availableCapacity" DESC, uuid, name);

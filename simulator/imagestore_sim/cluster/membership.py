@@ -1,0 +1,410 @@
+"""The membership of one node: it joins, its heart beats in the store, it sees others come and go, and leaves.
+
+The members are rows (`rows`). A node that has beaten knows the members of that moment, and the ring over them; it tells
+those who listen who has joined and left since. A node whose heartbeat stands still is deleted by another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from imagestore_sim.clock import Clock
+from imagestore_sim.cluster.alone import NodeCallback
+from imagestore_sim.cluster.modes import Mode
+from imagestore_sim.cluster.ring import Ring
+from imagestore_sim.cluster.rows import JOINING, RUNNING, Member, MemberRows, Table
+from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.tasks import Tasks
+from imagestore_sim.units import write_date
+
+logger = logging.getLogger(__name__)
+Callback = Callable[[], None]
+LIFECYCLE = "/managementnode/lifecycle"
+"""The path of the events of nodes that join and leave (management-nodes 1.3)."""
+JOINED, LEFT = "NodeJoin", "NodeLeft"
+LEAVE_SECONDS = 2.0
+"""How long a node that stops tries to delete its row. If it cannot, the others find its heartbeat standing still."""
+
+
+class SharedStore(Protocol):
+    """What the membership needs of the store."""
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Run the block in a transaction. Raise StoreUnavailable."""
+
+    async def now(self) -> float:
+        """Return the time of the store's clock, in epoch seconds. Raise StoreUnavailable."""
+
+
+class EventLog(Protocol):
+    """Where the events of nodes go."""
+
+    async def record(
+        self, connection: AsyncConnection, path: str, resource_uuid: str, content: Mapping[str, object]
+    ) -> Any:
+        """Store an event in the caller's transaction, and return it."""
+
+    def publish(self, *events: Any) -> None:
+        """Publish events after the commit."""
+
+
+class _Changed(Exception):
+    """A row has changed since it was read; the transaction is rolled back."""
+
+
+class Membership:
+    """A node among others. It owns nothing before `run` and after `leave`."""
+
+    def __init__(
+        self, store: SharedStore, events: EventLog, clock: Clock, mode: Mode, uuid: str, host: str, port: int
+    ) -> None:
+        """Take the uuid of this node, and the host and port where clients and other nodes reach it."""
+        self.uuid = uuid
+        self.mode = mode
+        self.excluded = asyncio.Event()
+        """Set once this node is to stop: it has been taken for dead, or could not beat for too long (mode faithful)."""
+        self.why_excluded = ""
+        self._host, self._port = host, port
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._rows = MemberRows()
+        self._tasks = Tasks()
+        self._start = 0  # the epoch at which this start began to join; 0: no member
+        self._epoch = 0
+        self._members: Mapping[str, Member] = {}
+        self._ring = Ring((), even=mode.even)
+        self._beaten = 0.0  # when the last heartbeat that succeeded began, by the monotonic clock
+        self._owns_from = 0.0
+        self._renewed = asyncio.Event()
+        self._told = asyncio.Event()
+        self._failures = 0
+        self._seen: dict[tuple[str, int], tuple[int, float]] = {}  # by start of a node: its last beat, and since when
+        self._suspects: dict[tuple[str, int], int] = {}
+        self._on_joined: list[NodeCallback] = []
+        self._on_left: list[NodeCallback] = []
+        self._on_change: list[Callback] = []
+
+    # What others ask
+
+    @property
+    def quick(self) -> bool:
+        """Whether the mode is quick, or ZStack's."""
+        return self.mode.quick
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the members as this node knows them."""
+        return self._epoch
+
+    @property
+    def start_epoch(self) -> int:
+        """The epoch at which this node began to join; 0 while it is no member."""
+        return self._start
+
+    @property
+    def members(self) -> Sequence[str]:
+        """The uuids of the nodes in the ring."""
+        return tuple(self._members)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other node is a member."""
+        return all(uuid == self.uuid for uuid in self._members)
+
+    def owner_of(self, uuid: str) -> str:
+        """Return the uuid of the node that owns a resource; this one while it knows no member."""
+        return self._ring.owner_of(uuid) or self.uuid
+
+    def is_ours(self, uuid: str) -> bool:
+        """Return whether this node owns a resource now, and may act for it."""
+        return self.holds and self._ring.owner_of(uuid) == self.uuid
+
+    @property
+    def holds(self) -> bool:
+        """Whether this node may act for what is its own by the ring: it is a member, and its lease has not ended."""
+        now = self._clock.monotonic()
+        return self.uuid in self._members and now >= self._owns_from and not self._is_late(now)
+
+    def address_of(self, node: str) -> str | None:
+        """Return the URL of a node, None if it is no member any more."""
+        member = self._members.get(node)
+        if member is None:
+            return None
+        host = f"[{member.host}]" if ":" in member.host else member.host
+        return f"http://{host}:{member.port}"
+
+    def on_joined(self, callback: NodeCallback) -> None:
+        """Call back with the uuid of each node that joins, once the ring has it."""
+        self._on_joined.append(callback)
+
+    def on_left(self, callback: NodeCallback) -> None:
+        """Call back with the uuid of each node that leaves, once the ring is without it."""
+        self._on_left.append(callback)
+
+    def on_change(self, callback: Callback) -> None:
+        """Call back when what this node may act for has changed: by the ring, or since its lease ended or began."""
+        self._on_change.append(callback)
+
+    async def settled(self) -> None:
+        """Wait until no other node can still act for what this one owns by the ring."""
+        while (seconds := self._owns_from - self._clock.monotonic()) > 0:
+            await self._clock.sleep(seconds)
+
+    def look(self) -> None:
+        """Beat now: another node has told that the members have changed."""
+        self._told.set()
+
+    # Joining and leaving
+
+    async def join(self) -> None:
+        """Insert the row of this node, and beat from now on. It owns nothing until `run`. Raise StoreUnavailable."""
+        began, now = self._clock.monotonic(), await self._store.now()
+        local = self._clock.local(now)
+        async with self._store.transaction() as connection:
+            epoch = await self._rows.raise_epoch(connection)
+            await self._rows.insert(
+                connection,
+                Member(self.uuid, self._host, self._port, JOINING, epoch, int(now * 1000), local, local),
+            )
+        self._start, self._beaten, self._failures = epoch, began, 0
+        self._tasks.begin(self._beat_on(), "heartbeat")
+        if self.mode.lease is not None:
+            self._tasks.begin(self._watch_lease(self.mode.lease), "lease of the heartbeat")
+
+    async def until_first(self) -> None:
+        """Wait until the nodes that began to join before this one are running or gone: one start at a time."""
+        while True:
+            async with self._store.transaction() as connection:
+                table = await self._rows.read(connection)
+            if not any(not one.running and one.epoch < self._start for one in table.members):
+                return
+            await self._clock.sleep(self.mode.beat / 2)
+
+    async def run(self) -> None:
+        """Join the ring; return once no other node can still act for what this one owns. Raise StoreUnavailable."""
+        began = self._clock.monotonic()
+        async with self._store.transaction() as connection:
+            await self._rows.raise_epoch(connection)
+            await self._rows.change(connection, self.uuid, self._start, state=RUNNING)
+            table = await self._rows.read(connection)
+            me = table.find(self.uuid, self._start)
+            event = None if me is None else await self._record(connection, JOINED, me)
+        if event is None:
+            return  # taken for dead before it was running; the next heartbeat finds that
+        self._events.publish(event)
+        if any(one.running and one.uuid != self.uuid for one in table.members):
+            self._owns_from = began + (self.mode.lease or 0.0)
+        self._renewed.set()
+        self._adopt(table)
+        logger.info("management node %s joined %d others", self.uuid, len(self._members) - 1)
+        await self.settled()
+
+    async def leave(self) -> None:
+        """Delete the row of this node, so that the others take over at once. May be called again."""
+        await self._tasks.close()
+        start, self._start = self._start, 0
+        if start and not self.excluded.is_set():
+            with suppress(StoreUnavailable, TimeoutError):
+                await self._clock.wait_for(self._delete_own_row(start), LEAVE_SECONDS)
+        self._adopt(Table(self._epoch, ()))
+
+    def cut_off(self) -> None:
+        """Beat no more and leave the row, as a kill -9 would."""
+        self._start = 0
+        self._tasks.cancel()
+
+    async def _delete_own_row(self, start: int) -> None:
+        async with self._store.transaction() as connection:
+            await self._rows.raise_epoch(connection)
+            me = (await self._rows.read(connection)).find(self.uuid, start)
+            if me is None:
+                return
+            await self._rows.remove(connection, self.uuid, start)
+            event = await self._record(connection, LEFT, me) if me.running else None
+        if event is not None:
+            self._events.publish(event)
+
+    async def _record(self, connection: AsyncConnection, what: str, member: Member) -> Any:
+        inventory = {
+            "uuid": member.uuid,
+            "hostName": member.host,
+            "joinDate": write_date(member.join_date),
+            "heartBeat": write_date(member.heart_beat),
+        }
+        content = {"nodeUuid": member.uuid, "lifeCycle": what, "inventory": inventory}
+        return await self._events.record(connection, LIFECYCLE, member.uuid, content)
+
+    # The heartbeat
+
+    async def _beat_on(self) -> None:
+        while not self.excluded.is_set():
+            with suppress(TimeoutError):
+                await self._clock.wait_for(self._told.wait(), self._until_next())
+            self._told.clear()
+            try:
+                await self._beat()
+                self._failures = 0
+            except StoreUnavailable as error:
+                self._failed(str(error))
+            except Exception:
+                logger.exception("the heartbeat of management node %s went wrong", self.uuid)
+                self._failed("it went wrong")
+
+    def _until_next(self) -> float:
+        """Return the seconds until the next heartbeat: earlier where another node would be silent for too long."""
+        if not self.quick or not self._seen:
+            return self.mode.beat
+        first = min(since for _, since in self._seen.values()) + self.mode.silent - self._clock.monotonic()
+        return min(self.mode.beat, max(0.0, first))
+
+    async def _beat(self) -> None:
+        """Beat, and follow what the other rows say."""
+        began, now = self._clock.monotonic(), await self._store.now()
+        async with self._store.transaction() as connection:
+            beat = {"beatAt": int(now * 1000), "heartBeat": self._clock.local(now)}
+            is_there = await self._rows.change(connection, self.uuid, self._start, **beat)
+            table = await self._rows.read(connection)
+        if not is_there:
+            await self._was_excluded()
+            return
+        self._beaten = began
+        self._renewed.set()
+        self._adopt(table)
+        silent = self._silent(table) if self.quick else self._suspected(table, now)
+        for one in silent:
+            await self._exclude(one)
+        if silent:
+            async with self._store.transaction() as connection:
+                table = await self._rows.read(connection)
+            self._adopt(table)
+
+    def _silent(self, table: Table) -> list[Member]:
+        """Return the nodes whose heartbeat this one has seen standing still for too long, by its own clock."""
+        at = self._clock.monotonic()
+        others = {(one.uuid, one.epoch): one for one in table.members if one.uuid != self.uuid}
+        self._seen = {
+            start: seen if (seen := self._seen.get(start, (-1, 0.0)))[0] == one.beat_at else (one.beat_at, at)
+            for start, one in others.items()
+        }
+        return [others[start] for start, (_, since) in self._seen.items() if at - since >= self.mode.silent]
+
+    def _suspected(self, table: Table, now: float) -> list[Member]:
+        """Return the nodes that were suspects at the last heartbeat and have not beaten since (management-nodes 1.2).
+
+        The suspects are those whose heartbeat is too old by the store's clock.
+        """
+        others = {(one.uuid, one.epoch): one for one in table.members if one.uuid != self.uuid}
+        out = [one for start, one in others.items() if self._suspects.get(start) == one.beat_at]
+        self._suspects = {
+            start: one.beat_at for start, one in others.items() if abs(now - one.beat_at / 1000) > self.mode.silent
+        }
+        for uuid, _ in self._suspects:
+            logger.warning("management node %s has not beaten for more than %g s", uuid, self.mode.silent)
+        return out
+
+    async def _exclude(self, silent: Member) -> None:
+        """Delete the row of a node whose heartbeat stands still, unless it has beaten meanwhile."""
+        with suppress(_Changed):
+            async with self._store.transaction() as connection:
+                await self._rows.raise_epoch(connection)
+                if not await self._rows.remove(connection, silent.uuid, silent.epoch, silent.beat_at):
+                    raise _Changed
+                event = await self._record(connection, LEFT, silent) if silent.running else None
+            logger.warning("management node %s is out: its heartbeat stood still", silent.uuid)
+            if event is not None:
+                self._events.publish(event)
+
+    def _failed(self, why: str) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            logger.warning("management node %s cannot beat: %s", self.uuid, why)
+        most = self.mode.most_failures
+        if most is not None and self._failures > most:
+            self._exclude_self(f"its heartbeat has failed {self._failures} times: {why}")
+
+    async def _was_excluded(self) -> None:
+        """Follow that the row of this node is gone: join again, or stop (management-nodes 1.2)."""
+        if not self.mode.rejoins:
+            self._exclude_self("another node took it for dead")
+            return
+        logger.warning("management node %s was taken for dead; it joins again", self.uuid)
+        self._adopt(Table(self._epoch, ()))
+        began, now = self._clock.monotonic(), await self._store.now()
+        local = self._clock.local(now)
+        me = Member(self.uuid, self._host, self._port, RUNNING, 0, int(now * 1000), local, local)
+        async with self._store.transaction() as connection:
+            epoch = await self._rows.raise_epoch(connection)
+            await self._rows.insert(connection, me := replace(me, epoch=epoch))
+            table = await self._rows.read(connection)
+            event = await self._record(connection, JOINED, me)
+        self._events.publish(event)
+        self._start, self._beaten = epoch, began
+        self._owns_from = began + (self.mode.lease or 0.0)
+        self._renewed.set()
+        self._adopt(table)
+
+    def _exclude_self(self, why: str) -> None:
+        self.why_excluded = f"management node[uuid:{self.uuid}] stops: {why}"
+        logger.error("%s", self.why_excluded)
+        self.excluded.set()
+        self._adopt(Table(self._epoch, ()))
+
+    # The lease
+
+    def _is_late(self, now: float) -> bool:
+        return self.mode.lease is not None and now >= self._beaten + self.mode.lease
+
+    async def _watch_lease(self, lease: float) -> None:
+        """Tell when the lease ends, and when it begins again or what is owned has settled."""
+        held = False
+        while True:
+            if held != self.holds:
+                held = not held
+                if not held and self._members:
+                    logger.warning("the lease of management node %s has ended: it acts for no storage", self.uuid)
+                self._tell(self._on_change)
+            now = self._clock.monotonic()
+            self._renewed.clear()
+            due = self._owns_from if now < self._owns_from else self._beaten + lease
+            if now >= due:
+                await self._renewed.wait()
+            else:
+                with suppress(TimeoutError):
+                    await self._clock.wait_for(self._renewed.wait(), due - now)
+
+    # The view
+
+    def _adopt(self, table: Table) -> None:
+        """Take over the members of a table, and tell who has joined and left since the last one."""
+        new = {one.uuid: one for one in table.members if one.running}
+        old = self._members
+        self._epoch, self._members = max(table.epoch, self._epoch), new
+        if _starts(new) == _starts(old):
+            return
+        self._ring = Ring(new, even=self.mode.even)
+        gone = [uuid for uuid, _ in sorted(_starts(old) - _starts(new)) if uuid != self.uuid]
+        come = [uuid for uuid, _ in sorted(_starts(new) - _starts(old)) if uuid != self.uuid]
+        for uuid in gone:
+            self._tell(self._on_left, uuid)
+        for uuid in come:
+            self._tell(self._on_joined, uuid)
+        self._tell(self._on_change)
+
+    def _tell(self, callbacks: Sequence[Callable[..., None]], *about: str) -> None:
+        for callback in callbacks:
+            try:
+                callback(*about)
+            except Exception:
+                logger.exception("a listener to the members failed")
+
+
+def _starts(members: Mapping[str, Member]) -> set[tuple[str, int]]:
+    return {(one.uuid, one.epoch) for one in members.values()}

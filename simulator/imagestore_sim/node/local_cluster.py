@@ -1,0 +1,105 @@
+"""Several management nodes in one process, over one database file: what a test kills, pauses and cuts off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Link, Links
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.probe import Resolve
+from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import Tasks
+
+Watch = Callable[[str, ManagementNode], None]
+"""Called with the name of a node, and the node, before it starts."""
+
+
+class LocalCluster:
+    """The nodes of one store, by names of the test's own. All of them run on one event loop and by one clock.
+
+    In mode faithful a node that the others took for dead is stopped, as `serve` stops then.
+    """
+
+    def __init__(
+        self, file: Path, settings: Settings, clock: Clock, resolve: Resolve, watch: Watch = lambda *_: None
+    ) -> None:
+        """Take the database file, and the settings of every node but for `database`. `resolve` finds hosts."""
+        self._settings = settings.model_copy(update={"database": str(file), "port": 0})
+        self._clock = clock
+        self._resolve = resolve
+        self._watch = watch
+        self._nodes: dict[str, ManagementNode] = {}
+        self._links: dict[str, Links] = {}
+        self._watching: dict[str, Tasks] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in list(self._nodes):
+            self._links[name].resume()
+            await self.stop(name)
+
+    @property
+    def nodes(self) -> Mapping[str, ManagementNode]:
+        """The nodes that run."""
+        return MappingProxyType(self._nodes)
+
+    def links(self, name: str) -> Links:
+        """Return what can be cut of a node; `skew` sets its clock."""
+        return self._links[name]
+
+    async def start(self, name: str, bootstrap: Bootstrap | None = None) -> ManagementNode:
+        """Start a node, and return it once it is ready. Raise what ManagementNode.start raises."""
+        links = self._links[name] = Links()
+        node = ManagementNode(self._settings, clock=self._clock, resolve=self._resolve, links=links)
+        self._watch(name, node)
+        await node.start(bootstrap or Bootstrap())
+        self._nodes[name] = node
+        tasks = self._watching[name] = Tasks()
+        tasks.begin(self._stop_when_excluded(name, node), f"watch of {name}")
+        return node
+
+    async def stop(self, name: str) -> None:
+        """Stop a node cleanly: the others take over at once."""
+        await self._watching.pop(name).close()
+        await self._nodes.pop(name).stop()
+
+    async def kill(self, name: str) -> None:
+        """End a node as by a kill -9: nothing that it still does reaches anything."""
+        await self._watching.pop(name).close()
+        node, links = self._nodes.pop(name), self._links[name]
+        for link in Link:
+            links.cut(link)
+        links.resume()
+        await node.kill()
+
+    def pause(self, name: str) -> None:
+        """Let a node stand still, as a stopped process does."""
+        self._links[name].pause()
+
+    def resume(self, name: str) -> None:
+        """Let a node that stands still continue."""
+        self._links[name].resume()
+
+    def cut(self, name: str, link: Link) -> None:
+        """Cut a node off from the store, the other nodes or the hosts."""
+        self._links[name].cut(link)
+
+    def join(self, name: str, link: Link) -> None:
+        """Undo a cut."""
+        self._links[name].join(link)
+
+    async def _stop_when_excluded(self, name: str, node: ManagementNode) -> None:
+        membership = node.parts.cluster.membership
+        assert membership is not None, "a node with links shares its store"
+        await membership.excluded.wait()
+        del self._nodes[name], self._watching[name]
+        await node.stop()

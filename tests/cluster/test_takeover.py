@@ -1,0 +1,164 @@
+"""Nodes that share a store own storages by the ring, take over from those that are gone, and let go of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from imagestore_sim.backup_storage.records import Status
+from imagestore_sim.cluster import Link
+from imagestore_sim.virtual_clock import run_virtually
+from three_nodes import HOSTS, Turn, Watched, three_nodes
+
+Check = Callable[[], Awaitable[bool]]
+
+
+async def _until(world: Watched, condition: Callable[[], bool], within: float) -> float:
+    """Wait for a condition; return how many seconds of the clock it took."""
+    began = world.clock.monotonic()
+    while not condition():
+        assert world.clock.monotonic() < began + within, f"not within {within} s"
+        await world.clock.sleep(0.1)
+    return world.clock.monotonic() - began
+
+
+def _is_whole(world: Watched) -> bool:
+    """Return whether each storage is pinged by one of the nodes that run."""
+    owned = world.owned().values()
+    return sum(map(len, owned)) == len(set().union(*owned)) == HOSTS
+
+
+def _pinged_by(world: Watched, since: float) -> set[str]:
+    return {turn.node for turn in world.turns if turn.began >= since}
+
+
+def _last(world: Watched, node: str) -> Turn:
+    return [turn for turn in world.turns if turn.node == node][-1]
+
+
+async def _all_connected(world: Watched, node: str) -> bool:
+    return all(one.status is Status.CONNECTED for one in await world.storages(node))
+
+
+def test_a_killed_node_loses_its_storages_within_five_seconds_and_gets_some_back() -> None:
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            assert _is_whole(world)
+            uuids = {name: node.parts.cluster.peers.uuid for name, node in world.cluster.nodes.items()}
+            first = world.owned()
+            assert all(first.values())
+            await world.network["imagestore-0"].stop()
+            await world.clock.sleep(12)  # its owner has found it Disconnected
+            await world.cluster.kill("b")
+            assert await _until(world, lambda: _is_whole(world), 20) < 5
+            assert all(first[name] <= world.owned()[name] for name in ("a", "c")), "only the dead node's have moved"
+            await world.network["imagestore-0"].start()
+            await world.clock.sleep(20)
+            assert await _all_connected(world, "a")
+            assert _last(world, "b").ended < world.clock.monotonic() - 20
+            assert await world.lives("a") == [*(("NodeJoin", uuids[name]) for name in "abc"), ("NodeLeft", uuids["b"])]
+            takeovers = [node.storages.takeover for node in world.cluster.nodes.values()]
+            assert sum(one.taken_over for one in takeovers if one is not None) == len(first["b"])
+            await world.cluster.start("b")
+            await _until(world, lambda: _is_whole(world) and bool(world.owned()["b"]), 20)
+            await world.clock.sleep(10)
+            assert world.overlaps() == []
+
+    run_virtually(play())
+
+
+def test_a_node_that_stops_is_followed_at_the_next_heartbeat_of_the_others() -> None:
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            left = world.cluster.nodes["c"].parts.cluster.peers.uuid
+            await world.cluster.stop("c")
+            assert (await world.lives("a"))[-1] == ("NodeLeft", left)
+            assert await _until(world, lambda: _is_whole(world), 20) <= 1.2
+            assert world.membership("a").address_of(left) is None
+
+    run_virtually(play())
+
+
+@pytest.mark.parametrize("cut", ["pause", "store"])
+def test_a_node_that_cannot_beat_pings_nothing_once_its_lease_has_ended_and_joins_again(cut: str) -> None:
+    async def play() -> None:
+        async with three_nodes("quick", ping_interval=1) as world:
+            began = world.clock.monotonic()
+            if cut == "pause":
+                world.cluster.pause("b")
+            else:
+                world.cluster.cut("b", Link.STORE)
+            others = ("a", "c")
+            await _until(world, lambda: sum(len(world.owned()[name]) for name in others) == HOSTS, 5)
+            await world.clock.sleep(30)
+            assert _last(world, "b").ended <= began + 2
+            assert _pinged_by(world, began + 10) == set(others)
+            if cut == "pause":
+                world.cluster.resume("b")
+            else:
+                world.cluster.join("b", Link.STORE)
+            await _until(world, lambda: _is_whole(world) and bool(world.owned()["b"]), 20)
+            await world.clock.sleep(5)
+            assert "b" in _pinged_by(world, world.clock.monotonic() - 4)
+            assert world.overlaps() == []
+            assert [what for what, _ in await world.lives("a")] == ["NodeJoin"] * 3 + ["NodeLeft", "NodeJoin"]
+
+    run_virtually(play())
+
+
+def test_neither_a_clock_that_is_wrong_nor_hosts_out_of_reach_make_a_node_leave() -> None:
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            first = world.owned()
+            world.cluster.links("a").skew = 3600.0
+            world.cluster.links("b").skew = -3600.0
+            world.cluster.cut("b", Link.HOSTS)
+            await world.clock.sleep(30)
+            assert world.owned() == first
+            lost = {one.uuid for one in await world.storages("a") if one.status is not Status.CONNECTED}
+            assert lost == first["b"]
+            world.cluster.join("b", Link.HOSTS)
+            await world.clock.sleep(30)
+            assert await _all_connected(world, "a")
+
+    run_virtually(play())
+
+
+def test_zstacks_times_take_a_dead_node_out_after_thirty_to_forty_seconds() -> None:
+    async def play() -> None:
+        async with three_nodes("faithful") as world:
+            await _until(world, lambda: _is_whole(world), 6)  # the others see who has joined at their next heartbeat
+            await world.cluster.kill("b")
+            assert 30 <= await _until(world, lambda: len(world.membership("a").members) == 2, 60) <= 40
+            await world.clock.sleep(10)
+            assert _is_whole(world)
+            assert await _all_connected(world, "a")
+
+    run_virtually(play())
+
+
+def test_in_zstacks_mode_a_node_that_was_taken_for_dead_stops_itself() -> None:
+    async def play() -> None:
+        async with three_nodes("faithful", nodes=("a", "b")) as world:
+            paused = world.cluster.nodes["b"]
+            world.cluster.pause("b")
+            await world.clock.sleep(50)
+            assert world.membership("a").is_alone
+            world.cluster.resume("b")
+            await _until(world, lambda: "b" not in world.cluster.nodes, 20)
+            assert "another node took it for dead" in paused.why_excluded
+
+    run_virtually(play())
+
+
+def test_in_zstacks_mode_a_node_without_its_store_stops_itself_and_both_ping_until_then() -> None:
+    async def play() -> None:
+        async with three_nodes("faithful", nodes=("a", "b")) as world:
+            cut = world.cluster.nodes["b"]
+            world.cluster.cut("b", Link.STORE)
+            await _until(world, lambda: "b" not in world.cluster.nodes, 60)
+            assert "its heartbeat has failed 6 times" in cut.why_excluded
+            await _until(world, lambda: _is_whole(world), 20)
+
+    run_virtually(play())
