@@ -6,22 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiodocker
-from aiohttp import web
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.containers.compose_host import ComposeHost
 from imagestore_sim.containers.compose_project import ComposeProject, own_project
 from imagestore_sim.containers.engine import connect, engine_errors
-from imagestore_sim.exposure import LAB_API, NO_TLS, is_exposed
 from imagestore_sim.faults.target import AgentState
-from imagestore_sim.lab_api import Guard, HostsRoutes
+from imagestore_sim.lab_api import Guard, HostsRoutes, HostsService
 from imagestore_sim.lab_api.host_shapes import FormShape
-from imagestore_sim.lab_api.openapi import lab_api_routes
-from imagestore_sim.web_server import Runner, http_url
 
 DESCRIPTION = "The hosts of a lab in containers, and what is wrong with them."
-REQUEST_SECONDS = 5.0
-"""Until a request under way is cut off at a stop. A fault that is half applied could not be healed."""
 STOP_SECONDS = 28.0
 """Until a stop gives up to heal faults. docker-compose.yml kills the service two seconds later."""
 
@@ -65,7 +59,7 @@ class Chaos:
         self._project_name = project
         self._clock = clock
         self._docker: aiodocker.Docker | None = None
-        self._runner: Runner | None = None
+        self._service: HostsService | None = None
         self._project: ComposeProject | None = None
         self.url = ""
 
@@ -76,30 +70,19 @@ class Chaos:
             name = self._project_name or await own_project(self._docker)
         self._project = ComposeProject(self._docker, name, self._clock)
         await self._project.hosts()
-        application = web.Application()
-        for path in ("/healthz", "/readyz"):
-            application.router.add_get(path, _ready)
-        routes = HostsRoutes(ContainerHosts(self._project)).routes()
-        application.add_routes(lab_api_routes(routes, self._guard, DESCRIPTION))
-        self._runner = Runner(application, before=self._guard.before, shutdown_timeout=REQUEST_SECONDS)
-        await self._runner.setup()
-        self.url = http_url(self._host, await self._runner.listen(self._host, self._port))
+        self._service = HostsService(HostsRoutes(ContainerHosts(self._project)).routes(), self._guard, DESCRIPTION)
+        await self._service.listen(self._host, self._port)
+        self.url = self._service.url
 
     def openings(self) -> list[str]:
         """Return what other machines can do here, a line each; none if it listens on loopback only."""
-        if self._runner is None or not is_exposed(self._runner.addresses):
-            return []
-        return [NO_TLS] if self._guard.needs_token else [NO_TLS, f"{LAB_API} --lab-token"]
+        return [] if self._service is None else self._service.openings()
 
     async def stop(self) -> None:
         """Stop listening, heal every fault, and close the connection to the engine."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._service is not None:
+            await self._service.close()
         if self._project is not None:
             await self._project.heal()
         if self._docker is not None:
             await self._docker.close()
-
-
-async def _ready(request: web.Request) -> web.Response:
-    return web.json_response({"alive": True, "ready": True, "waitingFor": []})

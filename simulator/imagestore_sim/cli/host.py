@@ -1,27 +1,34 @@
-"""`imagestore-sim host`: one simulated ImageStore host on an SSH port of its own."""
+"""`imagestore-sim host`: simulated ImageStore hosts on real SSH ports, without a management node."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from imagestore_sim.cli import options
-from imagestore_sim.cli.exits import SUCCESS, InputError
-from imagestore_sim.cli.rules import Refuse, apply_rules
+from imagestore_sim.cli.rules import Parsed, Refuse, apply_rules
 
-if TYPE_CHECKING:
-    from imagestore_sim.settings import Settings
-
-T = TypeVar("T")
 DISK = "Account and disk"
-RULES = (Refuse(lambda given: given.used > given.size, "--used {used} is more than --size {size}"),)
+FLEET = "Many hosts"
+DEFAULT_SIZE = 2**40
+RULES = (
+    Refuse(
+        lambda given: given.used > (given.size or DEFAULT_SIZE),
+        "--used {used} is more than --size {size}",
+    ),
+    Parsed("first", IPv4Address, "--from"),
+)
 
 
 def host(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Host name that its shell shows.")] = "imagestore-1",
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Host name that its shell shows; of many hosts that of the first."),
+    ] = "imagestore-1",
     host: options.Host = None,
     port: Annotated[
         int | None,
@@ -58,26 +65,81 @@ def host(
         ),
     ] = "password",  # noqa: S107 - what everyone expects of a test host
     size: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             metavar="BYTES",
             help="Size of its disk.",
-            show_default="1099511627776, 1 TiB",
+            show_default="1099511627776, 1 TiB; of many hosts each has its own, in part used",
             envvar="IMAGESTORE_SIM_SIZE",
             rich_help_panel=DISK,
         ),
-    ] = 2**40,
+    ] = None,
     used: Annotated[
         int,
         typer.Option(
             min=0, metavar="BYTES", help="Bytes in use on its disk.", envvar="IMAGESTORE_SIM_USED", rich_help_panel=DISK
         ),
     ] = 0,
+    count: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Hosts to run, each at an address of its own, all on one port. Their names are numbered.",
+            envvar="IMAGESTORE_SIM_COUNT",
+            rich_help_panel=FLEET,
+        ),
+    ] = 1,
+    first: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ADDRESS",
+            help="Address of the first host, an IPv4 one; the others follow it.",
+            show_default="127.1.0.1",
+            envvar="IMAGESTORE_SIM_FROM",
+            rich_help_panel=FLEET,
+        ),
+    ] = None,
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a bootstrap file with a storage on each host; - writes it to standard output.",
+            envvar="IMAGESTORE_SIM_HOST_INVENTORY",
+            rich_help_panel=FLEET,
+        ),
+    ] = None,
+    hosts_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--hosts-file",
+            metavar="FILE",
+            help="Write their addresses like /etc/hosts, for --hosts-file of a node; the inventory has names then.",
+            envvar="IMAGESTORE_SIM_HOST_HOSTS_FILE",
+            rich_help_panel=FLEET,
+        ),
+    ] = None,
+    lab_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port of /lab/v1, to break hosts by name; 0 picks a free one.",
+            show_default="there is none",
+            envvar="IMAGESTORE_SIM_LAB_PORT",
+            rich_help_panel=options.LISTENING,
+        ),
+    ] = None,
+    allowed_host: options.AllowedHost = None,
+    lab_token: options.LabToken = None,
+    seed: options.Seed = None,
     log_level: options.LogLevel = None,
     log_format: options.LogFormat = None,
 ) -> int:
-    """Run one simulated ImageStore host on an SSH port of its own. Print `ready ssh://HOST:PORT`.
+    """Run a simulated ImageStore host on an SSH port of its own, or thousands with --count. Print `ready ssh://HOST:PORT`.
 
     The next line is `agent https://HOST:PORT`. Nodes ask for agents on port 8000; --agent-port 8000 takes that.
 
@@ -86,46 +148,27 @@ def host(
         imagestore-sim host --size 1000000000000 --used 990000000000
         a host of another name and password, on a free port
         imagestore-sim host store-7 --port 0 --password secret
+        a thousand hosts, imagestore-1 to imagestore-1000, and the records that a node reads
+        imagestore-sim host --count 1000 --inventory fleet.yaml
+        break one of them by its name
+        imagestore-sim host --count 1000 --lab-port 8081
     """
-    apply_rules(context, RULES)
+    values = apply_rules(context, RULES)
     settings = options.read_options(context, port=2222)
+    from imagestore_sim.cli.fleet_run import HostOptions, run_hosts
     from imagestore_sim.cli.running import run
 
-    return run(lambda: run_host(settings, name, username, password, size, used, agent_port))
-
-
-async def run_host(
-    settings: Settings, name: str, username: str, password: str, size: int, used: int, agent_port: int
-) -> int:
-    """Run one simulated host until a signal stops it. Raise InputError for a port that cannot be had."""
-    from imagestore_sim import logs
-    from imagestore_sim.cli.running import until_stopped, warn_of_openings
-    from imagestore_sim.exposure import is_exposed
-    from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
-    from imagestore_sim.web_server import authority
-
-    logs.configure(settings.log_level, settings.log_format)
-    disk = VirtualDisk(size=size, used=used)
-    host = SimulatedHost(name, disk=disk, credentials=Credentials(username, password))
-    async with until_stopped() as stopped:
-        try:
-            await _listen(host.start(settings.host, settings.port), settings.host, settings.port, "--port")
-            agent = await _listen(host.agent.open(settings.host, agent_port), settings.host, agent_port, "--agent-port")
-            where = authority(*host.address)
-            if is_exposed([host.address, agent]):
-                warn_of_openings(where, [f"{username} logs in with the password that --password gives"])
-            print(f"ready ssh://{where}\nagent https://{authority(*agent)}", flush=True)
-            await stopped.wait()
-        finally:
-            await host.stop()
-    return SUCCESS
-
-
-async def _listen(opening: Awaitable[T], host: str, port: int, option: str) -> T:
-    """Return the result of `opening`. Raise InputError where it cannot listen on a port."""
-    from imagestore_sim.node.errors import cannot_listen
-
-    try:
-        return await opening
-    except OSError as error:
-        raise InputError(cannot_listen(host, port, error, option)) from None
+    given = HostOptions(
+        name=name,
+        count=count,
+        first=values["first"],
+        agent_port=agent_port,
+        username=username,
+        password=password,
+        size=size,
+        used=used,
+        inventory=inventory,
+        hosts_file=hosts_out,
+        lab_port=lab_port,
+    )
+    return run(lambda: run_hosts(settings, given))

@@ -16,7 +16,7 @@ from imagestore_sim.faults.target import AgentState
 from imagestore_sim.hosts.agent_certificates import VALID, Authority, Certificate, key_pem, new_key, server_context
 from imagestore_sim.hosts.installation import LOG, installed_files
 from imagestore_sim.hosts.link import Direction
-from imagestore_sim.hosts.listener import LOOPBACK, Listener
+from imagestore_sim.hosts.listener import LOOPBACK, Listener, NewListener
 from imagestore_sim.in_flight import closed, moved, opened
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Agent:
     Its port is open from the first time on that `open` was called.
     """
 
-    def __init__(self, host: SimulatedHost) -> None:
+    def __init__(self, host: SimulatedHost, new_listener: NewListener = Listener) -> None:
         self._host = host
         self.authority = Authority()
         """Issues its certificate; of the hosts of a network that of the network."""
@@ -52,7 +52,7 @@ class Agent:
         self._ran = False
         """Whether it ran when its log was last written."""
         self._installed_on: VirtualDisk | None = None
-        self._listener = Listener(lambda: AgentLink(host), host.clock, host.tasks)
+        self._listener = new_listener(lambda: AgentLink(host), host.clock, host.tasks)
         self._contexts: dict[bool, ssl.SSLContext] = {}
         """What it shows its certificate with, by whether that has expired."""
         self._certificates: dict[bool, Certificate] = {}
@@ -75,12 +75,18 @@ class Agent:
         """Return whether its port has been opened, whatever the faults on it."""
         return self._listener.is_open
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return the real address and port that it listens on. Raise RuntimeError before the first `open`."""
+        if self._listener.address is None:
+            raise RuntimeError(f"the agent of {self._host.name} has not been asked for")
+        return self._listener.address
+
     async def open(self, address: str = LOOPBACK, port: int = 0) -> tuple[str, int]:
         """Listen, unless it does already; return the real address and port. Raise OSError."""
         if not self._listener.is_open:
             await self._listener.open(address, port, self._port_state())
-        assert self._listener.address is not None
-        return self._listener.address
+        return self.address
 
     async def settle(self) -> None:
         """Have its port do what the behaviour of the host says. Raise OSError."""

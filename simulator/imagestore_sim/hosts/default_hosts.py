@@ -19,11 +19,15 @@ def default_host(name: str, port: int = 22, *, clock: Clock | None = None, seed:
 
     What faults on it leave to chance follows from its name and `seed`.
     """
+    return SimulatedHost(name, port=port, disk=default_disk(name, clock), clock=clock, seed=seed)
+
+
+def default_disk(name: str, clock: Clock | None = None) -> VirtualDisk:
+    """Return a disk of 2 to 8 TiB, in part used, which follows from the name of its host."""
     digest = hashlib.sha256(name.lower().encode()).digest()
     size = (2048 + int.from_bytes(digest[:2], "big") % 6144) * GIB
     used = size // 100 * (10 + digest[2] % 60)
-    disk = VirtualDisk(size, used, reserved=size // RESERVED_SHARE, clock=clock)
-    return SimulatedHost(name, port=port, disk=disk, clock=clock, seed=seed)
+    return VirtualDisk(size, used, reserved=size // RESERVED_SHARE, clock=clock)
 
 
 def spot_host(name: str, port: int = 22, *, clock: Clock | None = None, seed: int = 0) -> SimulatedHost:

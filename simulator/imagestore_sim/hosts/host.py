@@ -19,7 +19,7 @@ from imagestore_sim.hosts.commands import COMMANDS, with_faults
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.hosts.installation import COMMAND_LINE
 from imagestore_sim.hosts.link import Link, abort_all
-from imagestore_sim.hosts.listener import LOOPBACK, Listener
+from imagestore_sim.hosts.listener import LOOPBACK, Listener, NewListener
 from imagestore_sim.hosts.shell import Command
 from imagestore_sim.hosts.sshd import Sshd
 from imagestore_sim.tasks import Tasks
@@ -56,8 +56,10 @@ class SimulatedHost(Startable):
         commands: Mapping[str, Command] = COMMANDS,
         clock: Clock | None = None,
         seed: int = 0,
+        listener: NewListener = Listener,
+        agent_listener: NewListener = Listener,
     ) -> None:
-        """Describe a host; `start` makes it listen.
+        """Describe a host; `start` makes it listen, by `listener`, and its agent by `agent_listener`.
 
         `port` is the one that storages know it by, not the real one. Without credentials every login succeeds. `sftp`
         and `statvfs` are whether its sshd has SFTP and whether that has statvfs@openssh.com. What its faults leave to
@@ -71,6 +73,8 @@ class SimulatedHost(Startable):
         self.credentials = credentials
         self.trusted_keys: list[asyncssh.SSHKey] = []
         """Keys that log in beside the credentials."""
+        self.host_key: asyncssh.SSHKey | None = None
+        """Its host key; None: the one that all hosts of this process share."""
         self.sftp = sftp
         self.statvfs = statvfs
         self._commands = commands
@@ -87,8 +91,8 @@ class SimulatedHost(Startable):
         self.tasks = Tasks()
         self.accounts = Accounts(self)
         self.sshd = Sshd(self)
-        self._listener = Listener(lambda: Link(self), self.clock, self.tasks)
-        self.agent = Agent(self)
+        self._listener = listener(lambda: Link(self), self.clock, self.tasks)
+        self.agent = Agent(self, agent_listener)
 
     @property
     def listening(self) -> bool:

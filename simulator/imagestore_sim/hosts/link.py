@@ -13,6 +13,7 @@ import asyncssh
 from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour
+from imagestore_sim.hosts.listener import NO_LINGER
 from imagestore_sim.in_flight import closed, moved, opened
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ FLOOD_BYTES = 2**20
 FLOOD_LINE = b"All work and no play makes Jack a dull boy.\r\n"
 FLOOD_PACKET = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # SSH_MSG_IGNORE, before anything is encrypted
 _numbers = itertools.count()
-_NO_LINGER = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, and 0 seconds, so that closing resets
 
 
 class Link(asyncio.BufferedProtocol):
@@ -60,7 +60,7 @@ class Link(asyncio.BufferedProtocol):
     def reset(self) -> None:
         """Cut it at once, with a TCP reset."""
         if not self._transport.is_closing():
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.abort()
 
     def abort(self) -> None:

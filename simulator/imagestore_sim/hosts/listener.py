@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults.behaviour import PortState
@@ -18,10 +19,38 @@ logger = logging.getLogger(__name__)
 BACKLOG = 128
 LOOPBACK = "127.0.0.1"
 """Where the ports of simulated hosts are opened."""
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_REST_SECONDS = 1.0  # before accepting again when there was nothing left to accept with
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of a process that has nothing left to accept a connection with."""
+REST_SECONDS = 1.0
+"""Until it accepts again."""
+NO_LINGER = b"\x01\0\0\0\0\0\0\0"
+"""struct linger: on, and 0 seconds, so that closing resets."""
 
 Factory = Callable[[], asyncio.BaseProtocol]
+
+
+class HostPort(Protocol):
+    """A port as a host uses it: one of its own (`Listener`), or its share of one (`shared_port.SharedListener`)."""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Return where it listens, or did last; None before the first `open`."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether it has its port, whatever the state of that."""
+
+    async def open(self, host: str, port: int, state: PortState) -> None:
+        """Take a port of `host`, in a state. Raise OSError."""
+
+    async def become(self, state: PortState) -> bool:
+        """Change the state of the port, if it has one; return whether it had to take another one. Raise OSError."""
+
+    def close(self) -> None:
+        """Let go of the port. Connections that were accepted stay open."""
+
+
+NewListener = Callable[[Factory, Clock, Tasks], HostPort]
 
 
 class Listener:
@@ -96,11 +125,23 @@ class Listener:
             filler.close()
         self._fillers.clear()
 
-    def _bind(self, family: int, address: object) -> None:
-        bound = socket.socket(family, socket.SOCK_STREAM)
+    def begin_beside(self, address: tuple[str, int], state: PortState) -> None:
+        """Take a port that sockets of this user have at other addresses, in a state. Raise OSError."""
+        self._state = state
+        self._bind(socket.AF_INET, address, beside=True)
+        self._begin()
+
+    def finish(self) -> None:
+        """Serve what the kernel has accepted already, and let go of the port."""
+        if self._state is PortState.OPEN:
+            self._accept()
+        self.close()
+
+    def _bind(self, family: int, address: object, *, beside: bool = False) -> None:
+        bound = new_socket(family)
         try:
-            bound.setblocking(False)
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if beside:
+                share_port(bound)
             bound.bind(address)  # type: ignore[arg-type]  # typeshed's name for it is private
         except BaseException:
             bound.close()
@@ -139,25 +180,40 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
+                if error.errno not in EXHAUSTED:
                     raise
                 logger.warning("cannot accept a connection: %s", error.strerror)
                 loop.remove_reader(self._socket.fileno())
                 self._tasks.begin(self._rest(self._socket), "listener out of resources")
                 return
             connection.setblocking(False)
-            self._tasks.begin(self._serve(connection), "accepted connection")
-
-    async def _serve(self, connection: socket.socket) -> None:
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._factory, connection)
-        except OSError:
-            connection.close()  # it had gone already
-        except BaseException:
-            connection.close()
-            raise
+            self._tasks.begin(serve(self._factory, connection), "accepted connection")
 
     async def _rest(self, exhausted: socket.socket) -> None:
-        await self._clock.sleep(_REST_SECONDS)
+        await self._clock.sleep(REST_SECONDS)
         if self._socket is exhausted and self._state is PortState.OPEN:
             asyncio.get_running_loop().add_reader(exhausted.fileno(), self._accept)
+
+
+def new_socket(family: int) -> socket.socket:
+    """Return a socket that never blocks, for a port that was in use a moment ago, too."""
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
+
+
+def share_port(bound: socket.socket) -> None:
+    """Let sockets of this user have the same port at single addresses: the kernel prefers those."""
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+async def serve(factory: Factory, connection: socket.socket) -> None:
+    """Give a connection that was accepted to a protocol of `factory`."""
+    try:
+        await asyncio.get_running_loop().connect_accepted_socket(factory, connection)
+    except OSError:
+        connection.close()  # it had gone already
+    except BaseException:
+        connection.close()
+        raise

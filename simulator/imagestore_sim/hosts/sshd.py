@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, cast
 
 import asyncssh
@@ -28,6 +28,8 @@ KEY_EXCHANGES = (
     "diffie-hellman-group14-sha256",
 )
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
+MOST_KEYS = 64
+"""Host keys whose options are kept."""
 
 
 class Sshd:
@@ -35,8 +37,6 @@ class Sshd:
 
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
-        self._options: dict[asyncssh.SSHKey | None, asyncssh.SSHServerConnectionOptions] = {}
-        """By the host key that they serve; None: the key that all hosts of this process share."""
 
     def turns_away(self, limit: StartupLimit) -> bool:
         """Return whether one more connection is too many (should_drop_connection in OpenSSH's sshd.c)."""
@@ -50,13 +50,11 @@ class Sshd:
 
     def new_connection(self) -> asyncssh.SSHServerConnection:
         """Return an SSH server for one connection, with the key that the host has now."""
-        key = self._host.behaviour.host_key
-        if key not in self._options:
-            keys = {} if key is None else {"server_host_keys": [key]}
-            self._options[key] = asyncssh.SSHServerConnectionOptions(
-                _common_options(), server_factory=lambda: SshdConnection(self._host), **keys
-            )
-        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), self._options[key])
+        options = _options(self._host.behaviour.host_key or self._host.host_key)
+        connection = asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
+        # asyncssh takes it from the options. Options for each host would cost more than all else of it.
+        connection._protocol_factory = lambda: SshdConnection(self._host)
+        return connection
 
 
 class SshdConnection(asyncssh.SSHServer):
@@ -134,11 +132,17 @@ class SshdConnection(asyncssh.SSHServer):
 
 
 @cache
-def _common_options() -> asyncssh.SSHServerConnectionOptions:
-    """Return the options of all hosts of this process, and one key for all: to make a key costs more than a login."""
+def common_key() -> asyncssh.SSHKey:
+    """Return the host key of all hosts of this process that have none of their own: to make one costs a login."""
+    return asyncssh.generate_private_key("ssh-ed25519")
+
+
+@lru_cache(MOST_KEYS)
+def _options(key: asyncssh.SSHKey | None) -> asyncssh.SSHServerConnectionOptions:
+    """Return the options of hosts with a key; None: the common one."""
     return asyncssh.SSHServerConnectionOptions(
         config=None,
-        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+        server_host_keys=[key or common_key()],
         server_version="imagestore_sim",
         kex_algs=list(KEY_EXCHANGES),
         encryption_algs=list(CIPHERS),

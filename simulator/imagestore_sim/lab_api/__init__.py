@@ -6,6 +6,7 @@ from imagestore_sim.lab_api.clock import ClockRoutes
 from imagestore_sim.lab_api.events import EventsRoutes, EventStream
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
+from imagestore_sim.lab_api.hosts_service import HostsService
 from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
 from imagestore_sim.lab_api.lab_time import LabTime
 from imagestore_sim.lab_api.metrics import ClusterFigures, Metrics, MetricsPage
@@ -17,7 +18,7 @@ from imagestore_sim.lab_api.request_log import RequestLog
 from imagestore_sim.lab_api.requests import RequestsRoutes
 from imagestore_sim.lab_api.scenario import ScenarioRoutes
 from imagestore_sim.lab_api.sessions import SessionsRoutes
-from imagestore_sim.lab_api.simulated_hosts import LabHosts, SimulatedHostsRoutes
+from imagestore_sim.lab_api.simulated_hosts import HostChangesRoutes, LabHosts, SimulatedHosts, SimulatedHostsRoutes
 from imagestore_sim.lab_api.storage_history import StorageHistory
 from imagestore_sim.lab_api.storages import StoragesRoutes
 from imagestore_sim.lab_api.stories import OpenStories, StoriesRoutes
@@ -32,7 +33,9 @@ __all__ = [
     "EventStream",
     "EventsRoutes",
     "Guard",
+    "HostChangesRoutes",
     "HostsRoutes",
+    "HostsService",
     "ImageSourcesRoutes",
     "LabHosts",
     "LabTime",
@@ -48,6 +51,7 @@ __all__ = [
     "RequestsRoutes",
     "ScenarioRoutes",
     "SessionsRoutes",
+    "SimulatedHosts",
     "SimulatedHostsRoutes",
     "StorageHistory",
     "StoragesRoutes",

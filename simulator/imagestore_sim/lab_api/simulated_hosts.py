@@ -31,14 +31,18 @@ def _check_user(name: str) -> str:
 UserName = Annotated[str, Field(min_length=1), AfterValidator(_check_user)]
 
 
-class Network(Protocol):
-    """The network of a lab (`hosts.HostNetwork`)."""
+class HostsByName(Protocol):
+    """Simulated hosts by their names (`hosts.Fleet`)."""
 
     def __getitem__(self, name: str) -> SimulatedHost:
         """Return the host of that name. Raise KeyError."""
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of all hosts."""
+
+
+class Network(HostsByName, Protocol):
+    """The network of a lab (`hosts.HostNetwork`)."""
 
     async def add(self, host: SimulatedHost) -> None:
         """Start a host, and resolve its name. Raise ValueError when that is taken, RuntimeError, OSError."""
@@ -51,11 +55,10 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LabHosts:
-    """The hosts of a lab (`lab_api.hosts.Hosts`), and what makes one of a name and a port."""
+class SimulatedHosts:
+    """Simulated hosts that none is added to and none removed from (`lab_api.hosts.Hosts`)."""
 
-    network: Network
-    new_host: AnyHost
+    network: HostsByName
 
     async def all(self) -> list[SimulatedHost]:
         """Return every host."""
@@ -66,10 +69,8 @@ class LabHosts:
         return self.network[name]
 
     async def host_to_change(self, name: str) -> SimulatedHost:
-        """Return the host of that name, and keep it until it is removed. Raise KeyError."""
-        host = self.network[name]
-        self.network.keep(name)
-        return host
+        """Return the host of that name. Raise KeyError."""
+        return self.network[name]
 
     async def agent(self, name: str) -> AgentState:
         """Return the agent of the host of that name. Raise KeyError, ValueError while the host is stopped, OSError."""
@@ -78,6 +79,20 @@ class LabHosts:
     async def container_forms(self) -> Mapping[str, FormShape]:
         """Return nothing: simulated hosts have faults as they are declared."""
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class LabHosts(SimulatedHosts):
+    """The hosts of a lab, and what makes one of a name and a port."""
+
+    network: Network
+    new_host: AnyHost
+
+    async def host_to_change(self, name: str) -> SimulatedHost:
+        """Return the host of that name, and keep it until it is removed. Raise KeyError."""
+        host = self.network[name]
+        self.network.keep(name)
+        return host
 
 
 class HostToAdd(Shape):
@@ -110,8 +125,46 @@ class HostChange(Shape):
     password: str | None = Field(None, description="checked at the next login; open connections stay")
 
 
+class HostChangesRoutes:
+    """Answers the requests that change a simulated host itself, not by a fault."""
+
+    def __init__(self, hosts: SimulatedHosts | None) -> None:
+        self._hosts = hosts
+
+    def routes(self) -> list[Route]:
+        """Return the declarations of its calls."""
+        return [
+            Route(
+                "PATCH",
+                "/lab/v1/hosts/{name}",
+                "Change a host's disk or credentials",
+                with_body(HostChange, self.change),
+                HostShape,
+                problems=NOT_VALID | NO_HOST | CONFLICT,
+            )
+        ]
+
+    async def change(self, request: web.Request, change: HostChange) -> Answer:
+        """Make all the changes of a host, or none, and return the host. Members that are absent stay as they are."""
+        name = request.match_info["name"]
+        if self._hosts is None:
+            raise Refused(404, NO_HOSTS)
+        try:
+            host = await self._hosts.host_to_change(name)
+        except KeyError:
+            raise Refused(404, f"there is no host {name}") from None
+        before = host.credentials
+        _change_credentials(host, change.username, change.password)
+        try:
+            _change_disk(host.disk.storage_disk(), change)
+        except Refused:
+            host.credentials = before
+            raise
+        return host_shape(await host.state())
+
+
 class SimulatedHostsRoutes:
-    """Answers the requests that only simulated hosts support."""
+    """Answers the requests that only the simulated hosts of a lab support."""
 
     def __init__(self, hosts: LabHosts | None) -> None:
         self._hosts = hosts
@@ -130,14 +183,7 @@ class SimulatedHostsRoutes:
                 201,
                 NOT_VALID | taken,
             ),
-            Route(
-                "PATCH",
-                one,
-                "Change a host's disk or credentials",
-                with_body(HostChange, self.change),
-                HostShape,
-                problems=NOT_VALID | NO_HOST | CONFLICT,
-            ),
+            *HostChangesRoutes(self._hosts).routes(),
             Route("DELETE", one, "Remove a host", Handler(self.remove), Done, problems=NO_HOST),
         ]
 
@@ -161,19 +207,6 @@ class SimulatedHostsRoutes:
             raise Refused(409, f"name: {error}") from None
         except (RuntimeError, OSError) as error:
             raise Refused(409, f"{new.name} cannot be started: {error}") from None
-        return host_shape(await host.state())
-
-    async def change(self, request: web.Request, change: HostChange) -> Answer:
-        """Make all the changes of a host, or none, and return the host. Members that are absent stay as they are."""
-        host = self._host(request)
-        self._lab().network.keep(host.name)
-        before = host.credentials
-        _change_credentials(host, change.username, change.password)
-        try:
-            _change_disk(host.disk.storage_disk(), change)
-        except Refused:
-            host.credentials = before
-            raise
         return host_shape(await host.state())
 
     async def remove(self, request: web.Request) -> Answer:

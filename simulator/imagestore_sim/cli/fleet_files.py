@@ -1,0 +1,53 @@
+"""The files that `imagestore-sim host` writes about its hosts: records for a node, and their addresses."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from imagestore_sim.cli.exits import InputError
+
+URL = "/Cloud_bs"
+STANDARD_OUTPUT = Path("-")
+
+
+def inventory(hosts: Mapping[str, str], port: int, username: str, password: str) -> Iterator[str]:
+    """Yield the lines of a bootstrap file with a storage on each host; `hosts` maps names to hostnames."""
+    yield f"# {len(hosts)} storages, for imagestore-sim serve --bootstrap, and imagestore-sim load\n"
+    yield "backupStorages:\n"
+    for name, hostname in hosts.items():
+        record = {
+            "name": name,
+            "hostname": hostname,
+            "username": username,
+            "password": password,
+            "sshPort": port,
+            "url": URL,
+        }
+        yield f"  - {json.dumps(record, ensure_ascii=False)}\n"
+
+
+def hosts_file(hosts: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of a file in the format of /etc/hosts; `hosts` maps names to addresses."""
+    for name, address in hosts.items():
+        yield f"{address} {name}\n"
+
+
+def write(file: Path, lines: Iterable[str], option: str) -> None:
+    """Write lines to a file that only this user can read, or to standard output (`-`).
+
+    Raise InputError, which names the option.
+    """
+    if file == STANDARD_OUTPUT:
+        sys.stdout.writelines(lines)
+        sys.stdout.flush()
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as opened:
+            opened.writelines(lines)
+    except OSError as error:
+        raise InputError(f"{option} {file}: {error.strerror}") from None

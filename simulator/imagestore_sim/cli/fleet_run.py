@@ -1,0 +1,191 @@
+"""The run of `imagestore-sim host`: one host at an address, or a fleet of them behind one port."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import platform
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from imagestore_sim import logs, open_files
+from imagestore_sim.cli import fleet_files
+from imagestore_sim.cli.exits import SUCCESS, InputError
+from imagestore_sim.cli.fleet_files import STANDARD_OUTPUT
+from imagestore_sim.cli.running import until_stopped, warn_of_openings
+from imagestore_sim.exposure import is_exposed
+from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
+from imagestore_sim.hosts.default_hosts import default_disk
+from imagestore_sim.hosts.fleet import (
+    FILES_OF_A_FLEET,
+    FIRST,
+    CannotListen,
+    Fleet,
+    addresses_from,
+    host_key,
+    numbered_names,
+)
+from imagestore_sim.hosts.listener import NewListener
+from imagestore_sim.lab_api import HostChangesRoutes, HostsRoutes, HostsService, SimulatedHosts
+from imagestore_sim.node.errors import cannot_listen
+from imagestore_sim.node.from_settings import new_guard
+from imagestore_sim.settings import Settings
+from imagestore_sim.web_server import authority
+
+DEFAULT_SIZE = 2**40
+DESCRIPTION = "Simulated hosts without a management node, and what is wrong with them."
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """What the options of `host` say beside the settings."""
+
+    name: str
+    count: int
+    first: IPv4Address | None
+    agent_port: int
+    username: str
+    password: str = field(repr=False)
+    size: int | None
+    used: int
+    inventory: Path | None
+    hosts_file: Path | None
+    lab_port: int | None
+
+    @property
+    def is_fleet(self) -> bool:
+        """Return whether hosts have addresses of their own."""
+        return self.count > 1 or self.first is not None
+
+
+async def run_hosts(settings: Settings, given: HostOptions) -> int:
+    """Run simulated hosts until a signal stops them. Raise InputError for what cannot be had."""
+    logs.configure(settings.log_level, settings.log_format)
+    open_files.raise_limit()
+    hosts = _fleet(settings, given)
+    async with until_stopped() as stopped, AsyncExitStack() as exits:
+        exits.push_async_callback(hosts.stop)
+        await _start(hosts)
+        service = None
+        if given.lab_port is not None:
+            service = await _serve_lab_api(settings, given.lab_port, hosts)
+            exits.push_async_callback(service.close)
+        await asyncio.to_thread(_write_files, given, hosts)
+        gc.freeze()  # a collection would visit every object of every host, and find nothing
+        _announce(given, hosts, service)
+        await stopped.wait()
+    return SUCCESS
+
+
+def _fleet(settings: Settings, given: HostOptions) -> Fleet:
+    """Return the hosts, which have not started. Raise InputError."""
+    names = numbered_names(given.name, given.count) if given.is_fleet else [given.name]
+    addresses = [settings.host]
+    if given.is_fleet:
+        _check_files(given.count)
+        try:
+            addresses = [str(one) for one in addresses_from(given.first or FIRST, given.count)]
+        except ValueError as error:
+            raise InputError(f"--from: {error}") from None
+    key = host_key(settings.seed) if "seed" in settings.model_fields_set else None
+
+    def new_host(name: str, listener: NewListener, agent_listener: NewListener) -> SimulatedHost:
+        host = SimulatedHost(
+            name,
+            disk=_disk(given, name),
+            credentials=Credentials(given.username, given.password),
+            seed=settings.seed,
+            listener=listener,
+            agent_listener=agent_listener,
+        )
+        host.host_key = key
+        return host
+
+    places = dict(zip(names, addresses, strict=True))
+    return Fleet(places, settings.port, given.agent_port, new_host, shared=given.is_fleet)
+
+
+def _disk(given: HostOptions, name: str) -> VirtualDisk:
+    """Return the disk of a host. Those of a fleet differ, unless the options say what they are."""
+    if given.is_fleet and given.size is None and not given.used:
+        return default_disk(name)
+    return VirtualDisk(size=given.size or DEFAULT_SIZE, used=given.used)
+
+
+def _check_files(count: int) -> None:
+    """Raise InputError if the process may not open a connection for each of `count` hosts."""
+    needed, allowed = FILES_OF_A_FLEET + count, open_files.limit()
+    if needed > allowed:
+        raise InputError(
+            f"{count} hosts need {needed} open files, one for the connection that a node keeps to each, and {allowed}"
+            " are the most allowed; raise the hard limit (ulimit -Hn), or run several with --count fewer"
+        )
+
+
+async def _start(hosts: Fleet) -> None:
+    """Start a fleet. Raise InputError."""
+    try:
+        await hosts.start()
+    except CannotListen as problem:
+        error = problem.__cause__
+        assert isinstance(error, OSError)
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InputError(f"{problem.address} is no address of this machine{_hint()}") from None
+        option = "--agent-port" if problem.agents else "--port"
+        raise InputError(cannot_listen(problem.address, problem.port, error, option)) from None
+
+
+def _hint() -> str:
+    """Return what to do about an address that is missing."""
+    if platform.system() == "Darwin":
+        return ": macOS has 127.0.0.1 alone; add more with `ifconfig lo0 alias ADDRESS`, or run each host on a port"
+    return "; --from takes the first of addresses that it has"
+
+
+async def _serve_lab_api(settings: Settings, port: int, hosts: Fleet) -> HostsService:
+    """Return the lab's API of the hosts, which listens. Raise InputError."""
+    known = SimulatedHosts(hosts)
+    routes = [*HostsRoutes(known).routes(), *HostChangesRoutes(known).routes()]
+    service = HostsService(routes, new_guard(settings), DESCRIPTION)
+    try:
+        await service.listen(settings.host, port)
+    except OSError as error:
+        await service.close()
+        raise InputError(cannot_listen(settings.host, port, error, "--lab-port")) from None
+    return service
+
+
+def _write_files(given: HostOptions, hosts: Fleet) -> None:
+    """Write the files that the options ask for. Raise InputError."""
+    if given.hosts_file is not None:
+        fleet_files.write(given.hosts_file, fleet_files.hosts_file(hosts.addresses), "--hosts-file")
+    if given.inventory is not None:
+        named = {name: name for name in hosts} if given.hosts_file else hosts.addresses
+        port = next(iter(hosts.values())).address[1]
+        lines = fleet_files.inventory(named, port, given.username, given.password)
+        fleet_files.write(given.inventory, lines, "--inventory")
+
+
+def _announce(given: HostOptions, hosts: Fleet, service: HostsService | None) -> None:
+    """Warn of what other machines can reach, and print where the hosts are: beside an inventory to standard error."""
+    first = next(iter(hosts.values()))
+    agent = first.agent.address
+    where = authority(*first.address)
+    if is_exposed([first.address, agent]):
+        warn_of_openings(where, [f"{given.username} logs in with the password that --password gives"])
+    lines = [f"ready ssh://{where}", f"agent https://{authority(*agent)}"]
+    if given.is_fleet:
+        lines.append(f"hosts {_range(list(hosts))} at {_range(list(hosts.addresses.values()))}")
+    if service is not None:
+        warn_of_openings(service.url, service.openings())
+        lines.append(f"lab {service.url}")
+    print("\n".join(lines), flush=True, file=sys.stderr if given.inventory == STANDARD_OUTPUT else sys.stdout)
+
+
+def _range(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"
