@@ -18,6 +18,7 @@ from imagestore_sim.cli import fleet_files
 from imagestore_sim.cli.exits import SUCCESS, InputError
 from imagestore_sim.cli.fleet_files import STANDARD_OUTPUT
 from imagestore_sim.cli.running import until_stopped, warn_of_openings
+from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.exposure import is_exposed
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.default_hosts import default_disk
@@ -92,13 +93,15 @@ def _fleet(settings: Settings, given: HostOptions) -> Fleet:
             addresses = [str(one) for one in addresses_from(given.first or FIRST, given.count)]
         except ValueError as error:
             raise InputError(f"--from: {error}") from None
+    clock = RealClock()
     key = host_key(settings.seed) if "seed" in settings.model_fields_set else None
 
     def new_host(name: str, listener: NewListener, agent_listener: NewListener) -> SimulatedHost:
         host = SimulatedHost(
             name,
-            disk=_disk(given, name),
+            disk=_disk(given, name, clock),
             credentials=Credentials(given.username, given.password),
+            clock=clock,
             seed=settings.seed,
             listener=listener,
             agent_listener=agent_listener,
@@ -110,11 +113,11 @@ def _fleet(settings: Settings, given: HostOptions) -> Fleet:
     return Fleet(places, settings.port, given.agent_port, new_host, shared=given.is_fleet)
 
 
-def _disk(given: HostOptions, name: str) -> VirtualDisk:
+def _disk(given: HostOptions, name: str, clock: Clock) -> VirtualDisk:
     """Return the disk of a host. Those of a fleet differ, unless the options say what they are."""
     if given.is_fleet and given.size is None and not given.used:
-        return default_disk(name)
-    return VirtualDisk(size=given.size or DEFAULT_SIZE, used=given.used)
+        return default_disk(name, clock)
+    return VirtualDisk(size=given.size or DEFAULT_SIZE, used=given.used, clock=clock)
 
 
 def _check_files(count: int) -> None:

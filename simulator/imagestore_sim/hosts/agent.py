@@ -6,22 +6,19 @@ import asyncio
 import logging
 import ssl
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.faults.target import AgentState
-from imagestore_sim.hosts.agent_certificates import VALID, Authority, Certificate, key_pem, new_key, server_context
+from imagestore_sim.hosts.agent_certificates import VALID, Authority, Certificate, server_context
 from imagestore_sim.hosts.installation import LOG, installed_files
 from imagestore_sim.hosts.link import Direction
 from imagestore_sim.hosts.listener import LOOPBACK, Listener, NewListener
 from imagestore_sim.in_flight import closed, moved, opened
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
     from imagestore_sim.hosts.disk import VirtualDisk
     from imagestore_sim.hosts.host import SimulatedHost
 
@@ -153,7 +150,7 @@ class Agent:
         if expired not in self._contexts:
             now = self._host.clock.time()
             until = now - _EXPIRED_SECONDS if expired else now + VALID.total_seconds()
-            certificate = self.authority.issue(self._host.name, self._key, until)
+            certificate = self.authority.issue(self._host.name, until)
             self._certificates[expired] = certificate
             self._contexts[expired] = server_context(certificate)
         return self._contexts[expired]
@@ -168,10 +165,6 @@ class Agent:
             return _response("500 Internal Server Error", self.instance)
         return _response("200 OK", self.instance)
 
-    @cached_property
-    def _key(self) -> EllipticCurvePrivateKey:
-        return new_key()
-
     def _port_state(self) -> PortState:
         """Return the state of its port. A firewall that drops what is meant for sshd drops all."""
         now = self._host.behaviour
@@ -182,7 +175,7 @@ class Agent:
     def _install(self) -> None:
         """Put its files on the disk of its host. Log those that have no place there."""
         self._installed_on = self._host.disk
-        for file in installed_files(PORT, self.authority.pem, key_pem(self._key)):
+        for file in installed_files(PORT, self.authority.pem, self.authority.agents_key_pem):
             try:
                 self._installed_on.install(*file)
             except OSError as error:

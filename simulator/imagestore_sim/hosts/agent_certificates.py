@@ -51,6 +51,16 @@ class Authority:
     """Issues certificates. Its key is made at the first use, and is never written anywhere."""
 
     @cached_property
+    def agents_key(self) -> ec.EllipticCurvePrivateKey:
+        """The private key of all agents that have its certificates: to make one costs more than to make a host."""
+        return new_key()
+
+    @cached_property
+    def agents_key_pem(self) -> bytes:
+        """The same as PEM."""
+        return key_pem(self.agents_key)
+
+    @cached_property
     def _key(self) -> ec.EllipticCurvePrivateKey:
         return new_key()
 
@@ -63,18 +73,18 @@ class Authority:
             self._key, hashes.SHA256()
         )
 
-    @property
+    @cached_property
     def pem(self) -> bytes:
-        """Return the certificate of the authority, by which clients verify those that it issues."""
+        """The certificate of the authority, by which clients verify those that it issues."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, host: str, key: ec.EllipticCurvePrivateKey, until: float) -> Certificate:
-        """Return a new certificate for the name and the key of a host, valid until a time (epoch seconds)."""
+    def issue(self, host: str, until: float) -> Certificate:
+        """Return a new certificate for the name of a host, valid until a time (epoch seconds)."""
         end = datetime.fromtimestamp(until, UTC)
-        unsigned = _unsigned(_name(host), self._certificate.subject, key, end - VALID - _BEFORE, end)
+        unsigned = _unsigned(_name(host), self._certificate.subject, self.agents_key, end - VALID - _BEFORE, end)
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         signed = unsigned.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
-        return Certificate(signed.public_bytes(serialization.Encoding.PEM) + self.pem, key_pem(key))
+        return Certificate(signed.public_bytes(serialization.Encoding.PEM) + self.pem, self.agents_key_pem)
 
 
 def server_context(certificate: Certificate) -> ssl.SSLContext:

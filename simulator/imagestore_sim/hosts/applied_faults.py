@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -72,7 +71,7 @@ class HostFaults:
         self._host = host
         self._target = SimulatedTarget(host)
         self._applied: list[SimulatedFault] = []
-        self.past: deque[PastFault] = deque(maxlen=KEPT_PAST)
+        self.past: list[PastFault] = []
         """The latest that are over, in the order in which they were healed."""
         self._numbers = itertools.count(1)
         self._timers = Tasks()
@@ -144,6 +143,7 @@ class HostFaults:
     def _remove(self, applied: SimulatedFault) -> None:
         self._applied.remove(applied)
         self.past.append(PastFault(applied.fault, applied.number, applied.applied_at, self.now()))
+        del self.past[:-KEPT_PAST]
 
     async def _settle(self) -> None:
         """Compute the behaviour from the faults, and wake all who wait for a change of it."""

@@ -128,8 +128,7 @@ class VirtualDisk(MountedTree):
     def install(self, path: str, content: bytes, mode: int = FILE_MODE) -> None:
         """Write a file of the machine's own programs, which takes no space, whatever the rights on its way."""
         file = self._installed_file(path, mode)
-        file.truncate(0)
-        file.write(0, content)
+        file.content, file.size = content, len(content)
 
     def log(self, path: str, line: str, most: int) -> None:
         """Append a line to a file as `install` makes it; the older half goes where it has more than `most` bytes."""

@@ -29,7 +29,8 @@ class File:
     """Whether it has a name: one without takes no space on its disk."""
     installed: bool = False
     """Whether it belongs to the machine's own programs, which take no space of a virtual disk."""
-    content: bytearray = field(default_factory=bytearray)
+    content: bytes | bytearray = b""
+    """Bytes may be shared with other files; a write replaces them."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset` on; none at the end."""
@@ -39,14 +40,21 @@ class File:
     def write(self, offset: int, data: bytes) -> None:
         """Put `data` at `offset`; what is between it and the end reads as zeros."""
         if offset < len(self.content) or data.count(0) != len(data):
-            self.content.extend(bytes(max(0, offset - len(self.content))))
-            self.content[offset : offset + len(data)] = data
+            content = self._own_content()
+            content.extend(bytes(max(0, offset - len(content))))
+            content[offset : offset + len(data)] = data
         self.size = max(self.size, offset + len(data))
 
     def truncate(self, size: int) -> None:
         """Make it `size` bytes long, with zeros at its end if it grows."""
-        del self.content[size:]
+        if size < len(self.content):
+            del self._own_content()[size:]
         self.size = size
+
+    def _own_content(self) -> bytearray:
+        if not isinstance(self.content, bytearray):
+            self.content = bytearray(self.content)
+        return self.content
 
 
 @dataclass(slots=True, eq=False)

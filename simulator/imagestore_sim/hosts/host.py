@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,11 +77,12 @@ class SimulatedHost(Startable):
         self.sftp = sftp
         self.statvfs = statvfs
         self._commands = commands
-        self.random = random.Random(f"{seed} {name}")  # noqa: S311 - chance that can be repeated
+        self._seed = f"{seed} {name}"
+        self._random: random.Random | None = None
         self.faults = HostFaults(self)
         self.logins = 0
         """Successful logins so far."""
-        self.stops: deque[Stop] = deque(maxlen=KEPT_STOPS)
+        self.stops: list[Stop] = []
         """The latest times that it was shut down, the oldest first."""
         self.after_start: Callable[[], Awaitable[None]] | None = None
         """Called each time that it has begun to listen."""
@@ -105,6 +105,13 @@ class SimulatedHost(Startable):
         if self._listener.address is None:
             raise RuntimeError(f"{self.name} has not been started")
         return self._listener.address
+
+    @property
+    def random(self) -> random.Random:
+        """Return what its faults leave to chance, which can be repeated. It is made at the first use: it is large."""
+        if self._random is None:
+            self._random = random.Random(self._seed)  # noqa: S311 - chance that can be repeated
+        return self._random
 
     @property
     def behaviour(self) -> Behaviour:
@@ -179,6 +186,7 @@ class SimulatedHost(Startable):
         """
         if self.listening:
             self.stops.append(Stop(self.clock.time()))
+            del self.stops[:-KEPT_STOPS]
         self._listener.close()
         self.agent.end()
         await self.faults.pause()
@@ -196,7 +204,7 @@ class SimulatedHost(Startable):
         self.faults = HostFaults(self)
         self.port, self.disk, self.credentials = other.port, other.disk, other.credentials
         self.sftp, self.statvfs, self._commands = other.sftp, other.statvfs, other._commands
-        self.random, self.logins = other.random, 0
+        self._random, self._seed, self.logins = other._random, other._seed, 0
         self.stops.clear()
         self.sshd = Sshd(self)
         await self.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 PROGRAMS = "/usr/local/zstack/imagestore/bin"
@@ -15,6 +16,8 @@ CONFIGURATION = f"{PROGRAMS}/zstore.yaml"
 COMMAND_LINE = f"{PROGRAMS}/zstore -conf {CONFIGURATION} -logfile {LOG}"
 """Of the agent."""
 
+MOST_AUTHORITIES = 4
+"""Authorities whose files are kept: all hosts of one share their bytes."""
 _NOT_HERE = "#!/bin/sh\necho 'a simulated host has no {name}' >&2; exit 1\n"
 _SCRIPT = f"""\
 #!/bin/sh
@@ -39,8 +42,13 @@ class InstalledFile(NamedTuple):
     mode: int
 
 
-def installed_files(port: int, authority: bytes, key: bytes) -> Iterator[InstalledFile]:
-    """Yield the files of an agent, from its port, the certificate of its authority, and its private key."""
+@lru_cache(MOST_AUTHORITIES)
+def installed_files(port: int, authority: bytes, key: bytes) -> tuple[InstalledFile, ...]:
+    """Return the files of an agent, from its port, the certificate of its authority, and its private key."""
+    return tuple(_installed_files(port, authority, key))
+
+
+def _installed_files(port: int, authority: bytes, key: bytes) -> Iterator[InstalledFile]:
     for name in ("zstore", "zstcli", SERVICE):
         yield InstalledFile(f"{PROGRAMS}/{name}", _NOT_HERE.format(name=name).encode(), 0o755)
     settings = _CONFIGURATION.format(port=port, authority=CERTIFICATE, key=KEY, log=LOG)

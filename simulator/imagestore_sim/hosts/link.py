@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +32,16 @@ FLOOD_PACKET = b"\0\0\0\x0c\x06\x02\0\0\0\0" + bytes(6)  # SSH_MSG_IGNORE, befor
 _numbers = itertools.count()
 
 
+class _Received(threading.local):
+    """What is read from any connection, for as long as it takes to copy it: an event loop has its thread to itself."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(TURN_BYTES)
+
+
+_received = _Received()
+
+
 class Link(asyncio.BufferedProtocol):
     """Stands between the transport of a connection and the SSH server behind it.
 
@@ -38,13 +49,17 @@ class Link(asyncio.BufferedProtocol):
     left of them with each packet; and reading stops while too many of them wait, or while it does not read its answers.
     """
 
+    __slots__ = (
+        "_held", "_host", "_in", "_out", "_sent", "_ssh", "_transport", "_unread", "_watched",
+        "closed", "logged_in", "number", "stale",
+    )  # fmt: skip
+
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
         self.number = next(_numbers)
         """Numbers follow the order in which the connections came."""
         self._transport: asyncio.Transport
         self._ssh: asyncssh.SSHServerConnection | None = None
-        self._buffer = bytearray(TURN_BYTES)
         self._watched: int | None = None
         self._unread = False
         """Whether the client leaves too many answers unread."""
@@ -159,11 +174,11 @@ class Link(asyncio.BufferedProtocol):
 
     @override
     def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
+        return _received.buffer
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
-        self._in.put(bytes(self._buffer[:nbytes]))
+        self._in.put(bytes(_received.buffer[:nbytes]))
         if nbytes == TURN_BYTES and not self._transport.is_closing():
             self._transport.pause_reading()  # libuv would read on at once, many times
             asyncio.get_running_loop().call_soon(self._set_pace)
@@ -216,10 +231,13 @@ def _turn_away(link: Link, how: str) -> None:
 class Direction:
     """One direction of a connection: bytes are delivered in order, at once or when the network lets them through."""
 
+    __slots__ = ("_closed", "_deliver", "_free", "_host", "_queue", "_task", "waiting")
+
     def __init__(self, host: SimulatedHost, deliver: Callable[[bytes | None], None]) -> None:
         self._host = host
         self._deliver = deliver
-        self._queue: deque[tuple[float, bytes | None]] = deque()
+        self._queue: deque[tuple[float, bytes | None]] | None = None
+        """What waits; none while nothing is late, since an empty one takes as much memory as all else here."""
         self._free = 0.0  # when the line is free again, in the clock's monotonic seconds
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -232,6 +250,8 @@ class Direction:
         if not self._queue and not now.is_late:
             self._deliver(data)
             return
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append((self._due(now, len(data or b"")), data))
         self.waiting += len(data or b"")
         if self._task is None and not self._closed:
@@ -242,7 +262,8 @@ class Direction:
         self._closed = True
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        self._queue.clear()
+        if self._queue is not None:
+            self._queue.clear()
 
     def _due(self, now: Behaviour, size: int) -> float:
         moment = self._host.clock.monotonic()
@@ -267,6 +288,8 @@ class Direction:
 
 class _SshTransport(asyncio.Transport):
     """The transport that the SSH server gets: what it writes goes through the link."""
+
+    __slots__ = ("_link", "_transport")
 
     def __init__(self, link: Link, transport: asyncio.Transport) -> None:
         super().__init__()

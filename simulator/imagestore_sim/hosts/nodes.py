@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.hosts.disk_space import DiskSpace
@@ -34,8 +35,8 @@ class NodeStore(DiskSpace):
         require_mode(node, WRITABLE, path)
 
     def _insert(self, directory: Directory, name: str, node: Node) -> None:
-        directory.entries[name] = node
-        directory.modified = self._clock.time()
+        directory.entries[sys.intern(name)] = node
+        directory.modified = node.modified
         self._inodes_used += not node.installed
 
     def _unlink(self, directory: Directory, name: str, nodes: list[Node]) -> None:

@@ -16,6 +16,7 @@ from imagestore_sim.hosts.link import Link
 from imagestore_sim.hosts.session import Session
 from imagestore_sim.hosts.sftp import DiskServer
 from imagestore_sim.hosts.shell import home_of
+from imagestore_sim.lean import LeanEvent, share_attributes
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -28,6 +29,15 @@ KEY_EXCHANGES = (
     "diffie-hellman-group14-sha256",
 )
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr")
+# Of a client's connection.
+_UNUSED_SETS = (
+    "_revoked_host_keys",
+    "_server_sig_algs",
+    "_trusted_ca_keys",
+    "_trusted_host_keys",
+    "_x509_revoked_certs",
+)
+_NO_KEYS: frozenset[object] = frozenset()
 MOST_KEYS = 64
 """Host keys whose options are kept."""
 
@@ -51,10 +61,27 @@ class Sshd:
     def new_connection(self) -> asyncssh.SSHServerConnection:
         """Return an SSH server for one connection, with the key that the host has now."""
         options = _options(self._host.behaviour.host_key or self._host.host_key)
-        connection = asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
+        connection = HostConnection(asyncio.get_running_loop(), options)
         # asyncssh takes it from the options. Options for each host would cost more than all else of it.
         connection._protocol_factory = lambda: SshdConnection(self._host)
         return connection
+
+
+class HostConnection(asyncssh.SSHServerConnection):
+    """asyncssh's part of a connection, which takes less memory once a client has logged in and keeps it open."""
+
+    async def reload_config(self) -> None:
+        """Read no configuration for the user who logs in: there is none."""
+
+    def become_idle(self) -> None:
+        """Drop what only the login needed."""
+        self._client_kexinit = self._server_kexinit = b""
+        self._extensions_to_send.clear()
+        for name in _UNUSED_SETS:
+            setattr(self, name, _NO_KEYS)
+        if not self.is_closed():
+            self._close_event = LeanEvent()
+        share_attributes(self)
 
 
 class SshdConnection(asyncssh.SSHServer):
@@ -65,6 +92,7 @@ class SshdConnection(asyncssh.SSHServer):
 
     @override
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        assert isinstance(conn, HostConnection)
         self._link: Link = conn.get_extra_info("link")
         self._connection = conn
         self._sessions = 0
@@ -126,6 +154,7 @@ class SshdConnection(asyncssh.SSHServer):
         self._sessions -= 1
 
     def _serve_disk(self, channel: SSHChannel[bytes]) -> DiskServer:
+        asyncio.get_running_loop().call_soon(self._connection.become_idle)
         host = self._host
         server_channel = cast("asyncssh.SSHServerChannel[bytes]", channel)
         return DiskServer(server_channel, host, self._link, home_of(host.disk, self._username))
