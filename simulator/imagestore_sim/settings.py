@@ -85,6 +85,9 @@ class Settings(BaseModel):
     )
     known_hosts: Path | None = Field(None, description="file of host keys; beside the database if unset")
     ssh_config: Path | None = Field(None, description="OpenSSH configuration for the hosts")
+    hosts_file: tuple[Path, ...] = Field(
+        (), description="files with addresses of host names, in the format of /etc/hosts; others are resolved as ever"
+    )
     fault: tuple[str, ...] = Field((), description="faults of the management plane to begin with, each as a line")
     write_images: bool = Field(True, description="write images as files to hosts; off by default for serve")
     image_lengths: bool = Field(False, description="ask the web server of an http(s) image how long its file is")

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagestore_sim import logs, open_files
 from imagestore_sim.cli import fleet_files
@@ -32,11 +33,12 @@ from imagestore_sim.hosts.fleet import (
     numbered_names,
 )
 from imagestore_sim.hosts.listener import NewListener
-from imagestore_sim.lab_api import HostChangesRoutes, HostsRoutes, HostsService, SimulatedHosts
 from imagestore_sim.node.errors import cannot_listen
-from imagestore_sim.node.from_settings import new_guard
 from imagestore_sim.settings import Settings
 from imagestore_sim.web_server import authority
+
+if TYPE_CHECKING:
+    from imagestore_sim.lab_api import HostsService
 
 DEFAULT_SIZE = 2**40
 DESCRIPTION = "Simulated hosts without a management node, and what is wrong with them."
@@ -152,6 +154,10 @@ def _hint() -> str:
 
 async def _serve_lab_api(settings: Settings, port: int, hosts: Fleet) -> HostsService:
     """Return the lab's API of the hosts, which listens. Raise InputError."""
+    # These take as much memory as all else of this command.
+    from imagestore_sim.lab_api import HostChangesRoutes, HostsRoutes, HostsService, SimulatedHosts
+    from imagestore_sim.node.from_settings import new_guard
+
     known = SimulatedHosts(hosts)
     routes = [*HostsRoutes(known).routes(), *HostChangesRoutes(known).routes()]
     service = HostsService(routes, new_guard(settings), DESCRIPTION)

@@ -14,12 +14,19 @@ from imagestore_sim.cli.rules import Parsed, Refuse, apply_rules
 DISK = "Account and disk"
 FLEET = "Many hosts"
 DEFAULT_SIZE = 2**40
+
+
+def _address(text: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise ValueError(f"expected an IPv4 address, but got {text!r}") from None
+
+
 RULES = (
-    Refuse(
-        lambda given: given.used > (given.size or DEFAULT_SIZE),
-        "--used {used} is more than --size {size}",
-    ),
-    Parsed("first", IPv4Address, "--from"),
+    Refuse(lambda given: given.size and given.used > given.size, "--used {used} is more than --size {size}"),
+    Refuse(lambda given: given.used > (given.size or DEFAULT_SIZE), f"--used {{used}} is more than {DEFAULT_SIZE}"),
+    Parsed("first", _address, "--from"),
 )
 
 

@@ -56,6 +56,7 @@ def lab(
     ] = None,
     bootstrap: options.Bootstrap = None,
     identity_file: options.Identity = None,
+    hosts_file: options.HostsFile = None,
     probe_connection: options.Connection = None,
     probe_modules: options.ProbeModules = None,
     ping_interval: Annotated[

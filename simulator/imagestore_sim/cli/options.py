@@ -128,6 +128,15 @@ SshConfig = Annotated[
     Path | None,
     setting("ssh_config", "OpenSSH configuration: ProxyJump, IdentityFile, Port...", group=PROBES, value="FILE"),
 ]
+HostsFile = Annotated[
+    list[Path] | None,
+    setting(
+        "hosts_file",
+        "Addresses of host names, as /etc/hosts has them: those of a fleet (host --hosts-file); may be repeated.",
+        group=PROBES,
+        value="FILE",
+    ),
+]
 WriteImages = Annotated[
     bool | None,
     setting(

@@ -43,6 +43,7 @@ def serve(
     host_keys: options.HostKeys = None,
     known_hosts: options.KnownHosts = None,
     ssh_config: options.SshConfig = None,
+    hosts_file: options.HostsFile = None,
     read_only_hosts: options.ReadOnly = None,
     write_images: options.WriteImages = None,
     image_lengths: options.ImageLengths = None,

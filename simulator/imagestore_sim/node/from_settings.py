@@ -57,6 +57,7 @@ def new_prober(
         host_keys=HostKeyPolicy(settings.host_keys),
         known_hosts=settings.known_hosts or _beside(settings.database),
         ssh_config=settings.ssh_config,
+        hosts_files=settings.hosts_file,
         read_only_hosts=settings.read_only_hosts,
         seed=settings.seed,
         observe=observe,

@@ -19,6 +19,7 @@ from imagestore_sim.probe.connections import Connections
 from imagestore_sim.probe.failures import Failed, LoginEvidence, ProbeFailure
 from imagestore_sim.probe.files import FileRefused, refusing
 from imagestore_sim.probe.host_keys import HostKeyPolicy, HostKeys
+from imagestore_sim.probe.hosts_files import HostsFiles
 from imagestore_sim.probe.identity import read_identity
 from imagestore_sim.probe.login import Login
 from imagestore_sim.probe.login_slots import Purpose, current_purpose
@@ -72,6 +73,7 @@ class Prober:
         host_keys: HostKeyPolicy = HostKeyPolicy.IGNORE,
         known_hosts: Path | None = None,
         ssh_config: Path | None = None,
+        hosts_files: Sequence[Path] = (),
         seed: int = 0,
         observe: Observe = lambda _: None,
         agent_port: int = AGENT_PORT,
@@ -79,8 +81,8 @@ class Prober:
         """Take the timeouts of a login and of what follows it, in seconds, and `max_logins` for each purpose.
 
         An idle connection is checked each `keep_alive` seconds. A busy sshd is tried again after each of `busy_pauses`
-        (seconds), varied by a random factor from `seed`. Without `warm` every probe logs in. Agents are asked on
-        `agent_port`. Raise ValueError for a file that cannot be used.
+        (seconds), varied by a random factor from `seed`. Names in `hosts_files` have the addresses there. Without
+        `warm` every probe logs in. Agents are asked on `agent_port`. Raise ValueError for a file that cannot be used.
         """
         identity = None if identity_file is None else read_identity(identity_file)
         self._busy_pauses = busy_pauses
@@ -93,10 +95,11 @@ class Prober:
         self._command_timeout = command_timeout
         self._alive_timeout = min(_ALIVE_SECONDS, connect_timeout)
         self._host_keys = HostKeys(host_keys, known_hosts or Path("known_hosts"))
-        self._agents = AgentClient(clock, resolve or _resolve_by_system, connect_timeout, agent_port)
+        by_name = self._by_name = HostsFiles(hosts_files, clock, resolve or _resolve_by_system)
+        self._agents = AgentClient(clock, by_name, connect_timeout, agent_port)
         self._login = Login(
             clock,
-            resolve or _resolve_by_system,
+            by_name,
             identity,
             self._host_keys,
             ssh_config,
@@ -105,9 +108,7 @@ class Prober:
         )
         self._connections = Connections(clock, self._login, alive_timeout=connect_timeout, keep_alive=keep_alive)
         self._hosts: dict[str, HostState] = {}
-        # Hosts that the system's resolver finds live in real time. A resolver of the lab's own finds simulated hosts,
-        # which live by its clock.
-        self._outside = clock.outside if resolve is None else nullcontext
+        self._all_outside = resolve is None
         self.watch: Watch = _watch_nothing
         """Watches who works on which host."""
         self._closed = False
@@ -173,7 +174,7 @@ class Prober:
         host.probes += 1
         try:
             async with host.turn:
-                with self._outside(), self.watch(target.hostname, current_purpose()):
+                with self._outside(target.hostname), self.watch(target.hostname, current_purpose()):
                     host.forgotten = False
                     found = await work(host)
                     if host.forgotten or not self._warm:
@@ -184,6 +185,14 @@ class Prober:
             host.probes -= 1
             if host.forgotten and not host.probes:
                 del self._hosts[target.hostname]
+
+    def _outside(self, hostname: str) -> AbstractContextManager[None]:
+        """Let time pass as a host needs it, while that works.
+
+        Hosts that the system's resolver or a file finds live in real time. A resolver of the lab's own finds simulated
+        hosts, which live by its clock.
+        """
+        return self._clock.outside() if self._all_outside or hostname in self._by_name else nullcontext()
 
     async def forget(self, hostname: str) -> None:
         """Drop what is kept for `hostname`: at once, or at the end of the probes that run or wait there."""
