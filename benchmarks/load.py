@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 CONNECTIONS = 32
@@ -54,6 +56,15 @@ def server(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.terminate()
         process.wait(SECONDS_TO_STOP)
+
+
+@contextmanager
+def fleet(count: int, first: str = "127.1.0.1") -> Iterator[tuple[subprocess.Popen[str], list[tuple[str, int]]]]:
+    """Run simulated hosts in a process of their own; yield it, and the address and port of each host."""
+    command = [sys.executable, "-m", "imagestore_sim", "host", "--count", str(count), "--from", first, "--port", "0"]
+    with server(command) as process:
+        port = int(url_of(process).rpartition(":")[2])
+        yield process, [(str(IPv4Address(first) + number), port) for number in range(count)]
 
 
 def url_of(process: subprocess.Popen[str]) -> str:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import aiohttp
@@ -26,12 +27,12 @@ from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
-from load import peak_memory, server
+from load import fleet, peak_memory
 
 HERE = Path(__file__).parent
 INTERVAL, TICKS = 60, 5
 HOSTS_A_PROCESS = 5000
-"""Each host has two files open, and a process may open little more than 10,000."""
+FIRST = IPv4Address("127.1.0.1")
 PUNCTUAL_SECONDS = 0.1
 
 
@@ -66,12 +67,11 @@ def main() -> int:
         fleets = []
         for first in range(0, pings.storages, HOSTS_A_PROCESS):
             count = min(HOSTS_A_PROCESS, pings.storages - first)
-            fleets.append(stack.enter_context(server([sys.executable, str(HERE / "fleet.py"), str(count), str(first)])))
-        for fleet in fleets:
-            assert fleet.stdout is not None
-            addresses += [(address, port) for address, port in json.loads(fleet.stdout.readline())]
+            process, there = stack.enter_context(fleet(count, str(FIRST + first)))
+            fleets.append(process)
+            addresses += there
         run_virtually(ping(addresses, folder, pings))
-        pings.hosts_memory = sum(peak_memory(fleet) for fleet in fleets)
+        pings.hosts_memory = sum(peak_memory(process) for process in fleets)
     pings.peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps(asdict(pings)))
     return 0
@@ -105,7 +105,7 @@ def _record(hostname: str, port: int) -> BackupStorageRecord:
         name=hostname,
         hostname=hostname,
         username="root",
-        password="x",  # noqa: S106 - anybody may log in
+        password="password",  # noqa: S106 - of simulated hosts
         sshPort=port,
         url="/Cloud_bs",
     )

@@ -40,7 +40,7 @@ from typing import Any
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, Layout, Prober, Target
 from imagestore_sim.tasks import new_event_loop
-from load import CLIENTS, server
+from load import CLIENTS, fleet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from sshd import OpenSshServer
@@ -209,12 +209,10 @@ async def _parallel_ssh(sshd: OpenSshServer) -> dict[str, Any]:
 
 async def measure_sweep(count: int, rounds: int) -> tuple[float, float]:
     """Return the real and the processor seconds of a warm probe of each of `count` hosts, the best of the rounds."""
-    with server([sys.executable, str(HERE / "fleet.py"), str(count)]) as process:
-        assert process.stdout is not None
-        addresses: list[tuple[str, int]] = json.loads(process.stdout.readline())
+    with fleet(count) as (_, addresses):
         os.sched_setaffinity(0, CLIENTS[:1])
         prober = Prober(RealClock(), resolve=_itself)
-        targets = [Target(address, port, "root", "/zs", "x") for address, port in addresses]
+        targets = [Target(address, port, "root", "/zs", "password") for address, port in addresses]
         await _gather(prober.probe(target, layout=Layout.CREATE) for target in targets)
         seconds, worked = [], []
         for _ in range(4 * rounds):
