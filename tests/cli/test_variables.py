@@ -28,6 +28,7 @@ VALUES = {
     "ACCESS_SECRET": ("secret",),
     "ACCOUNT": ("somebody",),
     "ACCOUNT_PASSWORD": ("secret",),
+    "ADVERTISE": ("mn-1.example", "10.0.0.1:8080"),
     "ALLOWED_HOST": ("lab.example,*.svc.cluster.local",),
     "BOOTSTRAP": ("records.yaml",),
     "CLOCK": ("real", "paused", "2030-01-01T00:00:00Z"),
@@ -242,7 +243,7 @@ def test_a_bad_value_names_the_variable_in_one_line(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("hosts: 2\nprot: 1\n", "settings.yaml, line 2: prot: there is no such setting; expected allowed_host, "),
+        ("hosts: 2\nprot: 1\n", "settings.yaml, line 2: prot: there is no such setting; expected advertise, "),
         ("hosts: 2\n\nport: x\n", "settings.yaml, line 3: port: Input should be a valid integer"),
         ("hosts: 2\nport: 99999\n", "settings.yaml, line 2: port: Input should be less than or equal to 65535"),
         ("{hosts: 2,\n host_keys: hope}\n", "settings.yaml, line 2: host_keys: Input should be 'ignore', 'tofu' or "),
