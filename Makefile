@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest $(PYTEST_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test test-browser test-clients test-compose test-processes test-scenarios test-soak test-thorough scenarios lint package docs parity clean
+.PHONY: help install lab test test-browser test-clients test-compose test-mariadb test-processes test-scenarios test-soak test-thorough scenarios lint package docs parity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -21,19 +21,22 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 # Bytecode is kept even where the environment says not to: every process that a test starts would compile the package again.
-test test-browser test-clients test-compose test-processes test-scenarios test-soak test-thorough scenarios: export PYTHONDONTWRITEBYTECODE =
+test test-browser test-clients test-compose test-mariadb test-processes test-scenarios test-soak test-thorough scenarios: export PYTHONDONTWRITEBYTECODE =
 
 lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts on port 8080
 	$(BIN)/imagestore-sim lab
 
 test: $(INSTALLED) ## run the tests, on every core
-	$(PYTEST) -m 'not browser and not compose and not clients and not scenarios and not soak and not processes and not thorough' --numprocesses auto --dist worksteal
+	$(PYTEST) -m 'not browser and not compose and not clients and not scenarios and not soak and not processes and not thorough and not mariadb' --numprocesses auto --dist worksteal
 
 test-thorough: $(INSTALLED) ## run floods, fuzz, oracles and recorded answers
-	$(PYTEST) -m 'thorough and not scenarios and not soak and not processes' --numprocesses auto --dist worksteal
+	$(PYTEST) -m 'thorough and not scenarios and not soak and not processes and not mariadb' --numprocesses auto --dist worksteal
 
 test-processes: $(INSTALLED) ## run the tests that start the command: starts that fail, kills, every command of the README
-	$(PYTEST) -m 'processes and not clients and not scenarios' --numprocesses auto --dist worksteal
+	$(PYTEST) -m 'processes and not clients and not scenarios and not mariadb' --numprocesses auto --dist worksteal
+
+test-mariadb: $(INSTALLED) ## run tests on a real MariaDB and a Galera cluster of three (needs Debian's mariadb-server and galera-4)
+	$(PYTEST) -m mariadb --numprocesses auto --dist loadfile
 
 test-browser: $(INSTALLED) ## open the pages in Chromium, check their scripts; screenshots in build/screenshots (needs Chromium, and Node)
 	$(PYTEST) -m browser
@@ -42,7 +45,7 @@ test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECO
 	$(PYTEST) tests/soak -m soak -s
 
 test-scenarios: $(INSTALLED) ## run what takes minutes: the library three times over, a week of a hundred hosts, every recorded answer
-	$(PYTEST) -m scenarios
+	$(PYTEST) -m 'scenarios and not mariadb'
 
 scenarios: $(INSTALLED) ## replay the library of failure scenarios, and write report/index.html
 	$(BIN)/imagestore-sim replay scenarios -j 2 --report report

@@ -26,10 +26,24 @@ from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop
 from kept_lab import KeptLab
 from kept_node import KeptNode, rows_of
+from mariadb_server import galera, mariadb_server, own_mariadb, prepared_mariadb
 from recorded_probes import probes
 from sshd import OpenSshServer, StartSshd, find_sshd
+from stores import store_settings
 
-__all__ = ["faulty_node", "go_program", "image_of_a_lab", "lab_image", "mcp_environment", "probes"]
+__all__ = [
+    "faulty_node",
+    "galera",
+    "go_program",
+    "image_of_a_lab",
+    "lab_image",
+    "mariadb_server",
+    "mcp_environment",
+    "own_mariadb",
+    "prepared_mariadb",
+    "probes",
+    "store_settings",
+]
 
 
 @pytest.fixture

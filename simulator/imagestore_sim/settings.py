@@ -24,7 +24,7 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 LAST_PORT = 65535
 REAL, PAUSED = "real", "paused"
-SECRET_SETTINGS = ("lab_token",)
+SECRET_SETTINGS = ("lab_token", "database", "vault_key")
 """Settings whose values no error message repeats."""
 
 
@@ -70,7 +70,6 @@ class Settings(BaseModel):
     )
     lab_api: bool = Field(True, description="let /lab/v1 change things; off by default for serve")
     lab_token: SecretStr | None = Field(None, description="token of /lab/v1, sent as a bearer token")
-    database: str = Field("imagestore-sim.db", description="a file, or a SQLAlchemy URL")
     cluster_mode: Literal["faithful", "quick"] = Field(
         "faithful",
         description="how soon nodes that share a MariaDB take over from one that has died: as in ZStack, or soon",
@@ -78,6 +77,11 @@ class Settings(BaseModel):
     advertise: str | None = Field(
         None, description="HOST or HOST:PORT at which clients and other nodes reach a node that shares a MariaDB"
     )
+    database: str = Field("imagestore-sim.db", description="a SQLite file, or mariadb://user:password@host:port/name")
+    vault_key: SecretStr | None = Field(
+        None, description="key of the passwords in the database, in place of the file beside it"
+    )
+    vault_key_file: Path | None = Field(None, description="file of that key; made if the database holds no secret yet")
     bootstrap: Path | None = Field(None, description="YAML file of records to start with")
     identity_file: Path | None = Field(None, description="private key tried before a record's password")
     host_keys: Literal["ignore", "tofu", "strict"] = Field(

@@ -28,6 +28,7 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 from typing_extensions import override
 
 from imagestore_sim.clock import NEVER, SLOWEST, START, Timer, TimerClock, check_step, wake
+from imagestore_sim.in_flight import activity
 from imagestore_sim.in_flight.undelivered import UndeliveredBytes
 from imagestore_sim.orders import Draw, Order
 
@@ -530,7 +531,7 @@ class _Selector(selectors.DefaultSelector):
 
         A library's timers are in `timeout`, in real seconds. They neither move virtual time nor hold it up.
         """
-        if self._loop.waits_for_threads:
+        if self._loop.waits_for_threads or activity().waits_for_store:
             return self._poll(timeout)
         if events := self._poll_undelivered():
             return events

@@ -38,7 +38,7 @@ VALUES = {
     "EXPLORE_FROM": ("good.yaml",),
     "EXPLORE_SEED": ("0", "4"),
     "FOUND": ("found",),
-    "DATABASE": ("lab.db", "/var/lib/lab/node.db"),
+    "DATABASE": ("lab.db", "/var/lib/lab/node.db", "mariadb://user:password@host/name"),
     "EXPLORE_CLIENT": ("true",),
     "FAULT": ("answer_lost api=Add* first=1",),
     "FOR": ("10m",),
@@ -64,6 +64,8 @@ VALUES = {
     "SSH_CONFIG": ("config",),
     "UNTIL": ("1h",),
     "USERNAME": ("someone",),
+    "VAULT_KEY": ("bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",),
+    "VAULT_KEY_FILE": ("vault.key",),
 }
 """Values of the options that take neither a number, nor a switch, nor one of a few words."""
 BY_TYPE: dict[Any, tuple[str, ...]] = {bool: ("true", "false"), int: ("1", "9"), float: ("1", "3.5")}

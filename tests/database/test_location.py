@@ -43,8 +43,8 @@ async def test_a_path_and_every_spelling_of_its_url_are_one_file(tmp_path: Path,
 
 
 def test_another_database_is_no_file() -> None:
-    assert file_of("postgresql+asyncpg://user@host/name") is None
-    assert url_of("mysql+aiomysql://user@host/name").get_backend_name() == "mysql"
+    assert file_of("mariadb://user@host/name") is None
+    assert url_of("mariadb://user@host/name").get_backend_name() == "mariadb"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,12 @@ async def test_a_symbolic_link_and_its_file_are_one_database(tmp_path: Path) -> 
         ),
         ("://", "://...: this is neither a file nor a database URL"),
         ("mysql://u:secret@h:port/d", "mysql://...: this is neither a file nor a database URL"),
-        ("nosuch://u:secret@h/d", "nosuch://u:***@h/d: only files are served as yet, give the path of one"),
+        ("nosuch://u:secret@h/d", "nosuch://...: is not served; give the path of a SQLite file, or mariadb://user:"),
+        ("postgresql://u:secret@h/d", "postgresql://...: is not served; give the path of a SQLite file, or mariadb:"),
+        ("mysql+asyncmy://u:secret@h/d", "mysql+asyncmy://...: is not served; give the path of a SQLite file, or "),
+        ("mariadb://u:secret@h", "mariadb://u:***@h: the host or the name of the database is missing; expected "),
+        ("mariadb:///d", "mariadb:///d: the host or the name of the database is missing; expected mariadb://user:"),
+        ("mariadb://u:secret@h/d?charset=x", "mariadb://u:***@h/d?charset=x: charset: there is no such parameter; "),
         ("a\0b", "a\0b: this cannot be the path of a file: "),
         ("/nosuch/folder/x.db", "/nosuch/folder/x.db: there is no folder /nosuch/folder to keep it in"),
         (f"/tmp/{'x' * 300}", f"/tmp/{'x' * 300}: cannot be used: File name too long"),

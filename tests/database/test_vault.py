@@ -147,12 +147,12 @@ async def test_the_key_of_another_database_is_an_error_at_the_start(
     await _fill(file, add)
     Vault.beside(str(tmp_path / "other.db"))
     (tmp_path / "other.db.key").replace(key_file)
-    assert _complaint_of(file) == f"{key_file}: this key does not belong to the database beside it"
+    assert _complaint_of(file) == f"{key_file}: this key does not belong to the database"
 
 
 @pytest.mark.parametrize("token", ["", "password", "ä", "gAAAAA=="])
 def test_a_token_of_another_key_is_an_error(file: Path, key_file: Path, token: str) -> None:
-    with pytest.raises(DatabaseError, match="this key does not belong to the database beside it"):
+    with pytest.raises(DatabaseError, match="this key does not belong to the database"):
         Vault.beside(str(file)).decrypt(token)
 
 
@@ -203,5 +203,7 @@ def test_a_key_has_no_place_where_there_is_no_folder() -> None:
 
 
 def test_a_key_has_no_place_beside_a_database_that_is_no_file() -> None:
-    with pytest.raises(DatabaseError, match="a database that is no file has no place for its key"):
-        Vault.beside("postgresql+asyncpg://user@host/name")
+    with pytest.raises(
+        DatabaseError, match=r"^mariadb://user:[*]*@host/name: needs the key of the passwords that it holds; give"
+    ):
+        Vault.beside("mariadb://user:secret@host/name")

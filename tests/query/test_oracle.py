@@ -132,10 +132,9 @@ async def _fill(database: Database) -> None:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(store_settings: dict[str, Any]) -> Iterator[Lab]:
     with asyncio.Runner() as runner:
-        file = tmp_path_factory.mktemp("oracle") / "oracle.db"
-        database = runner.run(Database.open(str(file), prepare=register_functions))
+        database = runner.run(Database.open(store_settings["database"], prepare=register_functions))
         runner.run(_fill(database))
         yield Lab(runner, QueryEngine(database, write_date=str))
         runner.run(database.close())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -34,10 +35,9 @@ OPERATORS = "[[!=, >=, <=, !?=, !~=, ~=, ?=, =, >, <, is null, not null]]"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    folder = tmp_path_factory.mktemp("worked")
+async def client(store_settings: dict[str, Any]) -> AsyncIterator[Client]:
     data = Path(__file__).with_name("records.yaml")
-    node = ManagementNode(Settings(port=0, database=str(folder / "node.db"), bootstrap=data))
+    node = ManagementNode(Settings(port=0, bootstrap=data, **store_settings))
     await node.start()
     async with Client(node.url) as client:
         await client.log_in()

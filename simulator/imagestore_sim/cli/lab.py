@@ -51,9 +51,15 @@ def lab(
     database: Annotated[
         str | None,
         options.setting(
-            "database", "File to keep the records in.", "a temporary one", group=options.RECORDS, value="FILE"
+            "database",
+            "File, or URL of a MariaDB, to keep the records in.",
+            "a temporary one",
+            group=options.RECORDS,
+            value="FILE|URL",
         ),
     ] = None,
+    vault_key: options.VaultKey = None,
+    vault_key_file: options.VaultKeyFile = None,
     bootstrap: options.Bootstrap = None,
     identity_file: options.Identity = None,
     hosts_file: options.HostsFile = None,

@@ -102,6 +102,23 @@ OfLabToken = Annotated[
         rich_help_panel=LOG_IN,
     ),
 ]
+VaultKey = Annotated[
+    str | None,
+    typer.Option(
+        "--vault-key",
+        metavar="KEY",
+        help="Key of the passwords in the database; rather give the variable, which no list of processes shows.",
+        show_default="a file beside the database",
+        envvar="IMAGESTORE_SIM_VAULT_KEY",
+        rich_help_panel=RECORDS,
+    ),
+]
+VaultKeyFile = Annotated[
+    Path | None,
+    setting(
+        "vault_key_file", "File of that key.", "beside the database; a MariaDB needs one", group=RECORDS, value="FILE"
+    ),
+]
 Bootstrap = Annotated[
     Path | None, setting("bootstrap", "YAML file of records to start with.", group=RECORDS, value="FILE")
 ]

@@ -30,7 +30,7 @@ def serve(
         str | None,
         options.setting(
             "database",
-            "File, or SQLAlchemy URL, to keep the records in.",
+            "File, or URL of a MariaDB, to keep the records in: mariadb://user:password@host:port/name.",
             "imagestore-sim.db",
             group=options.RECORDS,
             value="FILE|URL",
@@ -38,6 +38,8 @@ def serve(
     ] = None,
     cluster_mode: options.ClusterMode = None,
     advertise: options.Advertise = None,
+    vault_key: options.VaultKey = None,
+    vault_key_file: options.VaultKeyFile = None,
     bootstrap: options.Bootstrap = None,
     identity_file: options.Identity = None,
     host_keys: options.HostKeys = None,

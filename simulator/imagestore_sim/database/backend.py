@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVarTuple
 
-from sqlalchemy import Dialect, Row, Select
+from sqlalchemy import CursorResult, Dialect, Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Ts = TypeVarTuple("Ts")
@@ -24,10 +24,10 @@ class Transactions(Protocol):
     def is_busy(self) -> bool:
         """Whether a transaction runs."""
 
-    def transaction(self, patience: float | None = None) -> AbstractAsyncContextManager[AsyncConnection]:
+    def transaction(self, *, quiet: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
         """Run the block in a transaction; commit at its end, roll back on any exception. Raise StoreUnavailable.
 
-        Wait `patience` seconds in all for the transactions before it and for locks.
+        A `quiet` one changes no revision, and calls no watcher.
         """
 
 
@@ -65,14 +65,21 @@ class Backend(Protocol):
     def dialect(self) -> Dialect:
         """The dialect in which to compile statements."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may write to it."""
+
     async def current_revision(self) -> int:
-        """Return a number that every committed transaction changes, also one of another node."""
+        """Return a number that grows with every committed transaction, also with one of another node."""
 
     async def now(self) -> float:
         """Return the store's time, in seconds since the epoch."""
 
-    async def before_check(self) -> None:
-        """Prepare the check of a store that fails."""
+    async def check_writing(self, seconds: float) -> None:
+        """Write a little, and wait `seconds` for a lock at most. Raise StoreUnavailable."""
+
+    def rows_of(self, result: CursorResult[Any]) -> list[tuple[Any, ...]]:
+        """Return rows that were read on a connection of SQLAlchemy's as `fetch` returns them."""
 
     async def close(self) -> None:
         """Close every connection after its running statement has ended."""

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, Self, TypeVarTuple
+from typing import Any, Self, TypedDict, TypeVarTuple
 
 from sqlalchemy import Dialect, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,13 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.backend import Backend, Reads, Transactions
-from imagestore_sim.database.connections import Prepare
+from imagestore_sim.database.connections import BUSY_SECONDS, Prepare
 from imagestore_sim.database.errors import DatabaseError, StoreUnavailable, describe
 from imagestore_sim.database.health import Health
 from imagestore_sim.database.location import file_of, url_of
+from imagestore_sim.database.mariadb.address import shown
+from imagestore_sim.database.mariadb.backend import open_mariadb
 from imagestore_sim.database.schema import OptionRow
 from imagestore_sim.database.sqlite_backend import open_file
-from imagestore_sim.database.store_check import CHECK_WRITING, StoreCheck
+from imagestore_sim.database.store_check import StoreCheck
 from imagestore_sim.database.unit_of_work import UnitsOfWork
 from imagestore_sim.database.vault import Vault
 from imagestore_sim.in_flight import counted, under_way
@@ -35,6 +37,15 @@ Ts = TypeVarTuple("Ts")
 
 Gate = Callable[[], Awaitable[None]]
 """Passed before each use of the store: it may wait, and raise StoreUnavailable."""
+
+
+class _Common(TypedDict):
+    """What every kind of store is opened with."""
+
+    vault: Callable[[], Vault]
+    options: tuple[OptionRow, ...]
+    health: Health
+    to_close: AsyncExitStack
 
 
 class Database:
@@ -61,34 +72,33 @@ class Database:
         *,
         prepare: Prepare | None = None,
         options: tuple[OptionRow, ...] = (),
+        vault: Callable[[], Vault] | None = None,
         clock: Clock | None = None,
         shared: bool = False,
         gate: Gate | None = None,
     ) -> Self:
-        """Open a file or a URL, and migrate it to the newest version. Raise DatabaseError.
+        """Open a file or the URL of a MariaDB, and migrate it to the newest version. Raise DatabaseError.
 
         `prepare` is called with every raw SQLite connection, to register functions and collations. A store without
-        tables gets the rows of `options` with them. `clock` tells the time of a file, see `now`. Several databases of
-        this process may open a `shared` file, all of them on the same event loop. Each use passes `gate` first.
+        tables gets the rows of `options` with them. `vault` opens the vault for a migration that finds secrets; a
+        file's key is beside it. `clock` tells the time of a file, see `now`. Several databases of this process may open
+        a `shared` file, all of them on the same event loop. Each use passes `gate` first.
         """
         url, file = url_of(location), file_of(location)
-        if file is None:
-            raise DatabaseError(f"{url.render_as_string()}: only files are served as yet, give the path of one")
-        name = str(file or url.render_as_string())
+        name = shown(url) if file is None else str(file)
         database = cls(name, gate)
         async with AsyncExitStack() as to_close:
-            to_close.push_async_callback(database.health.close)
+            common: _Common = {
+                "vault": vault or partial(Vault.beside, location),
+                "options": options,
+                "health": database.health,
+                "to_close": to_close,
+            }
             try:
-                backend = await open_file(
-                    url,
-                    file,
-                    prepare=prepare,
-                    vault=partial(Vault.beside, location),
-                    options=options,
-                    clock=clock,
-                    shared=shared,
-                    health=database.health,
-                    to_close=to_close,
+                backend: Backend = (
+                    await open_mariadb(url, **common)
+                    if file is None
+                    else await open_file(url, file, prepare=prepare, clock=clock, shared=shared, **common)
                 )
                 await database._begin(backend)
             except (SQLAlchemyError, ImportError, OSError, sqlite3.Error, StoreUnavailable) as error:
@@ -102,8 +112,7 @@ class Database:
         self._writer, self._reader = backend.writer, backend.reader
         self._units = UnitsOfWork(backend.writer.transaction)
         self._check = StoreCheck(backend, self.health)
-        async with self._writer.transaction() as connection:  # a lock or a full disk ends the start
-            await connection.execute(CHECK_WRITING)
+        await backend.check_writing(BUSY_SECONDS)  # a lock or a full disk ends the start
         self._writer.revision = 0
         self.health.begin()
 
@@ -113,7 +122,7 @@ class Database:
         return self._writer.revision
 
     async def current_revision(self) -> int:
-        """Return a number that each committed transaction changes, whichever node has committed it.
+        """Return a number that grows with each committed transaction, whichever node has committed it.
 
         While it is unchanged, what was read from the store stays valid. Raise StoreUnavailable.
         """
@@ -129,6 +138,11 @@ class Database:
         return await self._backend.now()
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may write to the store."""
+        return self._backend.is_shared
+
+    @property
     def dialect(self) -> Dialect:
         """The dialect in which to compile statements for `fetch`."""
         return self._backend.dialect
@@ -136,15 +150,16 @@ class Database:
     # Writing
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, quiet: bool = False) -> AsyncIterator[AsyncConnection]:
         """Run the block in a transaction; commit at its end, roll back on any exception. Raise StoreUnavailable.
 
         Only one task at a time is in a transaction. Inside `atomic` it is part of that transaction. A commit that has
-        begun is completed even if the task is cancelled meanwhile.
+        begun is completed even if the task is cancelled meanwhile. A `quiet` one changes no revision, for what no
+        answer holds; it may not be inside `atomic`.
         """
         await self._pass_gate()
         with under_way():
-            async with self._units.transaction() as connection:
+            async with self._writer.transaction(quiet=True) if quiet else self._units.transaction() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -195,7 +210,7 @@ class Database:
         It sees everything committed before. Raise StoreUnavailable, ReadTooLong.
         """
         if (writing := self._units.connection) is not None:
-            return [tuple(row) for row in await writing.exec_driver_sql(sql, tuple(parameters))]
+            return self._backend.rows_of(await writing.exec_driver_sql(sql, tuple(parameters)))
         await self._pass_gate()
         return await self._reader.fetch(sql, parameters)
 

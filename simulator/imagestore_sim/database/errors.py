@@ -1,4 +1,4 @@
-"""Errors of the store, and the reasons that SQLite gives for them."""
+"""Errors of the store, and the reasons that SQLite or MariaDB gives for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError
+
+from imagestore_sim.database.mariadb.reasons import CONFLICTS, code_of, is_mariadb, mariadb_reason, mariadb_text
 
 _REASONS = {
     sqlite3.SQLITE_PERM: "its files may not be used",
@@ -33,15 +35,26 @@ class StoreUnavailable(DatabaseError):
     """A read or write of the store that failed and changed nothing. The text holds neither SQL nor values."""
 
 
+class StoreConflict(StoreUnavailable):
+    """A transaction that MariaDB has undone for the sake of another one. It may be run again at once, as a whole."""
+
+
 def reason_of(error: BaseException) -> str | None:
     """Return in a few words why the store failed; None when the statement itself is at fault."""
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, sqlite3.Error) and code is not None:
         reason = _REASONS.get(code & 0xFF)  # the low byte of an extended result code is the primary one
         return None if reason is None else f"{reason} ({error.sqlite_errorname})"
+    if is_mariadb(error):
+        return mariadb_reason(error)
     # aiosqlite raises ValueError, and sqlite3 an error without a code, for a connection that is closed.
     lost = isinstance(error, sqlite3.Error | ValueError) and _CONNECTION_LOST.search(str(error)) is not None
     return "the connection to it is lost" if lost else None
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Return whether MariaDB has undone the transaction for the sake of another one."""
+    return is_mariadb(error) and code_of(error) in CONFLICTS
 
 
 def is_locked(error: BaseException) -> bool:
@@ -58,6 +71,8 @@ def original(error: BaseException) -> BaseException:
 def describe(error: BaseException) -> str:
     """Return what went wrong, in one line without SQL and without values."""
     cause = original(error)
+    if is_mariadb(cause):
+        return mariadb_reason(cause) or mariadb_text(cause)
     if isinstance(cause, OSError):
         return cause.strerror or type(cause).__name__
     return reason_of(cause) or str(cause)

@@ -13,6 +13,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from imagestore_sim.database.errors import DatabaseError, is_locked, reason_of
+from imagestore_sim.database.mariadb.address import EXAMPLE, NAMES, mariadb_url
 
 SQLITE = "sqlite+aiosqlite"
 OUR_TABLES = {"alembic_version", "BackupStorageVO"}
@@ -26,8 +27,10 @@ WRITTEN_BESIDE = ("-wal", "-shm")
 def url_of(location: str) -> URL:
     """Return the SQLAlchemy URL of a path or URL. Raise DatabaseError."""
     url = _parse(location) if "://" in location else URL.create(SQLITE, database=location)
+    if url.drivername in NAMES:
+        return mariadb_url(url)
     if url.get_backend_name() != "sqlite":
-        return url
+        raise DatabaseError(f"{url.drivername}://...: is not served; give the path of a SQLite file, or {EXAMPLE}")
     if url.database in (None, "", ":memory:"):
         raise DatabaseError(f"{location}: a database in memory is not offered, give the path of a file")
     if url.query:

@@ -8,34 +8,43 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from imagestore_sim.database.errors import DatabaseError
+from imagestore_sim.database.errors import DatabaseError, describe
 from imagestore_sim.database.location import SQLITE, file_of, url_of, version_of
+from imagestore_sim.database.mariadb.address import shown
+from imagestore_sim.database.mariadb.backend import check_driver
+from imagestore_sim.database.mariadb.session import Session
 from imagestore_sim.database.migrations import HEAD, VERSIONS
 
 
 @asynccontextmanager
 async def open_read_only(location: str) -> AsyncIterator[AsyncConnection]:
-    """Connect to a file or a SQLAlchemy URL whose tables are of the newest version. Raise DatabaseError."""
+    """Connect to a file or a MariaDB whose tables are of the newest version. Raise DatabaseError."""
     url, file = url_of(location), file_of(location)
-    if file is not None:
-        url = await asyncio.to_thread(_read_only_url, file)
-    try:
-        engine = create_async_engine(url, poolclass=NullPool)
-    except (SQLAlchemyError, ImportError) as error:
-        raise DatabaseError(f"{url.render_as_string()}: cannot be opened: {error}") from None
+    name = shown(url) if file is None else str(file)
+    engine = _mariadb(url) if file is None else await asyncio.to_thread(_file, file)
     try:
         async with engine.connect() as connection:
-            await _check_version(connection, str(file or url.render_as_string()))
+            if file is None:
+                await connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            await _check_version(connection, name)
             yield connection
     except (SQLAlchemyError, OSError) as error:
-        reason = error.orig if isinstance(error, DBAPIError) else error
-        raise DatabaseError(f"{file or url.render_as_string()}: cannot be read: {reason}") from None
+        raise DatabaseError(f"{name}: cannot be read: {describe(error)}") from None
     finally:
         await engine.dispose()
+
+
+def _mariadb(url: URL) -> AsyncEngine:
+    check_driver(url)
+    return Session(url).engine(reads=True)
+
+
+def _file(file: Path) -> AsyncEngine:
+    return create_async_engine(_read_only_url(file), poolclass=NullPool)
 
 
 def _read_only_url(file: Path) -> URL:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Dialect
+from sqlalchemy import URL, CursorResult, Dialect, text
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.connections import Connections, Prepare
@@ -22,6 +23,9 @@ from imagestore_sim.database.schema import ALL_COLUMNS, OptionRow, check_columns
 from imagestore_sim.database.shared_file import SharedFile
 from imagestore_sim.database.transactions import Writer
 from imagestore_sim.database.vault import Vault
+
+CHECK_WRITING = text("UPDATE alembic_version SET version_num = version_num")
+"""A statement that writes without changing anything."""
 
 
 class SqliteBackend:
@@ -40,6 +44,7 @@ class SqliteBackend:
         self.connections = Connections(url, prepare, open_file, health)
         self.writer = Writer(self.connections, open_file, health, shared)
         self.reader = Reader(self.connections, health)
+        self._health = health
         self._file = file
         self._clock = clock
         self._shared = shared
@@ -58,6 +63,11 @@ class SqliteBackend:
         check_columns(await self.reader.fetch(ALL_COLUMNS, ()), self._file)
         self.connections.open_quick_reader()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes of this process may write to the file."""
+        return self._shared is not None
+
     async def current_revision(self) -> int:
         """Return the number of transactions that this process has committed; no other one writes to the file."""
         return self.writer.revision if self._shared is None else self._shared.revision
@@ -66,10 +76,17 @@ class SqliteBackend:
         """Return the time of the node's clock."""
         return time.time() if self._clock is None else self._clock.time()  # real: only where there is no clock
 
-    async def before_check(self) -> None:
-        """Free the space that the write-ahead log takes."""
-        async with self.writer.lock:
-            await self.connections.checkpoint()
+    async def check_writing(self, seconds: float) -> None:
+        """Write without changing anything; free the space of the write-ahead log before, if the store fails."""
+        if self._health.problem is not None:
+            async with self.writer.lock:
+                await self.connections.checkpoint()
+        async with self.writer.transaction(seconds) as connection:
+            await connection.execute(CHECK_WRITING)
+
+    def rows_of(self, result: CursorResult[Any]) -> list[tuple[Any, ...]]:
+        """Return rows that were read on a connection of SQLAlchemy's as `fetch` returns them."""
+        return [tuple(row) for row in result]
 
     async def close(self) -> None:
         """Close every connection after its running statement has ended."""

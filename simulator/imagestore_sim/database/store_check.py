@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import ColumnClause, column, select, table, text
+from sqlalchemy import ColumnClause, column, select, table
 
 from imagestore_sim.database.backend import Backend
 from imagestore_sim.database.errors import StoreUnavailable
@@ -15,8 +15,6 @@ _CHECK_SECONDS = 1.0
 """Least time between two checks, and the time that a check waits for a lock."""
 _VERSION: ColumnClause[str] = column("version_num")
 _CHECK_READING = select(_VERSION).select_from(table("alembic_version", _VERSION))
-CHECK_WRITING = text("UPDATE alembic_version SET version_num = version_num")
-"""A statement that writes without changing anything."""
 
 
 class StoreCheck:
@@ -41,10 +39,7 @@ class StoreCheck:
     async def run(self) -> None:
         """Write and read a little on every connection. Raise StoreUnavailable."""
         if not self._backend.writer.is_busy:  # otherwise the transaction that runs will report its outcome
-            if self._health.problem is not None:
-                await self._backend.before_check()
-            async with self._backend.writer.transaction(_CHECK_SECONDS) as connection:
-                await connection.execute(CHECK_WRITING)
+            await self._backend.check_writing(_CHECK_SECONDS)
         with under_way():
             await self._backend.reader.read(_CHECK_READING)
             await self._backend.reader.fetch(str(_CHECK_READING), ())

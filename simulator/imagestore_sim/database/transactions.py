@@ -45,11 +45,13 @@ class Writer:
         return self.lock.locked()
 
     @asynccontextmanager
-    async def transaction(self, patience: float | None = None) -> AsyncIterator[AsyncConnection]:
+    async def transaction(
+        self, patience: float | None = None, *, quiet: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
         """Run the block in a transaction; commit at its end, roll back on any exception.
 
-        Wait `patience` seconds in all (BUSY_SECONDS by default) for the transactions before it and for the lock of
-        another process. Raise StoreUnavailable.
+        A `quiet` one changes no revision and calls no watcher. Wait `patience` seconds, or BUSY_SECONDS, in all for the
+        transactions before it and for the lock of another process. Raise StoreUnavailable.
         """
         seconds = self._connections.busy_seconds if patience is None else patience
         deadline = time.monotonic() + seconds  # real: other processes hold locks, and live in real time
@@ -60,7 +62,7 @@ class Writer:
             except BaseException:
                 await complete(self._roll_back(writer))
                 raise
-            await complete(self._commit(writer))
+            await complete(self._commit(writer, quiet=quiet))
 
     async def _begin(self, deadline: float) -> StoreConnection:
         if self._connections.closed:
@@ -103,16 +105,18 @@ class Writer:
             return False
         return True
 
-    async def _commit(self, writer: StoreConnection) -> None:
+    async def _commit(self, writer: StoreConnection, *, quiet: bool) -> None:
         try:
             await writer.run("COMMIT")
         except BROKEN as error:
             await self._roll_back(writer)
             raise self._health.failed(Side.WRITE, describe(error)) from error
+        self._health.worked(Side.WRITE)
+        if quiet:
+            return
         self.revision += 1
         if self._shared is not None:
             self._shared.revision += 1
-        self._health.worked(Side.WRITE)
         for watcher in list(self.watchers):
             watcher()
 

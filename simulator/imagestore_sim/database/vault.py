@@ -8,18 +8,22 @@ often log in at once.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 import os
 import secrets
 import sqlite3
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from imagestore_sim.database.errors import DatabaseError
-from imagestore_sim.database.location import FORBIDDEN_RIGHTS, connect_read_only, file_of
+from imagestore_sim.database.location import FORBIDDEN_RIGHTS, connect_read_only, file_of, url_of
+from imagestore_sim.database.mariadb.address import shown
 
 PROTECTED = "hmac-sha256"
 SALT_BYTES = 16
@@ -29,15 +33,27 @@ UNION ALL SELECT AccessKeySecret FROM AccessKeyVO
 UNION ALL SELECT password FROM AccountVO WHERE password LIKE '{PROTECTED}$%' LIMIT 1
 """  # noqa: S608 - a constant
 
+KEY_SETTING = "IMAGESTORE_SIM_VAULT_KEY"
+"""The variable of the setting `vault_key`."""
+KEY_IS_MISSING = f"needs the key of the passwords that it holds; give --vault-key-file FILE, or {KEY_SETTING}"
+
+
+class Reading(Protocol):
+    """What is asked of an open database."""
+
+    async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Return all rows of SQL."""
+
 
 class Vault:
     """Encrypts, decrypts and hashes with one key."""
 
-    def __init__(self, key: bytes, key_file: Path) -> None:
+    def __init__(self, key: bytes, source: str) -> None:
+        """Take a key, and where it comes from, for messages. Raise ValueError for what is no key."""
         self._fernet = Fernet(key)
         self._hash_key = hmac.digest(key, b"imagestore-sim: what is only compared", "sha256")
         self._key_id = self._hash("key", "")[:8]
-        self._key_file = key_file
+        self._source = source
 
     @classmethod
     def beside(cls, location: str) -> Vault:
@@ -47,7 +63,7 @@ class Vault:
         """
         file = file_of(location)
         if file is None:
-            raise DatabaseError("a database that is no file has no place for its key; only files are served as yet")
+            raise DatabaseError(f"{shown(url_of(location))}: {KEY_IS_MISSING}")
         key_file = file.with_name(file.name + ".key")
         stored = _any_secret_in(file)
         if stored is None:
@@ -71,9 +87,17 @@ class Vault:
         if rights & FORBIDDEN_RIGHTS:
             raise DatabaseError(f"{key_file}: others than its owner may use the key file; run chmod 600 on it")
         try:
-            return cls(key, key_file)
+            return cls(key, str(key_file))
         except ValueError:
             raise DatabaseError(f"{key_file}: this is no key file, it must hold the key it was made with") from None
+
+    @classmethod
+    def of_key(cls, key: str) -> Vault:
+        """Return the vault of a key that a setting holds. Raise DatabaseError."""
+        try:
+            return cls(key.strip().encode(), KEY_SETTING)
+        except ValueError:
+            raise DatabaseError(f"{KEY_SETTING}: expected 32 bytes in URL-safe base64, 44 characters") from None
 
     def encrypt(self, text: str) -> str:
         """Return the token (Fernet) that stands for a secret."""
@@ -117,12 +141,32 @@ class Vault:
         return hmac.digest(self._hash_key, f"{context}\0{text}".encode(errors="surrogatepass"), "sha256").hex()
 
     def _wrong_key(self) -> DatabaseError:
-        return DatabaseError(f"{self._key_file}: this key does not belong to the database beside it")
+        return DatabaseError(f"{self._source}: this key does not belong to the database")
 
 
 def is_protected(password: str) -> bool:
     """Return whether a text is the result of `protect`, rather than a password as clients send it."""
     return password.startswith(f"{PROTECTED}$")
+
+
+async def open_vault(find: Callable[[], Vault], key_file: Path | None, database: Reading) -> Vault:
+    """Return the vault that `find` opens, for an open database. Raise DatabaseError if its secrets have another key.
+
+    `key_file` is the file in the settings, if there is one: it is made only where no secret needs the one that is gone.
+    """
+    stored = [str(secret) for (secret,) in await database.fetch(ANY_SECRET, ())]
+    return await asyncio.to_thread(_fitting, find, key_file, stored)
+
+
+def _fitting(find: Callable[[], Vault], key_file: Path | None, stored: list[str]) -> Vault:
+    if stored and key_file is not None and not key_file.exists():
+        raise DatabaseError(
+            f"{key_file}: there is no such file, and the passwords in the database need it; put it back"
+        )
+    vault = find()
+    for secret in stored:
+        vault.check(secret)
+    return vault
 
 
 def _any_secret_in(file: Path) -> str | None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import uuid5
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.collated import general_ci
 from imagestore_sim.database.models import (
     ADMIN_UUID,
     Account,
@@ -137,4 +138,4 @@ async def allow_reading(connection: AsyncConnection, user: str, account: str, no
 
 def same_name(model: type[Account | User | UserGroup], name: str) -> ColumnElement[bool]:
     """Compare names as ZStack's database does: ignoring case, accents and trailing blanks."""
-    return func.general_ci(model.name) == func.general_ci(name)
+    return general_ci(model.name) == general_ci(name)

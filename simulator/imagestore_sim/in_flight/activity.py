@@ -40,6 +40,22 @@ class Activity:
         self.sockets = UndeliveredBytes()
         """The connections between hosts and probes of this process."""
 
+        self._remote_stores = 0
+
+    @contextmanager
+    def has_remote_store(self) -> Iterator[None]:
+        """Have a virtual clock wait, while the block runs, for calls too that no thread of this process works on."""
+        self._remote_stores += 1
+        try:
+            yield
+        finally:
+            self._remote_stores -= 1
+
+    @property
+    def waits_for_store(self) -> bool:
+        """Whether the answer of a store in another process is awaited."""
+        return self._remote_stores > 0 and self.calls > 0
+
     async def quiet(self, turns: int) -> bool:
         """Wait until nothing has moved for that many turns of the event loop, and no byte is under way.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import Clock
+from imagestore_sim.database import Vault
 from imagestore_sim.database.global_config import ConfigOption, default_rows
 from imagestore_sim.database.location import file_of
 from imagestore_sim.database.schema import OptionRow
@@ -31,6 +33,20 @@ def new_guard(settings: Settings) -> Guard:
     with contextlib.suppress(ValueError):  # an address, which needs no permission
         names.append(check_allowed(settings.host))
     return Guard(names, token=token_of(settings), lab_api=settings.lab_api)
+
+
+def vault_of(settings: Settings) -> Callable[[], Vault]:
+    """Return what opens the vault: of the key in the settings or in its file, else of that beside the database.
+
+    Call it in a thread: it may read or make the file. Raise DatabaseError, as what is returned does.
+    """
+    if settings.vault_key is not None:
+        return partial(Vault.of_key, settings.vault_key.get_secret_value())
+    if settings.vault_key_file is not None:
+        return partial(Vault.open, settings.vault_key_file)
+    if file_of(settings.database) is None:
+        Vault.beside(settings.database)  # which says what is missing
+    return partial(Vault.beside, settings.database)
 
 
 def new_prober(

@@ -13,9 +13,10 @@ from imagestore_sim.backup_storage.global_config import CATEGORY
 from imagestore_sim.bootstrap import BootstrapLoader, Snapshots
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.database.vault import open_vault
 from imagestore_sim.ids import seed_uuids
 from imagestore_sim.node.foundation import Foundation
-from imagestore_sim.node.from_settings import default_option_rows, global_options, requested_seed
+from imagestore_sim.node.from_settings import default_option_rows, global_options, requested_seed, vault_of
 from imagestore_sim.query import QueryEngine, register_functions
 from imagestore_sim.rest.encoding import write_stored_date
 from imagestore_sim.virtual_clock import VirtualEventLoop
@@ -46,6 +47,7 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
     `opened` is called as soon as the database is open, so that the caller can close it if a later step fails.
     """
     location = foundation.settings.database
+    find_vault = vault_of(foundation.settings)
     database = await Database.open(
         location,
         prepare=register_functions,
@@ -53,10 +55,11 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
         clock=foundation.store_clock,
         shared=foundation.links is not None,
         gate=None if foundation.links is None else partial(foundation.links.pass_store, foundation.clock),
+        vault=find_vault,
     )
     opened(database)
     foundation.events.defer = database.defer
-    vault = await asyncio.to_thread(Vault.beside, location)
+    vault = await open_vault(find_vault, foundation.settings.vault_key_file, database)
     await _seed_uuids(database, requested_seed(foundation.settings))
     configuration = GlobalConfiguration(database, global_options(foundation.settings))
     return Store(

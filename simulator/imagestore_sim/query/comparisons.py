@@ -100,13 +100,8 @@ class NotAscii(ColumnElement[bool]):
         return self  # SQLAlchemy's `= 1` would differ from the expression of the index
 
 
-@compiles(NotAscii)
-def _compile_not_ascii(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
-    return "1 = 0"  # AsciiFolded covers all text there
-
-
 @compiles(NotAscii, "sqlite")
-def _compile_not_ascii_for_sqlite(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
+def _compile_not_ascii(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
     return _not_ascii(compiler.process(element.text, **options))
 
 
@@ -142,6 +137,54 @@ def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: An
         f"(CASE WHEN {_not_ascii(text)} THEN general_ci_like({text}, {other})"
         f" ELSE {text} LIKE {ascii_} ESCAPE '\\' END)"
     )
+
+
+class EitherWay(ColumnElement[bool]):
+    """A condition that SQLite needs written in another way than a database with the collation."""
+
+    inherit_cache = False
+
+    def __init__(self, for_sqlite: ColumnElement[bool], elsewhere: ColumnElement[bool]) -> None:
+        self.for_sqlite = for_sqlite
+        self.elsewhere = elsewhere
+        self.type = Boolean()
+
+    @override
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self  # SQLAlchemy's `= 1` would keep SQLite from using an index
+
+
+@compiles(EitherWay)
+def _compile_either_way(element: EitherWay, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.elsewhere, **options)})"
+
+
+@compiles(EitherWay, "sqlite")
+def _compile_either_way_for_sqlite(element: EitherWay, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.for_sqlite, **options)
+
+
+class Quotient(ColumnElement[float]):
+    """A division that keeps the fraction."""
+
+    inherit_cache = False
+
+    def __init__(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> None:
+        self.left = left
+        self.right = right
+        self.type = Float()
+
+
+@compiles(Quotient)
+def _compile_quotient(element: Quotient, compiler: SQLCompiler, **options: Any) -> str:
+    left, right = (compiler.process(one, **options) for one in (element.left, element.right))
+    return f"({left} / {right})"
+
+
+@compiles(Quotient, "sqlite")
+def _compile_quotient_for_sqlite(element: Quotient, compiler: SQLCompiler, **options: Any) -> str:
+    left, right = (compiler.process(one, **options) for one in (element.left, element.right))
+    return f"(CAST({left} AS FLOAT) / {right})"
 
 
 class Among(ColumnElement[bool]):

@@ -10,14 +10,12 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Dialect,
-    Float,
     FromClause,
     Integer,
     Select,
     Table,
     and_,
     bindparam,
-    cast,
     false,
     func,
     not_,
@@ -30,7 +28,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 from typing_extensions import override
 
-from imagestore_sim.query.comparisons import RULES, Bound, Folded, LeadingNumber, index_look_ups
+from imagestore_sim.query.comparisons import RULES, Bound, EitherWay, Folded, LeadingNumber, Quotient, index_look_ups
 from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.inventories import INVENTORIES, SHARED_RESOURCE, TAGS, Collection, Expansion, Inventory, Kind
 from imagestore_sim.query.paths import Path
@@ -449,7 +447,8 @@ def _predicate_clause(source: _Source, test: Predicate, number: int) -> ColumnEl
         field = source.inventory.field(name)
         indexed = field is not None and field.indexed and test.path.kind is Kind.TEXT
         indexed = indexed and operator in (Operator.EQUAL, Operator.IN)
-        return _looked_up(source, test, number) if indexed else _compare(source.column(name), operator, test, number)
+        compared = _compare(source.column(name), operator, test, number)
+        return EitherWay(_looked_up(source, test, number), compared) if indexed else compared
     # Whatever the operator, some element has to pass (query-semantics 4.3).
     table = collection.table.alias()
     if operator in HAS:
@@ -502,5 +501,5 @@ def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:
 def _arithmetic(expression: Arithmetic, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[Any]:
     operator = expression.operator
     if operator == "/":
-        left = cast(left, Float)  # MariaDB's division keeps the fraction
+        return Quotient(left, right)
     return left.op(operator)(right).self_group()

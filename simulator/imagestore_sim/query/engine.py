@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -62,6 +63,7 @@ class QueryEngine:
     def __init__(self, database: Database, *, write_date: WriteDate) -> None:
         self._database = database
         self._write_date = write_date
+        self._is_sqlite = database.dialect.name == "sqlite"
         self._kept = lru_cache(maxsize=KEPT_STATEMENTS)(self._compile)
 
     async def find(self, inventory: Inventory, uuid: str) -> QueryResult:
@@ -198,8 +200,12 @@ class QueryEngine:
             raise QueryError(text, thrown="javax.persistence.QueryTimeoutException") from None
 
     def _bound(self, value: Bound | None) -> object:
-        """Return the parameter for the driver: SQLite takes a list as JSON (see Among)."""
-        return _as_json(value) if isinstance(value, tuple) and self._database.dialect.name == "sqlite" else value
+        """Return the parameter for the driver: SQLite takes a list as JSON (see Among), MariaDB no infinity."""
+        if self._is_sqlite:
+            return _as_json(value) if isinstance(value, tuple) else value
+        if isinstance(value, tuple):
+            return tuple(map(_finite, value))
+        return _finite(value) if isinstance(value, float) else value
 
     def _compile(self, shape: Shape) -> tuple[SqlStatement, RowWriter]:
         statement = compile_shape(shape, self._database.dialect)
@@ -216,6 +222,11 @@ def _size(query: Query) -> int:
 def _as_json(values: tuple[Value, ...]) -> str:
     """Return the values as a JSON list, without infinities: JSON has none, and no stored number equals one."""
     return orjson.dumps([one for one in values if not isinstance(one, float) or math.isfinite(one)]).decode()
+
+
+def _finite(value: Value) -> Value:
+    """Return the value; in place of an infinity, the number nearest to it, which no stored one equals either."""
+    return math.copysign(sys.float_info.max, value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def _seen_by(owner: str | None, prepared: PreparedQuery) -> PreparedQuery:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 
 from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.collated import general_ci
 from imagestore_sim.database.models import Account, User
 from imagestore_sim.rest.errors import WRONG_PASSWORD, WRONG_USER, ApiError, ErrorCode
 from imagestore_sim.rest.identity import Identity
@@ -73,4 +74,4 @@ class Accounts:
 
 def _is_named(column: InstrumentedAttribute[str], name: str) -> ColumnElement[bool]:
     """Compare names as ZStack's database does: ignoring case, accents and trailing blanks."""
-    return func.general_ci(column) == func.general_ci(name)
+    return general_ci(column) == general_ci(name)

@@ -1,0 +1,30 @@
+"""The URL of a MariaDB: mariadb://user:password@host:port/name."""
+
+from __future__ import annotations
+
+from sqlalchemy import URL
+
+from imagestore_sim.database.errors import DatabaseError
+
+EXAMPLE = "mariadb://user:password@host:port/name"
+NAMES = frozenset({"mariadb", "mariadb+asyncmy"})
+"""The schemes of URLs of a MariaDB."""
+PARAMETERS = frozenset({"ssl_ca", "ssl_cert", "ssl_key", "unix_socket"})
+"""The parameters that such a URL may have: files of certificates and keys, and the server's socket."""
+_DRIVER = "mariadb+asyncmy"
+
+
+def shown(url: URL) -> str:
+    """Return a URL as people write it, without its password."""
+    return url.set(drivername="mariadb").render_as_string()
+
+
+def mariadb_url(url: URL) -> URL:
+    """Return the SQLAlchemy URL of a MariaDB. Raise DatabaseError, without the password."""
+    name = shown(url)
+    if unknown := sorted(set(url.query) - PARAMETERS):
+        known = ", ".join(sorted(PARAMETERS))
+        raise DatabaseError(f"{name}: {unknown[0]}: there is no such parameter; expected {known}")
+    if not url.database or not (url.host or "unix_socket" in url.query):
+        raise DatabaseError(f"{name}: the host or the name of the database is missing; expected {EXAMPLE}")
+    return url.set(drivername=_DRIVER)

@@ -1,0 +1,81 @@
+"""The reasons that a MariaDB gives when it fails, by their numbers, without SQL and without values."""
+
+from __future__ import annotations
+
+import re
+
+DRIVER = "asyncmy"
+_FULL = "the disk of the database server is full"
+_LOST = "the connection to the database server is lost"
+_UNREACHABLE = "the database server cannot be reached"
+_DENIED = "the database server refuses this user or password"
+_READ_ONLY = "the database server is read-only"
+_BUSY = "the database server accepts no more connections"
+_STOPPING = "the database server is shutting down"
+_LOCKED = "another connection has held a lock for too long"
+_CONFLICT = "the change met a change of another connection"
+_TOO_LARGE = "the statement is larger than the server's max_allowed_packet"
+LOST_IN_USE = frozenset({0, 1053, 1077, 1080, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031})
+"""Numbers of errors after which the connection is of no use; 0 is the driver's for a connection that is closed."""
+CONFLICTS = frozenset({1213, 1020})
+"""Deadlock, which Galera reports a failed certification as, too; and a record that has changed since it was read."""
+TOO_LONG = 1969
+"""A statement that has reached `max_statement_time`."""
+_REASONS = {
+    **dict.fromkeys(LOST_IN_USE, _LOST),
+    **dict.fromkeys((2002, 2003, 2005), _UNREACHABLE),
+    **dict.fromkeys((1044, 1045, 1130, 1142, 1143, 1227, 1698, 1862), _DENIED),
+    **dict.fromkeys((1290, 1792, 1836), _READ_ONLY),
+    **dict.fromkeys((1040, 1203, 1226), _BUSY),
+    **dict.fromkeys((1021, 1114), _FULL),
+    **dict.fromkeys(CONFLICTS, _CONFLICT),
+    1047: "the database server is not part of its cluster now",
+    1049: "there is no database of this name on the server",
+    1053: _STOPPING,
+    1077: _STOPPING,
+    1129: "the database server has blocked this host after too many failed connections",
+    1153: _TOO_LARGE,
+    1205: _LOCKED,
+    1317: "the statement was ended by the server",
+    1037: "the database server has no memory left",
+    1038: "the database server has no memory left",
+    1041: "the database server has no memory left",
+}
+_FROM_THE_DISK = frozenset({3, 1023, 1026, 1030, 1180})
+"""Errors of files, whose text ends with the number of the system's error."""
+_QUOTED = re.compile(r"(entry|value:) '.*'(?= for)", re.DOTALL)
+"""The value in the texts of a duplicate key and of a value that a column cannot hold."""
+_NO_SPACE = ("28", "No space left on device")
+
+
+def is_mariadb(error: BaseException) -> bool:
+    """Return whether the driver for MariaDB raised an error."""
+    return type(error).__module__.partition(".")[0] == DRIVER
+
+
+def code_of(error: BaseException) -> int | None:
+    """Return the number of a MariaDB error; None if it has none."""
+    number = error.args[0] if error.args else None
+    return number if isinstance(number, int) else None
+
+
+def mariadb_reason(error: BaseException) -> str | None:
+    """Return in a few words why a MariaDB failed; None when the statement itself is at fault."""
+    code = code_of(error)
+    if code in _FROM_THE_DISK:
+        reason = _FULL if any(one in mariadb_text(error) for one in _NO_SPACE) else "the server's disk has failed"
+    elif code in _REASONS:
+        reason = _REASONS[code]
+    else:
+        return None
+    return f"{reason} (error {code})" if code else reason
+
+
+def mariadb_text(error: BaseException) -> str:
+    """Return MariaDB's own words, without its number and without the value that it quotes."""
+    return _QUOTED.sub(r"\1", str(error.args[-1])) if error.args else type(error).__name__
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether the connection was lost that a statement ran on."""
+    return is_mariadb(error) and code_of(error) in LOST_IN_USE
