@@ -10,10 +10,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from imagestore_sim import logs
@@ -47,6 +49,12 @@ async def run_program(*command: str, cwd: Path | None = None, **environment: str
     return Finished(process.returncode, output.decode(), errors.decode())
 
 
+@cache
+def program() -> Any:
+    """Return the console script's parser, made once in a process: it reads the options of every command."""
+    return get_command(app)
+
+
 def run_here(*arguments: str, cwd: Path | None = None, typed: str | None = None, **environment: str) -> Finished:
     """Run a command that ends soon in this process, which saves a second, and return what it prints.
 
@@ -54,10 +62,20 @@ def run_here(*arguments: str, cwd: Path | None = None, typed: str | None = None,
 
     On another thread than the main one, only a command that handles no signals can run. Logging stays as it is.
     """
-    runner = CliRunner(env=PLAIN | environment)
-    with contextlib.chdir(cwd or Path.cwd()), mock.patch.object(logs, "configure"):
-        result = runner.invoke(app, arguments, typed, prog_name="python -m imagestore_sim", catch_exceptions=False)
-    return Finished(result.exit_code, result.stdout, result.stderr)
+    status: object = 0
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        mock.patch.object(logs, "configure"),
+        CliRunner(env=PLAIN | environment).isolation(typed) as (output, errors, _),
+    ):
+        try:
+            program()(list(arguments), prog_name="python -m imagestore_sim")
+        except SystemExit as ended:
+            status = ended.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        assert isinstance(status, int)
+        return Finished(status, output.getvalue().decode(), errors.getvalue().decode())
 
 
 class Running:

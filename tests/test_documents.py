@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
-
-from imagestore_sim.cli.app import app
 from imagestore_sim.scenario.format.steps import STEP_KINDS
+from processes import program
 from rows import rows
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "simulator" / "imagestore_sim"
-COMMANDS: Any = get_command(app)
+COMMANDS: Any = program()
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = [
     *sorted(ROOT.glob("*.md")),

@@ -7,12 +7,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import typer
-from typer.main import get_command
 
-from imagestore_sim.cli.app import app
 from imagestore_sim.settings import Settings
+from processes import program
 
-COMMANDS: Any = get_command(app)
+COMMANDS: Any = program()
 
 
 def offered(command: str, name: str, typed: str = "") -> list[str]:

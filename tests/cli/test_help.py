@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from typer.main import get_command
-
 from imagestore_sim.cli.app import COMMANDS as FUNCTIONS
-from imagestore_sim.cli.app import app
 from imagestore_sim.cli.help_page import OTHERS, split_help, summary
-from processes import run_here
+from processes import program, run_here
 from rows import rows
 
-PROGRAM: Any = get_command(app)
+PROGRAM: Any = program()
 NAMES = [one.__name__.replace("_", "-") for one in FUNCTIONS]
 
 

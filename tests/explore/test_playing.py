@@ -57,6 +57,7 @@ def test_a_run_leaves_nothing_behind(run: Played) -> None:
     assert run.at_last.grown(run.at_first) == {}
 
 
+@pytest.mark.thorough
 def test_a_run_in_an_order_of_its_own_is_the_same_when_it_is_played_again() -> None:
     first, again = played("order: {seed: 5}"), played("order: {seed: 5}")
     assert first.log_text == again.log_text

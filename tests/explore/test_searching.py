@@ -87,6 +87,7 @@ def test_violations_that_differ_in_names_and_numbers_show_the_same() -> None:
     assert len({signature(Violation(OracleName.NO_ERRORS, text, 1.0)) for text in texts}) == 1
 
 
+@pytest.mark.thorough
 def test_the_command_prints_the_same_for_the_same_runs(tmp_path: Path) -> None:
     outputs = [run_here("explore", "--seed", str(QUICK), "--out", str(tmp_path / name)) for name in "ab"]
     assert [one.status for one in outputs] == [0, 0]

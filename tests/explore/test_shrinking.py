@@ -28,6 +28,7 @@ def story(*steps: dict[str, Any], **rest: Any) -> Content:
     return {"title": "a story", "hosts": {"imagestore-{1..2}": {}}, "timeline": list(steps), **rest}
 
 
+@pytest.mark.thorough
 def test_only_the_steps_stay_that_a_failure_needs() -> None:
     [large] = [
         one for one in map(generate, range(12)) if has(one, "fault", "restart_node") and len(kinds_of(one)) > 20

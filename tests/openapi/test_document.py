@@ -24,6 +24,7 @@ from imagestore_sim.testing import Client
 from rows import rows
 
 Json = dict[str, Any]
+REFERENCE = re.compile(r"'#/components/schemas/([^']+)'")
 
 
 @cache
@@ -175,16 +176,33 @@ def operation_of(message: type[Message], example: Example) -> Json:
 
 def validate(schema: Json, value: object) -> None:
     """Fail the test if a value does not fit a schema of the document; inventories may have no member that it lacks."""
-    jsonschema_rs.validator_for({**schema, "components": closed()}).validate(value)
+    needed = reached(str(schema))
+    strict = {name: one for name, one in closed().items() if name in needed}
+    jsonschema_rs.validator_for({**schema, "components": {"schemas": strict}}).validate(value)
+
+
+def reached(text: str) -> set[str]:
+    """Return the names of the schemas that a text refers to, and of those that these refer to."""
+    found: set[str] = set()
+    left = set(REFERENCE.findall(text))
+    while left:
+        found |= left
+        left = {other for name in left for other in referred(name)} - found
+    return found
+
+
+@cache
+def referred(name: str) -> set[str]:
+    """Return the names of the schemas that a schema refers to itself."""
+    return set(REFERENCE.findall(str(closed()[name])))
 
 
 @cache
 def closed() -> Json:
-    """Return the components, with no other members in objects than those that are described."""
-    strict = {
+    """Return the schemas, with no other members in objects than those that are described."""
+    return {
         name: {"additionalProperties": False, **one} if "properties" in one else one for name, one in schemas().items()
     }
-    return {"schemas": strict}
 
 
 @pytest.mark.thorough

@@ -155,7 +155,7 @@ def host(
         imagestore-sim host --size 1000000000000 --used 990000000000
         a host of another name and password, on a free port
         imagestore-sim host store-7 --port 0 --password secret
-        a thousand hosts, imagestore-1 to imagestore-1000, and the records that a node reads
+        a thousand hosts, imagestore-1 and on, and the records that a node reads
         imagestore-sim host --count 1000 --inventory fleet.yaml
         break one of them by its name
         imagestore-sim host --count 1000 --lab-port 8081

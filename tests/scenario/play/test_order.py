@@ -11,7 +11,7 @@ title: three hosts go down, and come back
 hosts: {"imagestore-{1..3}": }
 settings: {ping.interval: 10s}
 timeline:
-  - {at: 1s, stop: {host: "*", for: 1m}}
+  - {at: 1s, stop: {host: "*", for: 25s}}
   - eventually: {storage: "*", status: Disconnected, within: 1m}
   - eventually: {storage: "*", status: Connected, within: 2m}
 """
