@@ -40,6 +40,8 @@ class Watched:
     network: HostNetwork
     cluster: LocalCluster = field(init=False)
     turns: list[Turn] = field(default_factory=list)
+    seen: dict[str, ManagementNode] = field(default_factory=dict)
+    """The latest node of each name, from before its start."""
 
     def watch(self, name: str, node: ManagementNode) -> None:
         @contextmanager
@@ -50,12 +52,21 @@ class Watched:
             finally:
                 self.turns.append(Turn(name, host, began, self.clock.monotonic()))
 
+        self.seen[name] = node
         node.foundation.prober.watch = turn
 
     def membership(self, name: str) -> Membership:
         found = self.cluster.nodes[name].parts.cluster.membership
         assert found is not None
         return found
+
+    def is_joining(self, name: str) -> bool:
+        """Return whether a node that is starting has its row by now."""
+        try:
+            found = self.seen[name].parts.cluster.membership
+        except (KeyError, RuntimeError):
+            return False
+        return found is not None and found.start_epoch > 0
 
     def owned(self) -> dict[str, set[str]]:
         """Return the uuids of the storages that each node owns and pings."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from imagestore_sim.backup_storage.errors import ConnectFailed
 from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.records import Status
@@ -41,6 +43,21 @@ def test_the_writes_of_a_past_owner_are_refused() -> None:
             assert (now.status, now.total, now.available) == (Status.CONNECTED, storage.total, storage.available)
             log = world.cluster.nodes["a"].parts.store.event_log
             assert await log.of(storage.uuid, PROBE_FAILED) == []
+
+    run_virtually(play())
+
+
+def test_a_node_writes_nothing_about_what_it_has_never_owned() -> None:
+    """Else it would be the owner of an epoch in which the ring has another one, and that one would be refused."""
+
+    async def play() -> None:
+        async with three_nodes("quick", nodes=("a", "b")) as world:
+            a, b = (world.cluster.nodes[name] for name in "ab")
+            storage = next(one for one in await world.storages("a") if one.uuid in b.storages.tracker.owned())
+            found = Capacity(10, 5, None, False, Method.STATVFS, {})
+            with pytest.raises(PastOwner):
+                await a.storages.status.set_capacity(storage, found)
+            await b.storages.status.set_capacity(storage, found)
 
     run_virtually(play())
 

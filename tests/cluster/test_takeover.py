@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.cluster import Link
 from imagestore_sim.virtual_clock import run_virtually
-from three_nodes import HOSTS, Turn, Watched, three_nodes
+from three_nodes import HOSTS, NAMES, Turn, Watched, records, three_nodes
 
 Check = Callable[[], Awaitable[bool]]
 
@@ -64,6 +65,35 @@ def test_a_killed_node_loses_its_storages_within_five_seconds_and_gets_some_back
             await _until(world, lambda: _is_whole(world) and bool(world.owned()["b"]), 20)
             await world.clock.sleep(10)
             assert world.overlaps() == []
+
+    run_virtually(play())
+
+
+def test_nodes_that_start_at_once_load_their_records_one_after_another_and_share_the_storages() -> None:
+    async def play() -> None:
+        async with three_nodes("quick", nodes=()) as world:
+            await asyncio.gather(*(world.cluster.start(name, records()) for name in NAMES))
+            await _until(world, lambda: _is_whole(world), 5)
+            await world.clock.sleep(15)
+            assert await _all_connected(world, "a")
+            assert world.overlaps() == []
+            assert [what for what, _ in await world.lives("a")] == ["NodeJoin"] * 3
+
+    run_virtually(play())
+
+
+def test_a_start_waits_for_one_that_has_died_no_longer_than_two_minutes() -> None:
+    async def play() -> None:
+        async with three_nodes("quick", nodes=()) as world:
+            dying = asyncio.ensure_future(world.cluster.start("a", records()))
+            while not world.is_joining("a"):
+                await asyncio.sleep(0)
+            world.cluster.pause("a")
+            await world.cluster.start("b", records())
+            assert 115 < world.clock.monotonic() < 125
+            world.cluster.resume("a")
+            await dying
+            await _until(world, lambda: _is_whole(world) and bool(world.owned()["a"]), 20)
 
     run_virtually(play())
 

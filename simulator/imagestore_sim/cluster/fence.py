@@ -32,14 +32,15 @@ class Fence:
         """How many writes of each kind were refused, since another node owns what they are about."""
 
     async def check(self, connection: AsyncConnection, uuid: str, write: str) -> None:
-        """Take a storage in the caller's transaction. Raise PastOwner if another node owns it by a later ring.
+        """Take a storage in the caller's transaction. Raise PastOwner if another node owns it, by this ring or a later.
 
         A storage that does not exist passes: what the caller writes finds that. `write` says what for, as in WRITES.
         """
-        if await self._take(connection, [uuid], anew=False):
-            return
-        if await connection.scalar(select(BackupStorage.uuid).where(BackupStorage.uuid == uuid)) is None:
-            return
+        if self._membership.owner_of(uuid) == self._membership.uuid:
+            if await self._take(connection, [uuid], anew=False):
+                return
+            if await connection.scalar(select(BackupStorage.uuid).where(BackupStorage.uuid == uuid)) is None:
+                return
         error = PastOwner(self._membership.uuid, uuid)
         self.refuse(write, str(error))
         raise error

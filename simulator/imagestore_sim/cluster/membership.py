@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,14 +21,21 @@ from imagestore_sim.cluster.modes import Mode
 from imagestore_sim.cluster.ring import Ring
 from imagestore_sim.cluster.rows import JOINING, RUNNING, Member, MemberRows, Table
 from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.database.errors import StoreConflict
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.units import write_date
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 Callback = Callable[[], None]
 LIFECYCLE = "/managementnode/lifecycle"
 """The path of the events of nodes that join and leave (management-nodes 1.3)."""
 JOINED, LEFT = "NodeJoin", "NodeLeft"
+STARTING_SECONDS = 120.0
+"""How long the heartbeat of a node may stand still that loads its records; other starts wait for it."""
+MOST_CONFLICTS = 5
+CONFLICT_SECONDS = 0.05
+"""How often a transaction that has collided with one of another node is tried again, and after how long at first."""
 LEAVE_SECONDS = 2.0
 """How long a node that stops tries to delete its row. If it cannot, the others find its heartbeat standing still."""
 
@@ -36,8 +43,8 @@ LEAVE_SECONDS = 2.0
 class SharedStore(Protocol):
     """What the membership needs of the store."""
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Run the block in a transaction. Raise StoreUnavailable."""
+    def transaction(self, *, quiet: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Run the block in a transaction; a `quiet` one changes nothing that answers hold. Raise StoreUnavailable."""
 
     async def now(self) -> float:
         """Return the time of the store's clock, in epoch seconds. Raise StoreUnavailable."""
@@ -167,23 +174,22 @@ class Membership:
     async def join(self) -> None:
         """Insert the row of this node, and beat from now on. It owns nothing until `run`. Raise StoreUnavailable."""
         began, now = self._clock.monotonic(), await self._store.now()
-        local = self._clock.local(now)
-        async with self._store.transaction() as connection:
-            epoch = await self._rows.raise_epoch(connection)
-            await self._rows.insert(
-                connection,
-                Member(self.uuid, self._host, self._port, JOINING, epoch, int(now * 1000), local, local),
-            )
-        self._start, self._beaten, self._failures = epoch, began, 0
+        self._start = (await self._in_transaction(partial(self._insert_row, JOINING, now))).epoch
+        self._beaten, self._failures = began, 0
         self._tasks.begin(self._beat_on(), "heartbeat")
         if self.mode.lease is not None:
             self._tasks.begin(self._watch_lease(self.mode.lease), "lease of the heartbeat")
 
+    async def _insert_row(self, state: str, now: float, connection: AsyncConnection) -> Member:
+        epoch, local = await self._rows.raise_epoch(connection), self._clock.local(now)
+        me = Member(self.uuid, self._host, self._port, state, epoch, int(now * 1000), local, local)
+        await self._rows.insert(connection, me)
+        return me
+
     async def until_first(self) -> None:
         """Wait until the nodes that began to join before this one are running or gone: one start at a time."""
         while True:
-            async with self._store.transaction() as connection:
-                table = await self._rows.read(connection)
+            table = await self._in_transaction(self._rows.read, quiet=True)
             if not any(not one.running and one.epoch < self._start for one in table.members):
                 return
             await self._clock.sleep(self.mode.beat / 2)
@@ -191,12 +197,7 @@ class Membership:
     async def run(self) -> None:
         """Join the ring; return once no other node can still act for what this one owns. Raise StoreUnavailable."""
         began = self._clock.monotonic()
-        async with self._store.transaction() as connection:
-            await self._rows.raise_epoch(connection)
-            await self._rows.change(connection, self.uuid, self._start, state=RUNNING)
-            table = await self._rows.read(connection)
-            me = table.find(self.uuid, self._start)
-            event = None if me is None else await self._record(connection, JOINED, me)
+        table, event = await self._in_transaction(self._set_running)
         if event is None:
             return  # taken for dead before it was running; the next heartbeat finds that
         self._events.publish(event)
@@ -207,13 +208,22 @@ class Membership:
         logger.info("management node %s joined %d others", self.uuid, len(self._members) - 1)
         await self.settled()
 
+    async def _set_running(self, connection: AsyncConnection) -> tuple[Table, Any]:
+        await self._rows.raise_epoch(connection)
+        await self._rows.change(connection, self.uuid, self._start, state=RUNNING)
+        table = await self._rows.read(connection)
+        me = table.find(self.uuid, self._start)
+        return table, None if me is None else await self._record(connection, JOINED, me)
+
     async def leave(self) -> None:
         """Delete the row of this node, so that the others take over at once. May be called again."""
         await self._tasks.close()
         start, self._start = self._start, 0
         if start and not self.excluded.is_set():
             with suppress(StoreUnavailable, TimeoutError):
-                await self._clock.wait_for(self._delete_own_row(start), LEAVE_SECONDS)
+                work = self._in_transaction(partial(self._delete_own_row, start))
+                if (event := await self._clock.wait_for(work, LEAVE_SECONDS)) is not None:
+                    self._events.publish(event)
         self._adopt(Table(self._epoch, ()))
 
     def cut_off(self) -> None:
@@ -221,16 +231,24 @@ class Membership:
         self._start = 0
         self._tasks.cancel()
 
-    async def _delete_own_row(self, start: int) -> None:
-        async with self._store.transaction() as connection:
-            await self._rows.raise_epoch(connection)
-            me = (await self._rows.read(connection)).find(self.uuid, start)
-            if me is None:
-                return
-            await self._rows.remove(connection, self.uuid, start)
-            event = await self._record(connection, LEFT, me) if me.running else None
-        if event is not None:
-            self._events.publish(event)
+    async def _delete_own_row(self, start: int, connection: AsyncConnection) -> Any:
+        await self._rows.raise_epoch(connection)
+        me = (await self._rows.read(connection)).find(self.uuid, start)
+        if me is None or not await self._rows.remove(connection, self.uuid, start):
+            return None
+        return await self._record(connection, LEFT, me) if me.running else None
+
+    async def _in_transaction(self, work: Callable[[AsyncConnection], Awaitable[T]], *, quiet: bool = False) -> T:
+        """Return what `work` returns in a transaction, run again where it collides with one of another node."""
+        for number in range(MOST_CONFLICTS):
+            try:
+                async with self._store.transaction(quiet=quiet) as connection:
+                    return await work(connection)
+            except StoreConflict as conflict:
+                logger.debug("management node %s tries again: %s", self.uuid, conflict)
+                await self._clock.sleep(CONFLICT_SECONDS * (number + 1))
+        async with self._store.transaction(quiet=quiet) as connection:
+            return await work(connection)
 
     async def _record(self, connection: AsyncConnection, what: str, member: Member) -> Any:
         inventory = {
@@ -262,17 +280,15 @@ class Membership:
         """Return the seconds until the next heartbeat: earlier where another node would be silent for too long."""
         if not self.quick or not self._seen:
             return self.mode.beat
-        first = min(since for _, since in self._seen.values()) + self.mode.silent - self._clock.monotonic()
-        return min(self.mode.beat, max(0.0, first))
+        since_beat = self._clock.monotonic() - min(since for _, since in self._seen.values())
+        left = self.mode.silent - since_beat
+        return min(self.mode.beat, left) if left > 0 else self.mode.beat
 
     async def _beat(self) -> None:
         """Beat, and follow what the other rows say."""
         began, now = self._clock.monotonic(), await self._store.now()
-        async with self._store.transaction() as connection:
-            beat = {"beatAt": int(now * 1000), "heartBeat": self._clock.local(now)}
-            is_there = await self._rows.change(connection, self.uuid, self._start, **beat)
-            table = await self._rows.read(connection)
-        if not is_there:
+        table = await self._in_transaction(partial(self._write_beat, now), quiet=True)
+        if table.find(self.uuid, self._start) is None:
             await self._was_excluded()
             return
         self._beaten = began
@@ -282,9 +298,12 @@ class Membership:
         for one in silent:
             await self._exclude(one)
         if silent:
-            async with self._store.transaction() as connection:
-                table = await self._rows.read(connection)
-            self._adopt(table)
+            self._adopt(await self._in_transaction(self._rows.read, quiet=True))
+
+    async def _write_beat(self, now: float, connection: AsyncConnection) -> Table:
+        beat = {"beatAt": int(now * 1000), "heartBeat": self._clock.local(now)}
+        await self._rows.change(connection, self.uuid, self._start, **beat)
+        return await self._rows.read(connection)
 
     def _silent(self, table: Table) -> list[Member]:
         """Return the nodes whose heartbeat this one has seen standing still for too long, by its own clock."""
@@ -294,7 +313,11 @@ class Membership:
             start: seen if (seen := self._seen.get(start, (-1, 0.0)))[0] == one.beat_at else (one.beat_at, at)
             for start, one in others.items()
         }
-        return [others[start] for start, (_, since) in self._seen.items() if at - since >= self.mode.silent]
+        return [one for start, one in others.items() if at - self._seen[start][1] >= self._most_silent(one)]
+
+    def _most_silent(self, one: Member) -> float:
+        """Return the seconds that the heartbeat of a node may stand still; one that is starting may be busy longer."""
+        return self.mode.silent if one.running else STARTING_SECONDS
 
     def _suspected(self, table: Table, now: float) -> list[Member]:
         """Return the nodes that were suspects at the last heartbeat and have not beaten since (management-nodes 1.2).
@@ -304,23 +327,27 @@ class Membership:
         others = {(one.uuid, one.epoch): one for one in table.members if one.uuid != self.uuid}
         out = [one for start, one in others.items() if self._suspects.get(start) == one.beat_at]
         self._suspects = {
-            start: one.beat_at for start, one in others.items() if abs(now - one.beat_at / 1000) > self.mode.silent
+            start: one.beat_at
+            for start, one in others.items()
+            if abs(now - one.beat_at / 1000) > self._most_silent(one)
         }
         for uuid, _ in self._suspects:
-            logger.warning("management node %s has not beaten for more than %g s", uuid, self.mode.silent)
+            logger.warning("management node %s has not beaten for a long time", uuid)
         return out
 
     async def _exclude(self, silent: Member) -> None:
         """Delete the row of a node whose heartbeat stands still, unless it has beaten meanwhile."""
         with suppress(_Changed):
-            async with self._store.transaction() as connection:
-                await self._rows.raise_epoch(connection)
-                if not await self._rows.remove(connection, silent.uuid, silent.epoch, silent.beat_at):
-                    raise _Changed
-                event = await self._record(connection, LEFT, silent) if silent.running else None
+            event = await self._in_transaction(partial(self._delete_row_of, silent))
             logger.warning("management node %s is out: its heartbeat stood still", silent.uuid)
             if event is not None:
                 self._events.publish(event)
+
+    async def _delete_row_of(self, silent: Member, connection: AsyncConnection) -> Any:
+        await self._rows.raise_epoch(connection)
+        if not await self._rows.remove(connection, silent.uuid, silent.epoch, silent.beat_at):
+            raise _Changed
+        return await self._record(connection, LEFT, silent) if silent.running else None
 
     def _failed(self, why: str) -> None:
         self._failures += 1
@@ -338,18 +365,16 @@ class Membership:
         logger.warning("management node %s was taken for dead; it joins again", self.uuid)
         self._adopt(Table(self._epoch, ()))
         began, now = self._clock.monotonic(), await self._store.now()
-        local = self._clock.local(now)
-        me = Member(self.uuid, self._host, self._port, RUNNING, 0, int(now * 1000), local, local)
-        async with self._store.transaction() as connection:
-            epoch = await self._rows.raise_epoch(connection)
-            await self._rows.insert(connection, me := replace(me, epoch=epoch))
-            table = await self._rows.read(connection)
-            event = await self._record(connection, JOINED, me)
+        epoch, table, event = await self._in_transaction(partial(self._insert_running, now))
         self._events.publish(event)
         self._start, self._beaten = epoch, began
         self._owns_from = began + (self.mode.lease or 0.0)
         self._renewed.set()
         self._adopt(table)
+
+    async def _insert_running(self, now: float, connection: AsyncConnection) -> tuple[int, Table, Any]:
+        me = await self._insert_row(RUNNING, now, connection)
+        return me.epoch, await self._rows.read(connection), await self._record(connection, JOINED, me)
 
     def _exclude_self(self, why: str) -> None:
         self.why_excluded = f"management node[uuid:{self.uuid}] stops: {why}"

@@ -157,7 +157,8 @@ class Database:
         begun is completed even if the task is cancelled meanwhile. A `quiet` one changes no revision, for what no
         answer holds; it may not be inside `atomic`.
         """
-        await self._pass_gate()
+        if self._units.connection is None:
+            await self._pass_gate()
         with under_way():
             async with self._writer.transaction(quiet=True) if quiet else self._units.transaction() as connection:
                 yield connection

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from imagestore_sim.cluster import MODES, Alone, Fence, Membership, Peers
-from imagestore_sim.database.location import file_of, url_of
+from imagestore_sim.database.location import url_of
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.store import Store
@@ -48,17 +48,12 @@ class ClusterParts:
 
 def wire_cluster(foundation: Foundation, store: Store, url: str) -> ClusterParts:
     """Return the node's place in the cluster of its store. `url` is where it listens."""
-    if not is_shared(foundation):
+    if not store.database.is_shared:
         return ClusterParts(Alone())
     host, port = address_of(foundation.settings, url)
     mode = MODES[foundation.settings.cluster_mode]
     membership = Membership(store.database, foundation.events, foundation.clock, mode, _uuid_of(host, port), host, port)
     return ClusterParts(membership, membership, Fence(membership))
-
-
-def is_shared(foundation: Foundation) -> bool:
-    """Return whether other nodes may use the store: one on a server, or a file that this process shares."""
-    return foundation.links is not None or file_of(foundation.settings.database) is None
 
 
 def address_of(settings: Settings, url: str) -> tuple[str, int]:

@@ -1,0 +1,97 @@
+"""Nodes that are processes of their own over one MariaDB: they find each other, take over, and refuse a past owner."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from imagestore_sim.testing import Client
+from mariadb_server import VAULT_KEY, MariaDbServer
+from processes import Running, running
+
+pytestmark = pytest.mark.mariadb
+HOSTS = 9
+WITHIN = 90.0
+"""Real seconds, on a busy machine. How soon a takeover is, tests in virtual time say."""
+OWNED = re.compile(r"^imagestore_sim_cluster_owned_storages (\d+)", re.MULTILINE)
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[Path]:
+    """Run simulated hosts in a process; return the folder with `fleet.yaml` and `fleet.hosts`."""
+    to = ("--inventory", "fleet.yaml", "--hosts-file", "fleet.hosts")
+    async with running("host", "--count", str(HOSTS), "--port", "0", *to, cwd=tmp_path):
+        yield tmp_path
+
+
+@asynccontextmanager
+async def _nodes(servers: Sequence[MariaDbServer], fleet: Path) -> AsyncIterator[list[Running]]:
+    """Start a node on each server at the same time, all with one bootstrap file, over an empty database."""
+    servers[0].new_database("cluster")
+    options = (
+        "serve", "--port", "0", "--cluster-mode", "quick", "--ping-interval", "1", "--bootstrap", "fleet.yaml",
+        "--hosts-file", "fleet.hosts", "--log-level", "error",
+    )  # fmt: skip
+    async with AsyncExitStack() as stack:
+        start = [
+            running(*options, "--database", one.url("cluster"), cwd=fleet, IMAGESTORE_SIM_VAULT_KEY=VAULT_KEY)
+            for one in servers
+        ]
+        yield await asyncio.gather(*(stack.enter_async_context(one) for one in start))
+
+
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while not await condition():
+            await asyncio.sleep(0.2)
+
+
+async def _owned(nodes: list[Running]) -> list[int]:
+    """Return how many storages each node pings."""
+    async with aiohttp.ClientSession() as http:
+        pages = [await (await http.get(f"{node.url}/metrics")).text() for node in nodes]
+    return [int(found[1]) if (found := OWNED.search(page)) else 0 for page in pages]
+
+
+def _share(nodes: list[Running]) -> Callable[[], Awaitable[bool]]:
+    async def shared() -> bool:
+        owned = await _owned(nodes)
+        return sum(owned) == HOSTS and all(owned)
+
+    return shared
+
+
+async def _all_connected(node: Running) -> bool:
+    async with Client(node.url) as client:
+        await client.log_in()
+        found = await client.query("/backup-storage", "status=Connected")
+        return len(found) == HOSTS
+
+
+async def test_nodes_of_one_mariadb_share_the_storages_and_take_over(
+    mariadb_server: MariaDbServer, fleet: Path
+) -> None:
+    async with _nodes([mariadb_server] * 3, fleet) as nodes:
+        await _until(_share(nodes))
+        first, second, third = nodes
+        async with Client(first.url) as client:
+            await client.log_in()
+            members = await client.query("/management-nodes")
+            assert len(members) == 3
+        await _until(lambda: _all_connected(second))
+        third.process.send_signal(signal.SIGSTOP)  # longer than its lease
+        await _until(_share([first, second]))
+        third.process.send_signal(signal.SIGCONT)
+        await _until(_share(nodes))
+        assert await second.stop(signal.SIGKILL) != 0
+        await _until(_share([first, third]))
+        assert await third.stop() == 0
+        await _until(_share([first]))
+        await _until(lambda: _all_connected(first))
