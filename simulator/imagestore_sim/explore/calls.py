@@ -11,6 +11,7 @@ from typing import Any
 
 from imagestore_sim.api import handlers_of
 from imagestore_sim.api.fidelity import State, state_of
+from imagestore_sim.api.queries import QueryMessage
 from imagestore_sim.explore.values import NUMBERS, OPTIONAL
 from imagestore_sim.rest.messages import CreateMessage, Message
 from imagestore_sim.rest.parameters import Kind, Parameter
@@ -38,6 +39,10 @@ TEXTS: Mapping[str, Sequence[str]] = {
 """Texts of parameters that a host or a person knows, by name."""
 SHUNNED = frozenset(("resourceUuid", "tagUuids", "systemTags", "userTags", "sshPort", "importImages"))
 """Optional parameters that are never given: the steps give the uuid of what is made, the others make calls fail."""
+WRONG = {"password": "wrong"}
+"""Texts that no host takes. Only what adds a storage gives them: one that is there would never be Connected again."""
+NOWHERE = "nowhere"
+"""A host that there is not."""
 MOVES = "hostname"
 """A storage whose record moves to another host need not be Connected again: only an add names a host."""
 VARIABLE = re.compile(r"\{(\w+)\}")
@@ -51,6 +56,10 @@ class Known:
     storages: Sequence[str]
     zones: Sequence[str]
     images: Sequence[str]
+    free: Sequence[str] = ()
+    """The hosts that have no storage."""
+    near: Sequence[str] = ()
+    """The host that something has happened to just now, if the next thing is to meet it as well."""
 
     def of(self, kind: str) -> Sequence[str]:
         """Return the names of a kind of resource."""
@@ -63,8 +72,7 @@ def drawable_calls() -> tuple[type[Message], ...]:
     found: list[type[Message]] = []
     for message, handler in handlers_of(DEFAULT).by_message.items():
         api = message.api
-        emulated = state_of(message, handler) in (State.SAME, State.DEVIATES)
-        if not (api.paths and emulated) or api.sync or message.__name__ in OF_STEPS:
+        if not (api.paths and _is_emulated(message, handler)) or api.sync or message.__name__ in OF_STEPS:
             continue
         required = [one for one in api.parameters if one.required]
         if _is_about_storages(message, required) and all(_is_known(message, one) for one in required):
@@ -85,10 +93,27 @@ def draw_call(draws: Random, message: type[Message], known: Known, made: str) ->
         step["body"] = {api.body_key: given}
     elif given:
         step["path"] += "?" + "&".join(f"{name}={value}" for name, value in _pairs(given))
-    if _makes_storage(message):
+    if makes_storage(message):
         given["name"] = made
         step["as"] = made
     return step
+
+
+def _is_emulated(message: type[Message], handler: object) -> bool:
+    return state_of(message, handler) in (State.SAME, State.DEVIATES)
+
+
+@cache
+def drawable_reads() -> tuple[str, ...]:
+    """Return the paths of the queries for storages and images, without conditions."""
+    emulated = (one for one, handler in handlers_of(DEFAULT).by_message.items() if _is_emulated(one, handler))
+    paths = (one.api.paths[0] for one in emulated if issubclass(one, QueryMessage) and one.api.paths)
+    return tuple(sorted(one for one in paths if one.split("/")[1] in KINDS_OF_PATHS))
+
+
+def makes_storage(message: type[Message]) -> bool:
+    """Return whether a call adds a storage."""
+    return issubclass(message, CreateMessage) and any(one.name == MOVES for one in message.api.parameters)
 
 
 def _kind_of(message: type[Message], parameter: Parameter) -> str | None:
@@ -113,10 +138,6 @@ def _is_known(message: type[Message], parameter: Parameter) -> bool:
     )
 
 
-def _makes_storage(message: type[Message]) -> bool:
-    return issubclass(message, CreateMessage) and any(one.name == MOVES for one in message.api.parameters)
-
-
 def _draw_parameters(draws: Random, message: type[Message], known: Known) -> Iterator[tuple[str, Any]]:
     for parameter in message.api.parameters:
         if parameter.required or (
@@ -134,7 +155,9 @@ def _draw_parameter(draws: Random, message: type[Message], parameter: Parameter,
         one = f"${draws.choice(names)}"
         return [one] if parameter.kind is Kind.STRINGS else one
     if parameter.name == MOVES:
-        return draws.choice(known.hosts)
+        return _draw_host(draws, known)
+    if parameter.name in WRONG and makes_storage(message) and draws.random() < OPTIONAL:
+        return WRONG[parameter.name]
     if parameter.name in TEXTS:
         return draws.choice(TEXTS[parameter.name])
     if rule.valid_values:
@@ -144,6 +167,15 @@ def _draw_parameter(draws: Random, message: type[Message], parameter: Parameter,
         return draws.random() < 0.5
     least, most = rule.number_range or NUMBERS[:: len(NUMBERS) - 1]
     return draws.choice([one for one in (*NUMBERS, least, most) if least <= one <= most])
+
+
+def _draw_host(draws: Random, known: Known) -> str:
+    """Return the host of a new storage: rather one that has none, sometimes one that there is not."""
+    if draws.random() < OPTIONAL / 3:
+        return NOWHERE
+    hosts = known.free if known.free and draws.random() > OPTIONAL else known.hosts
+    near = [one for one in hosts if one in known.near]
+    return draws.choice(near or hosts)
 
 
 def _pairs(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

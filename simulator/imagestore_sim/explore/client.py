@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from imagestore_sim.explore.generation import (
+    READ,
     Names,
     Swarm,
     draw_beginning,
     draw_parameters,
     draw_step,
     draw_swarm,
+    names_in,
     step_kinds,
     with_healing,
 )
@@ -53,7 +55,7 @@ class Around:
         swarm = draw_swarm(draws)
         swarm = replace(swarm, steps=[one for one in swarm.steps if one in _around()] or [*_around()])
         content = draw_beginning(draws, swarm, seed)
-        names = Names(swarm.hosts, [one["name"] for one in content["storages"]])
+        names = names_in(content)
         drawn = (self._draw(draws, swarm, names) for _ in range(draws.randint(1, MOST)))
         content["timeline"] = [{"at": "1s", **one} for one in drawn if one is not None]
         content["timeline"].append({"at": "1s", "program": self._program})
@@ -83,7 +85,8 @@ class Around:
 
 def _around() -> tuple[str, ...]:
     """Return the keys of the steps that are no calls: those are the program's."""
-    return tuple(one for one in step_kinds() if one not in STEPS or not issubclass(STEPS[one], ApiStep))
+    of_the_program = (READ, *(name for name, model in STEPS.items() if issubclass(model, ApiStep)))
+    return tuple(one for one in step_kinds() if one not in of_the_program)
 
 
 def stories_around(command: str, within: float) -> Around:

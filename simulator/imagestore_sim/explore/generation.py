@@ -18,7 +18,7 @@ from typing import Any
 
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_PARALLELISM
-from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
+from imagestore_sim.explore.calls import Known, draw_call, drawable_calls, drawable_reads, makes_storage
 from imagestore_sim.explore.oracle import AFTER_HEALING
 from imagestore_sim.explore.story import Content
 from imagestore_sim.explore.values import OPTIONAL, draw_object
@@ -34,6 +34,8 @@ from imagestore_sim.units import duration_text, parse_seconds
 
 INTERVALS = ("1s", "5s", "10s", "20s", "30s")
 """Of pings: a run that waits for longer ones tells no more."""
+SHORT = 5.0
+"""Seconds of an interval below which the gaps between steps are shorter, too: most of what happens is pings."""
 GAPS = (0.0, 0.0, 0.1, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between two steps; two at one moment are what an order is drawn for."""
 FEWEST, MOST = 3, 30
@@ -45,14 +47,25 @@ SOURCES = (
     {"size": "8 GiB", "actualSize": "8 GiB", "rate": "512 MiB"},
     {"size": "1 MiB", "actualSize": "1 MiB"},
 )
-WITHOUT_MODEL = ("fault", "settings")
-"""Steps that are drawn by their own declarations: kinds of faults, and options."""
+READ = "read"
+"""A query: a `call` step that changes nothing."""
+WITHOUT_MODEL = ("fault", "settings", READ)
+"""Steps that are drawn by their own declarations: kinds of faults, options, and queries."""
+STARTS = ("restart_node", "kill_node")
+MOST_STARTS = 4
+"""Steps of these kinds in one story: to start a node takes as long as a hundred pings."""
 OF_PEOPLE = ("program",)
 """Steps that only people write: no declaration tells which programs there are."""
-WEIGHTS: Mapping[str, int] = {"fault": 8, "call": 5, "client": 3, "add_image": 2}
+WEIGHTS: Mapping[str, int] = {"fault": 8, "call": 5, "client": 3, "add_image": 2, READ: 2}
 """How often these are drawn, when the others are drawn once: each stands for many things."""
 FEW = 0.1
 """How probable a story is that begins without a storage."""
+OF_ADDS = 3
+"""How often a call that adds a storage is drawn, when others are drawn once: all other calls are about one."""
+LOOKING = (0.0, 0.0, 0.3, 1.0)
+"""How often a story looks at what there is once something was done: what it saw before is remembered somewhere."""
+NEARNESS = (0.0, 0.5, 0.9)
+"""How often the next thing happens to the host that the last one happened to."""
 TRIES = 20
 """How often a step is drawn again that a story does not allow."""
 
@@ -67,6 +80,11 @@ class Swarm:
     node_faults: Sequence[str]
     calls: Sequence[type[Message]]
     settings: Sequence[str]
+    reads: Sequence[str]
+    looking: float
+    """How probable a look is after each step."""
+    nearness: float
+    """How probable it is that a step meets the host that the one before has met."""
 
 
 @dataclass(slots=True)
@@ -76,7 +94,13 @@ class Names:
     hosts: Sequence[str]
     storages: list[str]
     images: list[str] = field(default_factory=list)
+    free: list[str] = field(default_factory=list)
+    """Hosts that have no storage."""
+    near: list[str] = field(default_factory=list)
+    """The host that the last step has met."""
     made: int = 0
+    starts: int = 0
+    """How often the node has been started again."""
 
     def new(self, what: str) -> str:
         """Return a name that nothing has."""
@@ -86,7 +110,13 @@ class Names:
     @property
     def known(self) -> Known:
         """The names that a call may refer to."""
-        return Known(self.hosts, self.storages, (ZONE,), self.images)
+        return Known(self.hosts, self.storages, (ZONE,), self.images, self.free, self.near)
+
+    def begin(self, kind: str) -> None:
+        """Note that a step of a kind is drawn. Raise ValueError if a story has enough of them."""
+        self.starts += kind in STARTS
+        if self.starts > MOST_STARTS:
+            raise ValueError(f"the node is started {MOST_STARTS} times in a story at the most")
 
 
 def generate(seed: int) -> Content:
@@ -94,13 +124,23 @@ def generate(seed: int) -> Content:
     draws = Random(f"story {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
     swarm = draw_swarm(draws)
     content = draw_beginning(draws, swarm, seed)
-    names = Names(swarm.hosts, [one["name"] for one in content["storages"]])
+    names = names_in(content)
+    interval = seconds_of_interval(content["settings"][PING_INTERVAL.name])
     at = 0.0
     for _ in range(draws.randint(FEWEST, MOST)):
-        at += draws.choice(GAPS)
+        at += draws.choice(GAPS) * min(1.0, interval / SHORT)
         if (step := draw_step(draws, swarm, names)) is not None:
             content["timeline"].append({"at": duration_text(at), **step})
+            if draws.random() < swarm.looking:
+                content["timeline"].append({"at": duration_text(at), "call": draw_read(draws, swarm)})
     return with_healing(content)
+
+
+def names_in(content: Content) -> Names:
+    """Return the names that a story begins with."""
+    taken = [one["hostname"] for one in content["storages"]]
+    hosts = list(content["hosts"])
+    return Names(hosts, [one["name"] for one in content["storages"]], free=[one for one in hosts if one not in taken])
 
 
 def with_healing(content: Content) -> Content:
@@ -157,6 +197,9 @@ def draw_swarm(draws: Random, hosts: Sequence[str] = ()) -> Swarm:
         node_faults=_some(draws, sorted(NODE_FAULTS)),
         calls=_some(draws, drawable_calls()),
         settings=_some(draws, [one.name for one in STORAGE_OPTIONS]),
+        reads=_some(draws, drawable_reads()),
+        looking=draws.choice(LOOKING),
+        nearness=draws.choice(NEARNESS),
     )
 
 
@@ -218,22 +261,35 @@ def draw_step(draws: Random, swarm: Swarm, names: Names) -> Content | None:
     for _ in range(TRIES):
         [kind] = draws.choices(swarm.steps, [WEIGHTS.get(one, 1) for one in swarm.steps])
         try:
-            return {kind: _draw_content(draws, kind, swarm, names)}
+            names.near = names.near if draws.random() < swarm.nearness else []
+            content = _draw_content(draws, kind, swarm, names)
+            names.begin(kind)
         except ValueError:
             continue
+        if kind == READ:
+            return {"call": content}
+        names.near = [content["host"]] if content and content.get("host", "*") != "*" else names.near
+        return {kind: content}
     return None
+
+
+def draw_read(draws: Random, swarm: Swarm) -> Content:
+    """Return a query, of the few that a story asks again and again."""
+    return {"method": "GET", "path": draws.choice(swarm.reads)}
 
 
 def _draw_content(draws: Random, kind: str, swarm: Swarm, names: Names) -> Any:
     if kind == "settings":
         return dict([_draw_setting(draws, draws.choice(swarm.settings))])
+    if kind == READ:
+        return draw_read(draws, swarm)
     if kind == "fault":
         return _draw_fault(draws, swarm, names)
     model = STEPS[kind]
     if issubclass(model, CallStep):
         return _draw_call(draws, model, swarm, names)
     if issubclass(model, FaultStep):
-        return {"host": _one_or_all(draws, names.hosts), **draw_parameters(draws, FAULTS[kind])}
+        return {"host": _host(draws, names), **draw_parameters(draws, FAULTS[kind])}
     schema = _schema_of(model)
     drawn = draw_object(draws, schema, schema.get("$defs", {}), without=(*_NAMES, *ANSWERS))
     return drawn | _draw_names(draws, model, schema, names)
@@ -246,7 +302,7 @@ def _draw_fault(draws: Random, swarm: Swarm, names: Names) -> Content:
         NodeFaultStep.model_validate({"node": kind, **drawn})
         return {"node": kind, **drawn}
     kind = draws.choice(swarm.faults)
-    return {"host": _one_or_all(draws, names.hosts), "kind": kind, **draw_parameters(draws, FAULTS[kind])}
+    return {"host": _host(draws, names), "kind": kind, **draw_parameters(draws, FAULTS[kind])}
 
 
 def draw_parameters(draws: Random, kind: type[AnyFault]) -> Content:
@@ -259,7 +315,9 @@ def draw_parameters(draws: Random, kind: type[AnyFault]) -> Content:
 
 def _draw_call(draws: Random, model: type[CallStep], swarm: Swarm, names: Names) -> Content:
     made = names.new("made")
-    step = draw_call(draws, draws.choice(swarm.calls), names.known, made)
+    weights = [OF_ADDS if makes_storage(one) else 1 for one in swarm.calls]
+    [message] = draws.choices(swarm.calls, weights)
+    step = draw_call(draws, message, names.known, made)
     if step.get("as") == made:
         names.storages.append(made)
     if model is ClientStep:
@@ -285,7 +343,7 @@ def _draw_setting(draws: Random, name: str) -> tuple[str, Any]:
 # The names in steps
 
 _NAMES: Mapping[str, Callable[[Random, Names], Any]] = {
-    "host": lambda draws, names: _one_or_all(draws, names.hosts),
+    "host": lambda draws, names: _host(draws, names),
     "storage": lambda draws, names: _one_or_all(draws, names.storages),
     "image": lambda draws, names: _one_or_all(draws, names.images),
     "from": lambda draws, names: _one_of(draws, names.storages),
@@ -328,6 +386,10 @@ def _one_of(draws: Random, names: Sequence[str]) -> str:
     if not names:
         raise ValueError("there is none yet")
     return draws.choice(names)
+
+
+def _host(draws: Random, names: Names) -> str:
+    return _one_or_all(draws, names.near or names.hosts)
 
 
 def _one_or_all(draws: Random, names: Sequence[str]) -> str:

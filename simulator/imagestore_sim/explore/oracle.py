@@ -7,7 +7,7 @@ new one is a name in `scenario.format.oracle` and a function here.
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,8 @@ EDGES = frozenset((
     (DISCONNECTED_, CONNECTING),  # a reconnect has begun
 ))  # fmt: skip
 """The changes of status that there are."""
+UNDER_WAY = 1.0
+"""Seconds, in virtual time, that a message or a result of the store is under way at the most: orders draw them."""
 AFTER_HEALING = 30.0
 """Seconds beside two intervals of the pings after which everything is well again."""
 NEVER = float("inf")
@@ -142,12 +144,9 @@ def _events_tell_all(played: Played) -> Found:
     storages = _storages(played)
     told: dict[str, dict[str, Any]] = defaultdict(dict)
     for event in played.stored_events:
-        content, uuid = event.content, event.resource_uuid
-        if event.path == STATUS_CHANGED:
-            told[uuid]["status"] = content["newStatus"]
-        elif event.path == CAPACITY_CHANGED:
-            told[uuid] |= {name: content[name] for name in ("totalCapacity", "availableCapacity")}
-        elif event.path == DELETED:
+        uuid = event.resource_uuid
+        told[uuid] |= _fields_in(event)
+        if event.path == DELETED:
             told[uuid] = {}
             if uuid in storages and not _added_after(played, event):
                 yield _at(played, event), f"an event tells that {_name(played, uuid)} is gone, but it is there"
@@ -195,7 +194,7 @@ def _events_are_stored(played: Played) -> Found:
 
 @holds(
     OracleName.HOOKS_ARE_EVENTS,
-    "Web hooks get ZStack's events of storages, once each, unless the node ended meanwhile.",
+    "Web hooks get ZStack's events of storages, once each and in order, unless the node ended meanwhile.",
 )
 def _hooks_are_events(played: Played) -> Found:
     if len(played.starts) > 1 or _has_faults_of(played, Layer.HOOKS) or _uses(played, "restart"):
@@ -208,6 +207,28 @@ def _hooks_are_events(played: Played) -> Found:
     at_first = Counter(_hooked(one.path, one.content) for one in told if _at(played, one) == 0)
     for what in posted - wanted - at_first:  # these may have happened before there was a hook, or not
         yield played.result.length, f"{what} was posted to the web hook once more than it happened"
+    yield from _overtaken(played, told)
+
+
+def _overtaken(played: Played, told: Sequence[Event]) -> Found:
+    """Yield the posts of events that came before one of the same storage that was told UNDER_WAY earlier, or more."""
+    posts = [post for post in played.posts if _is_told(post.body)]
+    counts = Counter(_hooked(post.body["path"], post.body["content"]) for post in posts)
+    # There was no hook yet for the first ones.
+    left = {
+        what: deque(_at(played, one) for one in events[-counts[what] :])
+        for what, events in _grouped(told, lambda one: _hooked(one.path, one.content)).items()
+    }
+    last: dict[str, tuple[float, str]] = {}
+    for post in posts:
+        what = _hooked(post.body["path"], post.body["content"])
+        if not left.get(what):
+            continue
+        at, uuid = left[what].popleft(), str(post.body["content"]["backupStorageUuid"])
+        before, other = last.get(uuid, (at, ""))
+        if before > at + UNDER_WAY:
+            yield post.at, f"{what} was posted to the web hook after {other}, which happened later"
+        last[uuid] = max((before, other), (at, what))
 
 
 # Jobs, and what they answer
@@ -298,32 +319,97 @@ def _possible_values(writes: Sequence[tuple[float, float, Any]]) -> Iterator[Any
 @holds(OracleName.ONE_PROBE_A_HOST, "One probe at a time is made on a host.")
 def _one_probe_a_host(played: Played) -> Found:
     for (hostname, _), turns in _grouped(played.turns, lambda turn: (turn.hostname, turn.node)).items():
-        for before, after in itertools.pairwise(sorted(turns, key=lambda turn: turn.began)):
-            if before.ended is not None and before.ended > after.began + 1e-6:
+        for before, after in itertools.pairwise(sorted(turns, key=lambda turn: turn.first)):
+            if before.last > after.first:
                 yield after.began, f"a {after.purpose} asked {hostname} while a {before.purpose} did"
 
 
 @holds(
     OracleName.PINGS_ARE_BOUNDED,
-    "No more pings are under way at once than `ping.parallelismDegree`, the largest of the story.",
+    "No more pings are under way at once than `ping.parallelismDegree`, the largest of the story so far.",
 )
 def _pings_are_bounded(played: Played) -> Found:
-    most = max(1, *(int(one) for one in _values_of(played, PING_PARALLELISM.name, PING_PARALLELISM.default)))
-    changes = sorted(
-        (at, step)
-        for turn in played.turns
-        if turn.purpose == Purpose.PING
-        for at, step in ((turn.began, 1), (turn.ended if turn.ended is not None else NEVER, -1))
-    )
-    under_way = 0
-    for at, step in changes:
-        under_way += step
-        if under_way > most:
-            yield at, f"{under_way} pings were under way, where {most} may be"
-            return
+    pings = [turn for turn in played.turns if turn.purpose == Purpose.PING]
+    for in_one_life in _grouped(pings, lambda turn: turn.node).values():
+        ends = [(turn.last, -1, turn.began) for turn in in_one_life if turn.last]
+        under_way = 0
+        for _, step, at in sorted([*ends, *((turn.first, 1, turn.began) for turn in in_one_life)]):
+            under_way += step
+            if under_way > (most := _most_pings(played, at)):
+                yield at, f"{under_way} pings were under way, where {most} may be"
+                return
+
+
+def _most_pings(played: Played, at: float) -> int:
+    """Return how many pings may be under way: those that wait keep the number that they began with."""
+    name = PING_PARALLELISM.name
+    results = zip(played.story.timeline, played.result.steps, strict=True)
+    steps = [step.settings or {} for step, one in results if one.began is not None and one.began <= at]
+    given = [one[name] for one in steps if name in one]
+    return max(1, *(int(one) for one in (played.story.settings.get(name, PING_PARALLELISM.default), *given)))
 
 
 # What is there
+
+
+@holds(
+    OracleName.READS_ARE_CURRENT,
+    "A query sees all that was told before it began: the status and the capacity of storages, and which there are.",
+)
+def _reads_are_current(played: Played) -> Found:
+    moments = list(zip(played.events, played.told, strict=True))
+    there = _storages(played)
+    for call in played.calls:
+        kind = call.path.partition("?")[0]
+        if call.method != "GET" or kind not in STORAGES or call.status != 200 or not _is_unaltered(played, call):
+            continue
+        life = max((one for one in played.start_numbers if one < call.number), default=0)
+        before = [event for event, told in moments if life < told.number < call.number]
+        later = [event for event, told in moments if told.number > call.number]
+        soon = sum(told.number > call.number and told.at <= _ended(call) + UNDER_WAY for _, told in moments)
+        rows = {one["uuid"]: one for one in (call.answer or {}).get("inventories", ()) if "uuid" in one}
+        for uuid, row in rows.items():
+            for name, value in _told_of(uuid, before).items():
+                if row.get(name, value) != value and row[name] not in _later_values(uuid, name, later, soon):
+                    text = f"{kind} told {name} {row[name]} of {_name(played, uuid)}, after {value} was told"
+                    yield _ended(call), text
+        for event in before:
+            uuid = event.resource_uuid
+            if event.path == DELETED and uuid in rows and not _added_after(played, event):
+                yield _ended(call), f"{kind} told of {_name(played, uuid)}, after its deletion was told"
+            is_missing = event.path == ADDED and uuid in there and uuid not in rows
+            if is_missing and call.path == STORAGES[0]:
+                yield _ended(call), f"{kind} told nothing of {_name(played, uuid)}, after its add was told"
+
+
+def _told_of(uuid: str, events: Sequence[Event]) -> dict[str, Any]:
+    """Return the status and the capacity of a storage, as events tell them."""
+    told: dict[str, Any] = {}
+    for event in events:
+        if event.resource_uuid == uuid:
+            told |= _fields_in(event)
+    return told
+
+
+def _fields_in(event: Event) -> dict[str, Any]:
+    """Return the fields of a storage of which an event tells, with their values."""
+    if event.path == STATUS_CHANGED:
+        return {"status": event.content["newStatus"]}
+    if event.path == CAPACITY_CHANGED:
+        return {name: event.content[name] for name in ("totalCapacity", "availableCapacity")}
+    return {}
+
+
+def _later_values(uuid: str, name: str, events: Sequence[Event], soon: int) -> Iterator[Any]:
+    """Yield what a field of a storage became in the first `soon` events, and in the next one that tells of it.
+
+    A change is in the store a little before it is told.
+    """
+    for number, event in enumerate(events):
+        if event.resource_uuid == uuid and name in (fields := _fields_in(event)):
+            yield fields[name]
+            if number >= soon:
+                return
 
 
 @holds(

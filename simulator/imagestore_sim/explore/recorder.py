@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import re
@@ -13,8 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 import orjson
 from aiohttp import web
 
+from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.context_managers import Startable
-from imagestore_sim.explore.runs import Call, Census, Json, Played, Post, Turn
+from imagestore_sim.explore.runs import Call, Census, Json, Played, Post, Told, Turn
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.probe.login_slots import Purpose
 from imagestore_sim.rest.faulted_request import HEADER, PAST_FAULTS
@@ -35,10 +37,18 @@ class Recorder:
     def __init__(self, played: Played, now: Now) -> None:
         self._played = played
         self._now = now
+        self._numbers = itertools.count(1)
+        """Of all that happens, in its order."""
+
+    def tell(self, event: Event) -> None:
+        """Write down an event that the node has published."""
+        self._played.events.append(event)
+        self._played.told.append(Told(self._now(), next(self._numbers)))
 
     def watch(self, node: ManagementNode) -> None:
         """Write down what a node does that has not started yet."""
         self._played.starts.append(self._now())
+        self._played.start_numbers.append(next(self._numbers))
         life = len(self._played.starts)
 
         def turn(hostname: str, purpose: Purpose) -> AbstractContextManager[None]:
@@ -50,6 +60,7 @@ class Recorder:
     def _around(self, answer: Handle) -> Handle:
         async def recording(request: web.BaseRequest) -> web.StreamResponse:
             call = Call(self._now(), request.method, PREFIX.sub("", request.raw_path, count=1))
+            call.number = next(self._numbers)
             call.meets_faults = request.headers.get(HEADER) != PAST_FAULTS
             self._played.calls.append(call)
             try:
@@ -64,12 +75,12 @@ class Recorder:
 
     @contextmanager
     def _turn(self, hostname: str, purpose: Purpose, life: int) -> Iterator[None]:
-        turn = Turn(hostname, purpose, self._now(), node=life)
+        turn = Turn(hostname, purpose, self._now(), node=life, first=next(self._numbers))
         self._played.turns.append(turn)
         try:
             yield
         finally:
-            turn.ended = self._now()
+            turn.ended, turn.last = self._now(), next(self._numbers)
 
 
 def _body_of(response: web.StreamResponse) -> bytes:
@@ -140,7 +151,7 @@ class ErrorLines(logging.Handler):
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Collect while the block runs, and let nothing reach the terminal."""
-        loggers = [logging.getLogger(name) for name in ("imagestore_sim", "asyncio", "aiohttp")]
+        loggers = [logging.getLogger(name) for name in ("imagestore_sim", "asyncio", "aiohttp", "sqlalchemy")]
         before = [one.propagate for one in loggers]
         for one in loggers:
             one.addHandler(self)

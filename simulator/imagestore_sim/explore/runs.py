@@ -36,6 +36,8 @@ class Call:
     """The uuid of the job that it began, or that it polls."""
     meets_faults: bool = False
     """Whether faults of the management plane may have changed what became of it."""
+    number: int = 0
+    """Of its beginning among all that happened: things at one moment of virtual time have an order, too."""
 
     @property
     def is_poll(self) -> bool:
@@ -64,6 +66,18 @@ class Turn:
     ended: float | None = None
     node: int = 1
     """Which start of the node it belongs to."""
+    first: int = 0
+    """The number of its beginning among all that happened."""
+    last: int = 0
+    """The number of its end; 0 while there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When an event was told: in seconds of the story, and its number among all that happened."""
+
+    at: float
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +124,15 @@ class Played:
     """Steps with their verdicts, the log, statuses and capacities over time."""
     events: list[Event] = field(default_factory=list)
     """All events of the node, in order, over all its starts."""
+    told: list[Told] = field(default_factory=list)
+    """When each of `events` was told."""
     calls: list[Call] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
     """When the node was started, in seconds of the story; the first before it began."""
+    start_numbers: list[int] = field(default_factory=list)
+    """The numbers of these starts among all that happened."""
     kills: list[float] = field(default_factory=list)
     """When the node was killed."""
     ended: float = 0.0

@@ -112,6 +112,7 @@ def _inner(value: Any) -> Iterator[tuple[str, ...]]:
 def _of_rest(story: Content) -> Iterator[_Choice]:
     """Yield the choices of all but the timeline."""
     yield from (_Choice((name,)) for name in OPTIONAL_KEYS if name in story)
+    yield from (_Choice(("settings", name)) for name in story.get("settings", ()))
     for name, host in story["hosts"].items():
         yield _Choice(("hosts", name))
         yield from (_Choice(("hosts", name, key)) for key in host)

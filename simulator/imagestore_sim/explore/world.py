@@ -38,7 +38,7 @@ class ExploredWorld(SimulatedWorld):
         """Fill in `played`; `errors` collects what is logged."""
 
         def note(event: Event) -> None:
-            played.events.append(event)
+            self._recorder.tell(event)
             on_event(event)
 
         super().__init__(scenario, clock, seed, note)

@@ -27,6 +27,7 @@ class OracleName(StrEnum):
     CHANGES_SURVIVE = "changes-survive"
     ONE_PROBE_A_HOST = "one-probe-a-host"
     PINGS_ARE_BOUNDED = "pings-are-bounded"
+    READS_ARE_CURRENT = "reads-are-current"
     PAGES_ARE_WHOLE = "pages-are-whole"
     ONE_STORAGE_A_HOST = "one-storage-a-host"
     IMAGES_HAVE_BITS = "images-have-bits"
