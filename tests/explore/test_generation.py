@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
-from imagestore_sim.explore.generation import FEWEST, MOST, generate, step_kinds
+from imagestore_sim.explore.generation import FEWEST, MOST, MOST_STARTS, STARTS, generate, step_kinds
 from imagestore_sim.explore.story import Content, read, text_of
 from imagestore_sim.explore.values import draw_object
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
@@ -23,6 +23,9 @@ KNOWN = Known(["imagestore-1", "imagestore-2"], ["gold"], ["zone-1"], ["debian"]
 def stories() -> list[Content]:
     """Return some stories."""
     return [generate(seed) for seed in SEEDS]
+
+
+[_ADD] = [one for one in drawable_calls() if one.__name__ == "APIAddImageStoreBackupStorageMsg"]
 
 
 def is_valid(kind: type[AnyFault], parameters: Content) -> bool:
@@ -46,10 +49,10 @@ def test_every_story_can_be_read_and_is_judged(stories: list[Content]) -> None:
 
 def test_every_kind_of_step_is_drawn_from_its_declaration(stories: list[Content]) -> None:
     acting = {name for name, model in STEPS.items() if not issubclass(model, Condition)} - {"program"}
-    assert set(step_kinds()) == acting | {"fault", "settings"}
+    assert set(step_kinds()) == acting | {"fault", "settings", "read"}
     drawn = {step.kind for story in stories for step in read(story).timeline}
     rare = {"delete_image", "recover_image", "expunge_image", "sync_image", "export_image", "delete_export", "reclaim"}
-    assert drawn >= set(step_kinds()) - rare
+    assert drawn >= set(step_kinds()) - rare - {"read"}
     assert not drawn & {"expect", "eventually", "stays", "never", "note"}
 
 
@@ -87,12 +90,29 @@ def test_a_story_ends_with_everything_healed_and_time_to_get_well(stories: list[
         timeline = story["timeline"]
         [healing] = [number for number, step in enumerate(timeline) if step.get("title") == "heal everything"]
         tail = timeline[healing:]
-        assert FEWEST <= len(timeline) <= MOST + 12
+        assert FEWEST <= len(timeline) <= 2 * MOST + 12  # with a look after each step
         assert {"heal": {"node": "all"}} in tail
         assert {"start": {"host": "*"}} in tail
         assert list(tail[-1]) == ["title", "wait"]
         changed = {name for step in timeline[:healing] for name in step.get("settings", {})}
         assert changed == {name for step in tail for name in step.get("settings", {})}
+
+
+def test_adds_are_drawn_that_fail_and_reads_that_repeat(stories: list[Content]) -> None:
+    calls = [[step["call"] for step in story["timeline"] if "call" in step] for story in stories]
+    bodies = [body for of_story in calls for call in of_story for body in call.get("body", {}).values()]
+    adds = [body for body in bodies if "hostname" in body]
+    assert {"wrong", "password"} <= {one["password"] for one in adds}
+    hosts = {draw_call(Random(seed), _ADD, KNOWN, "made")["body"]["params"]["hostname"] for seed in range(50)}
+    assert hosts == {*KNOWN.hosts, "nowhere"}
+    assert not [one for one in bodies if one.get("password") == "wrong" and one not in adds]
+    reads = [[call["path"] for call in of_story if call["method"] == "GET"] for of_story in calls]
+    assert any(len(one) > len(set(one)) + 3 for one in reads)
+
+
+def test_a_story_starts_the_node_a_few_times_at_the_most(stories: list[Content]) -> None:
+    counts = [sum(bool(set(step) & set(STARTS)) for step in story["timeline"]) for story in stories]
+    assert 1 < max(counts) <= MOST_STARTS
 
 
 def test_a_swarm_leaves_much_out(stories: list[Content]) -> None:

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
+from imagestore_sim.backup_storage.events import (
+    ADDED,
+    CAPACITY_CHANGED,
+    DELETED,
+    DISCONNECTED,
+    STATUS_CHANGED,
+    Event,
+)
 from imagestore_sim.explore.oracle import INVARIANTS, STATEMENTS, judge
-from imagestore_sim.explore.runs import Call, Census, Disk, Job, Played, Turn
+from imagestore_sim.explore.runs import Call, Census, Disk, Job, Played, Post, Told, Turn
 from imagestore_sim.explore.story import read
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import Result, StepResult, Verdict
@@ -34,6 +41,7 @@ def run(*events: Event, **shown: object) -> Played:
     result = Result("", "nothing", length=180.0)
     result.steps = [StepResult(1, "wait", "wait 3m", False, Verdict.HELD, 0.0, 180.0)]
     played = Played(story, result, events=list(events), stored_events=list(events))
+    played.told = [Told(float(one.id), one.id) for one in events]
     played.answers = {"/backup-storage/image-store": {"inventories": [STORAGE]}}
     played.storages = {"imagestore-1": GOLD}
     played.disks = {"imagestore-1": Disk(100, 60, {})}
@@ -60,6 +68,11 @@ def answered(
     ]
 
 
+def read_back(number: int, row: Mapping[str, object] = STORAGE) -> Call:
+    """Return a query that began as the thing with that number, and its answer."""
+    return Call(2.0, "GET", "/backup-storage", None, 2.1, 200, {"inventories": [row]}, number=number)
+
+
 CONNECTED = moved(1, "Connecting", "Connected")
 LOST = moved(2, "Connected", "Disconnected", "ping")
 CAPACITY = event(3, CAPACITY_CHANGED, {"totalCapacity": 100, "availableCapacity": 50})
@@ -73,9 +86,18 @@ BROKEN: Mapping[OracleName, Played] = {
     OracleName.ANSWERS_ARE_TRUE: run(calls=answered({"reconnectBackupStorage": {}})),
     OracleName.CHANGES_SURVIVE: run(calls=answered({"updateBackupStorage": {"name": "silver"}})),
     OracleName.ONE_PROBE_A_HOST: run(
-        turns=[Turn("imagestore-1", "ping", 0.0, 2.0), Turn("imagestore-1", "command", 1.0, 3.0)]
+        turns=[
+            Turn("imagestore-1", "ping", 0.0, 0.0, first=1, last=3),
+            Turn("imagestore-1", "command", 0.0, 0.0, first=2, last=4),
+        ]
     ),
-    OracleName.PINGS_ARE_BOUNDED: run(turns=[Turn(f"imagestore-{n}", "ping", 0.0, 2.0) for n in range(51)]),
+    OracleName.PINGS_ARE_BOUNDED: run(turns=[Turn(f"imagestore-{n}", "ping", 0.0, first=n + 1) for n in range(51)]),
+    OracleName.READS_ARE_CURRENT: run(
+        CONNECTED,
+        LOST,
+        told=[Told(1.0, 1), Told(2.0, 3)],
+        calls=[read_back(2), read_back(4)],
+    ),
     OracleName.ONE_STORAGE_A_HOST: run(
         answers={"/backup-storage/image-store": {"inventories": [STORAGE, {**STORAGE, "uuid": "b" * 32}]}}
     ),
@@ -177,3 +199,47 @@ def test_of_two_writes_at_one_time_either_may_be_the_last() -> None:
 
     both = run(calls=[*write(1.0, "gold", "one"), *write(1.5, "silver", "two")])
     assert judge(both, [OracleName.CHANGES_SURVIVE]) == []
+
+
+def test_a_query_may_see_what_is_told_a_little_later() -> None:
+    told = [Told(1.0, 1), Told(2.0, 3)]
+    lost = {**STORAGE, "status": "Disconnected"}
+    early = run(CONNECTED, LOST, told=told, calls=[read_back(2, lost), read_back(2)])
+    assert judge(early, [OracleName.READS_ARE_CURRENT]) == []
+    [stale] = judge(run(CONNECTED, LOST, told=told, calls=[read_back(4)]), [OracleName.READS_ARE_CURRENT])
+    assert stale.text == "/backup-storage told status Connected of gold, after Disconnected was told"
+
+
+def test_a_query_lists_what_was_added_and_not_what_was_deleted() -> None:
+    gone = run(event(1, DELETED, {}), told=[Told(1.0, 1)], calls=[read_back(2)], answers={})
+    assert [one.text for one in judge(gone, [OracleName.READS_ARE_CURRENT])] == [
+        f"/backup-storage told of {GOLD[:8]}, after its deletion was told"
+    ]
+    missing = run(event(1, ADDED, {"name": "gold"}), told=[Told(1.0, 1)], calls=[read_back(2, {"uuid": "b" * 32})])
+    assert [one.text for one in judge(missing, [OracleName.READS_ARE_CURRENT])] == [
+        "/backup-storage told nothing of gold, after its add was told"
+    ]
+
+
+def test_posts_come_in_the_order_in_which_things_happened() -> None:
+    lost = event(1, DISCONNECTED, {})
+    back = moved(9, "Disconnected", "Connecting")
+    posts = [Post(at, "/", {}, {"path": one.path, "content": one.content}) for at, one in ((10.0, back), (10.1, lost))]
+    log = [{"kind": "event", "id": one.id, "at": float(one.id)} for one in (lost, back)]
+    played = run(lost, back, posts=posts)
+    played.result.log = log
+    [broken] = judge(played, [OracleName.HOOKS_ARE_EVENTS])
+    assert "was posted to the web hook after change Disconnected to Connecting" in broken.text
+    played.posts.reverse()
+    assert judge(played, [OracleName.HOOKS_ARE_EVENTS]) == []
+
+
+def test_more_pings_at_once_are_allowed_once_a_step_has_said_so() -> None:
+    pings = [Turn(f"imagestore-{n}", "ping", 9.0, first=n + 1) for n in range(2)]
+    content = {"title": "few", "hosts": {"imagestore-1": {}}, "settings": {"ping.parallelismDegree": 1}}
+    timeline = [{"at": "5s", "settings": {"ping.parallelismDegree": 2}}]
+    for began, count in ((5.0, 0), (20.0, 1)):
+        played = run(turns=pings)
+        played.story = read({**content, "timeline": timeline})
+        played.result.steps = [StepResult(1, "settings", "", False, Verdict.HELD, began, began)]
+        assert len(judge(played, [OracleName.PINGS_ARE_BOUNDED])) == count

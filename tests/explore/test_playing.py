@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 import pytest
 
+from imagestore_sim.explore import playing
 from imagestore_sim.explore.playing import play
 from imagestore_sim.explore.runs import Played
+from imagestore_sim.explore.story import read
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.play.results import Verdict
+from imagestore_sim.virtual_clock import run_virtually
 
 STORY = """
 title: two hosts, one goes down; a kill; an image
@@ -62,3 +68,26 @@ def test_a_run_in_an_order_of_its_own_is_the_same_when_it_is_played_again() -> N
     first, again = played("order: {seed: 5}"), played("order: {seed: 5}")
     assert first.log_text == again.log_text
     assert first.drawn == again.drawn != {}
+
+
+def test_without_threads_of_sqlite_the_same_happens(run: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_threads(main: Coroutine[Any, Any, None], **options: Any) -> None:
+        run_virtually(main, **{**options, "without_threads": False})
+
+    monkeypatch.setattr(playing, "run_virtually", with_threads)
+    assert played().log_text == run.log_text
+
+
+def test_the_log_of_calls_while_the_node_is_down_is_the_same_each_time() -> None:
+    story = {
+        "title": "a call meets no node",
+        "hosts": {"imagestore-1": {}},
+        "timeline": [
+            {"at": "1s", "kill_node": {"down": "5s"}},
+            {"at": "2s", "call": {"method": "GET", "path": "/backup-storage"}},
+        ],
+        "oracle": "no-errors",
+    }
+    first, again = play(read(story)), play(read(story))
+    assert "cannot be reached: Connection refused" in first.log_text
+    assert first.log_text == again.log_text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from imagestore_sim.explore import oracle
+from imagestore_sim.explore import oracle, searching
 from imagestore_sim.explore.findings import Finding, signature
 from imagestore_sim.explore.judging import play_judged
 from imagestore_sim.explore.oracle import Found, Violation
@@ -93,6 +95,81 @@ def test_the_command_prints_the_same_for_the_same_runs(tmp_path: Path) -> None:
     assert [one.status for one in outputs] == [0, 0]
     assert outputs[0].output == outputs[1].output
     assert f"1 runs up to seed {QUICK}, 0 findings" in outputs[0].output
+
+
+def test_a_story_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(story: object) -> Played:
+        """Never end, and take no notice of the first interruption, as Python does in some places."""
+        with suppress(KeyboardInterrupt):
+            while True:
+                pass
+        while True:
+            pass
+
+    monkeypatch.setattr(searching, "LONGEST_RUN", 0.1)
+    monkeypatch.setattr(searching, "AGAIN", 0.1)
+    monkeypatch.setattr(searching, "play", play)
+    outcome = play_seed(QUICK)
+    assert (outcome.problem, outcome.digest, outcome.violations) == ("it took more than 0.1 s", "", ())
+    monkeypatch.undo()
+    assert play_seed(QUICK).problem == ""
+
+
+def test_a_story_that_breaks_off_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(story: object) -> Played:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(searching, "play", play)
+    [broken] = play_seed(QUICK).violations
+    assert broken.text.startswith("the run ended with RuntimeError: out of order")
+
+
+def test_a_search_that_is_killed_has_saved_how_far_it_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def show(progress: Progress) -> None:
+        kept.append(Progress.resumed(tmp_path / STATE).next_seed)
+        if progress.runs == 2:
+            raise Killed
+
+    kept: list[int] = []
+    monkeypatch.setattr(searching, "SAVED_EVERY", 0.0)
+    search = Search(tmp_path, Progress(), base=BASE, state=tmp_path / STATE, show=show)
+    monkeypatch.setattr(Progress, "save", _no_last_save(Progress.save, lambda: len(kept) == 2))
+    with pytest.raises(Killed):
+        search.run(seeds_from(0), lambda: False)
+    assert kept == [0, 1]
+    resumed = Progress.resumed(tmp_path / STATE)
+    assert (resumed.next_seed, [kind for kind, _ in resumed.coverage].count("edges") > 0) == (1, True)
+
+
+def _no_last_save(save: Callable[[Progress, Path], None], is_dead: Callable[[], bool]) -> object:
+    """Return `save`, which does nothing in a process that has been killed."""
+
+    def saving(progress: Progress, file: Path) -> None:
+        if not is_dead():
+            save(progress, file)
+
+    return saving
+
+
+def test_what_was_being_shrunk_is_found_again_by_the_next_search(tmp_path: Path) -> None:
+    progress = Progress(next_seed=9, told={"a": "no-errors-1", "b": ""}, being_shrunk={"b": 4})
+    progress.save(tmp_path / STATE)
+    resumed = Progress.resumed(tmp_path / STATE)
+    assert (resumed.next_seed, resumed.told) == (4, {"a": "no-errors-1"})
+
+
+@pytest.mark.processes
+def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
+    outputs = [
+        run_here("explore", "--seed", str(QUICK), "--runs", "3", "-j", jobs, "--out", str(tmp_path / jobs))
+        for jobs in ("1", "2")
+    ]
+    assert outputs[0].output == outputs[1].output
+    assert [one.status for one in outputs] == [0, 0]
+    assert "of all event logs, the same for the same seeds" in outputs[0].output
 
 
 def test_input_that_cannot_be_used_is_refused() -> None:

@@ -10,6 +10,7 @@ import typer
 
 from imagestore_sim.cli.completion import stories_and_files
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, InputError
+from imagestore_sim.cli.options import jobs_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,18 +62,7 @@ def explore(
             rich_help_panel=LENGTH,
         ),
     ] = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            "-j",
-            metavar="NUMBER",
-            min=1,
-            help="Processes to play in.",
-            envvar="IMAGESTORE_SIM_JOBS",
-            rich_help_panel=LENGTH,
-        ),
-    ] = 1,
+    jobs: Annotated[int, jobs_option(LENGTH)] = 1,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -120,7 +110,8 @@ def explore(
 
     Each story comes from its seed alone, and breaks an invariant of docs/explore.md or none. What fails is shrunk to
     the fewest steps, and written as a scenario that `replay` takes. Exit with status 0 if nothing was found, 1 if
-    something was, 2 for unusable input, 3 if interrupted.
+    something was, 2 for unusable input, 3 if interrupted. The last line is a hash of the event logs of all stories:
+    the same seeds give the same hash, in however many processes.
 
     Examples:
         search for ten minutes, in two processes
@@ -145,9 +136,7 @@ def explore(
     try:
         progress = Progress.resumed(state) if resumes else Progress()
         with interruptible():
-            interrupted = _search(chosen, progress, console)
-        if resumes:
-            progress.save(state)
+            interrupted = _search(chosen, progress, console, state if resumes else None)
     except (OSError, ValueError) as error:
         raise InputError(f"--out {out}: {error}") from None
     _print_end(console, chosen, progress)
@@ -194,8 +183,8 @@ def _around(command: str, from_: Path | None) -> Base:
         raise InputError(f"--client {command}: it fails although nothing goes wrong: {error}") from None
 
 
-def _search(chosen: _Chosen, progress: Progress, console: Console) -> bool:
-    """Search; return whether Ctrl-C ended it."""
+def _search(chosen: _Chosen, progress: Progress, console: Console, state: Path | None) -> bool:
+    """Search, and write into the file `state` how far it has come; return whether Ctrl-C ended it."""
     import time
 
     from imagestore_sim.explore.searching import Search, seeds_from
@@ -208,6 +197,7 @@ def _search(chosen: _Chosen, progress: Progress, console: Console) -> bool:
         progress,
         base=chosen.base,
         jobs=chosen.jobs,
+        state=state,
         show=_live_line(),
         tell=lambda finding, file: _print_finding(console, finding, file),
     )
@@ -252,4 +242,4 @@ def _print_end(console: Console, chosen: _Chosen, progress: Progress) -> None:
     console.print(f"{progress.runs} runs up to seed {progress.next_seed - 1}, {found}; met {progress.coverage}")
     if progress.given_up:
         console.print(f"{progress.given_up} of them were not played to their end")
-    console.print(f"logs {progress.digest[:16]}")
+    console.print(f"logs {progress.digest[:16]}: of all event logs, the same for the same seeds")

@@ -56,6 +56,20 @@ def setting(
     return option
 
 
+def jobs_option(group: str) -> typer.models.OptionInfo:
+    """Return the option for the number of processes that stories are played in."""
+    option: typer.models.OptionInfo = typer.Option(
+        "--jobs",
+        "-j",
+        metavar="NUMBER",
+        min=1,
+        help="Processes to play in.",
+        envvar="IMAGESTORE_SIM_JOBS",
+        rich_help_panel=group,
+    )
+    return option
+
+
 def _check_token(token: str | None) -> str | None:
     """Refuse a token that no header can carry, without repeating it."""
     from imagestore_sim.settings import is_token

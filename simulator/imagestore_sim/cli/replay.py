@@ -14,6 +14,7 @@ import typer
 from imagestore_sim.cli import options
 from imagestore_sim.cli.completion import stories_and_files, words
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, UNUSABLE_INPUT, InputError, print_error
+from imagestore_sim.cli.options import jobs_option
 from imagestore_sim.cli.rules import Default, IgnoreVariables, OneOf, Refuse, apply_rules
 
 if TYPE_CHECKING:
@@ -106,18 +107,7 @@ def replay(
             autocompletion=stories_and_files,
         ),
     ] = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            "-j",
-            min=1,
-            metavar="N",
-            rich_help_panel=PLAYING,
-            help="Processes to play in.",
-            envvar="IMAGESTORE_SIM_JOBS",
-        ),
-    ] = 1,
+    jobs: Annotated[int, jobs_option(PLAYING)] = 1,
     hosts: Annotated[
         str,
         typer.Option(

@@ -20,6 +20,9 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 )
 from typing_extensions import override
 
+from imagestore_sim.database import without_thread
+from imagestore_sim.database.without_thread import ConnectionWithoutThread
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -92,4 +95,6 @@ class OneCallModule(AsyncAdapt_aiosqlite_dbapi):
 
     @override
     def connect(self, *arg: Any, **kw: Any) -> OneCallConnection:
+        if without_thread.is_wanted():
+            kw["async_creator_fn"] = ConnectionWithoutThread
         return OneCallConnection(self, super().connect(*arg, **kw)._connection)

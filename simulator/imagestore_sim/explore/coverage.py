@@ -35,7 +35,7 @@ def covered(played: Played) -> Iterator[tuple[str, str]]:
             yield "edges", f"{content['oldStatus']} to {content['newStatus']}"
         if (reason := _reason_in(content)) in tuple(Reason):
             yield "reasons", str(reason)
-    for step, result in zip(played.story.timeline, played.result.steps, strict=True):
+    for step, result in zip(played.story.timeline, played.result.steps, strict=False):  # a run may break off
         if result.runs:
             yield "steps", step.kind
             if isinstance(step.content, FaultStep):

@@ -43,6 +43,14 @@ LONGEST_RUN = 300.0
 """Real seconds after which a run is given up: it has shown nothing."""
 AGAIN = 20.0
 """Real seconds after which it is given up once more, if that came where Python ignores exceptions."""
+SAVED_EVERY = 5.0
+"""Real seconds after which a search saves how far it has come: it may be killed."""
+TIMES_AS_LONG = 5
+"""How many times as long as a story that fails a simpler one may take."""
+SHORTEST_LIMIT = 20.0
+"""Real seconds that it may take in any case: the machine has other work."""
+SHRINKING_SECONDS = 150.0
+"""Real seconds after which a finding is as simple as it has become by then."""
 MOST_OF_ONE_RUN = 3
 """Findings of one run that are shrunk: the others will be found again."""
 
@@ -76,7 +84,7 @@ def play_seed(seed: int, base: Base = None) -> Outcome:
     """Play the story of a seed, and judge it."""
     story = story_of(seed, base)
     try:
-        played, violations = _play(story)
+        played, violations = _play(story, LONGEST_RUN)
     except (TooLong, ScenarioError) as error:
         return Outcome(seed, len(story["timeline"]), (), (), "", str(error))
     digest = hashlib.sha256(played.log_text.encode()).hexdigest()
@@ -88,33 +96,57 @@ def shrink_seed(seed: int, violation: Violation, base: Base = None) -> Finding:
     """Return the finding that a run has shown, as simple as it could be made."""
     story = only(story_of(seed, base), violation.invariant)
     shown = signature(violation)
-
-    def fails(candidate: Content) -> bool:
-        return _shows(candidate, shown) is not None
-
-    shrunk = shrink(story, fails)
+    candidates = _Candidates(shown)
+    fails, is_late = candidates.fails, candidates.is_late
+    shrunk = shrink(story, fails, stop=is_late)
     runs = shrunk.runs
     played = _shows(shrunk.story, shown)
     if played is not None and "order" in shrunk.story and played[0].drawn:
         pins = {str(kind): dict(picks) for kind, picks in played[0].drawn.items()}
         pinned = {**shrunk.story, "order": pins}
         if fails(pinned):
-            again = shrink(pinned, fails)
+            again = shrink(pinned, fails, stop=is_late)
             shrunk, runs = again, runs + again.runs
             played = _shows(shrunk.story, shown)
     text = violation.text if played is None else played[1].text
     return Finding(violation.invariant, text, shrunk.story, seed, runs, len(story["timeline"]))
 
 
-def _play(story: Content) -> tuple[Played, list[Violation]]:
-    """Play a story and judge it. Raise TooLong, and ScenarioError for a story that cannot be read."""
+class _Candidates:
+    """Plays the simpler stories that a finding may become: whether each shows the same."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self._end = time.monotonic() + SHRINKING_SECONDS  # real: the user waits
+        self._longest = 0.0
+        """Real seconds that a story took which shows the same."""
+
+    def is_late(self) -> bool:
+        """Return whether there is no time for more of them."""
+        return time.monotonic() > self._end  # real: as above
+
+    def fails(self, candidate: Content) -> bool:
+        """Play one. One that takes many times as long as another that failed is given up."""
+        limit = max(SHORTEST_LIMIT, TIMES_AS_LONG * self._longest) if self._longest else LONGEST_RUN
+        began = time.monotonic()  # real: as above
+        if _shows(candidate, self._shown, limit) is None:
+            return False
+        self._longest = max(self._longest, time.monotonic() - began)  # real: as above
+        return True
+
+
+def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
+    """Play a story and judge it. Raise TooLong, and ScenarioError for a story that cannot be read.
+
+    `limit`: real seconds.
+    """
     scenario = read(story)
 
     def give_up(*_: object) -> None:
-        raise TooLong(f"it took more than {LONGEST_RUN:g} s")
+        raise TooLong(f"it took more than {limit:g} s")
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST_RUN, AGAIN)
+    signal.setitimer(signal.ITIMER_REAL, limit, AGAIN)
     try:
         played = play(scenario)
     except Exception as error:  # whatever it is, a story must not end so
@@ -131,10 +163,10 @@ def _broken_off(error: Exception) -> Violation:
     return Violation(OracleName.NO_ERRORS, text, 0.0)
 
 
-def _shows(story: Content, shown: str) -> tuple[Played, Violation] | None:
-    """Return what a story shows if it shows the same, None if it does not."""
+def _shows(story: Content, shown: str, limit: float = LONGEST_RUN) -> tuple[Played, Violation] | None:
+    """Return what a story shows if it shows the same, None if it does not, or takes longer than `limit`."""
     try:
-        played, violations = _play(story)
+        played, violations = _play(story, limit)
     except (TooLong, ScenarioError):
         return None
     return next(((played, one) for one in violations if signature(one) == shown), None)
@@ -152,6 +184,8 @@ class Progress:
     coverage: Coverage = field(default_factory=Coverage)
     told: dict[str, str] = field(default_factory=dict)
     """The names of findings by what they show: '' while one is being shrunk, or when it is another one's."""
+    being_shrunk: dict[str, int] = field(default_factory=dict)
+    """The seeds of those that are being shrunk, by what they show: after a kill they are played again."""
     findings: list[Finding] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)  # real: how fast it is
     """Real: for the rate of runs."""
@@ -164,7 +198,9 @@ class Progress:
 
     def save(self, file: Path) -> None:
         """Write what a search resumes from. Raise OSError."""
-        state = {"next": self.next_seed, "covered": list(self.coverage), "told": self.told}
+        told = {shown: name for shown, name in self.told.items() if shown not in self.being_shrunk}
+        following = min([self.next_seed, *self.being_shrunk.values()])
+        state = {"next": following, "covered": list(self.coverage), "told": told}
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}")
         partial.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
@@ -188,19 +224,22 @@ class Search:
         *,
         base: Base = None,
         jobs: int = 1,
+        state: Path | None = None,
         show: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[Finding, Path], None] = lambda _, __: None,
     ) -> None:
-        """`show` is called after each run, `tell` with each finding and its file."""
+        """Save the progress into `state` every few seconds; call `show` after each run, `tell` with each finding."""
         self.progress = progress
         self._folder = folder
         self._base = base
         self._jobs = jobs
+        self._state = state
+        self._saved = time.monotonic()  # real: the machine may stop at any time
         self._show = show
         self._tell = tell
 
     def run(self, seeds: Iterator[int], is_over: Callable[[], bool]) -> None:
-        """Play seeds until there are no more of them, or it is over; finish what is being shrunk."""
+        """Play seeds until there are no more of them, or it is over; finish what is being shrunk. Raise OSError."""
         workers = _Workers(self._jobs)
         shrinking: deque[tuple[str, _Task]] = deque()
         playing: deque[_Task] = deque()
@@ -215,6 +254,7 @@ class Search:
                 for violation in _first_of_each(outcome.violations)[:MOST_OF_ONE_RUN]:
                     if (shown := signature(violation)) not in self.progress.told:
                         self.progress.told[shown] = ""
+                        self.progress.being_shrunk[shown] = outcome.seed
                         task = workers.begin(shrink_seed, outcome.seed, violation, self._base)
                         shrinking.append((shown, task))
                 while shrinking and shrinking[0][1].done():
@@ -223,6 +263,13 @@ class Search:
                 self._take(*shrinking.popleft())
         finally:
             workers.close()
+            self._save()
+
+    def _save(self) -> None:
+        """Save the progress, if it is kept."""
+        if self._state is not None:
+            self.progress.save(self._state)
+        self._saved = time.monotonic()  # real: see __init__
 
     def _note(self, outcome: Outcome) -> None:
         progress = self.progress
@@ -232,15 +279,19 @@ class Search:
         progress.digest = hashlib.sha256(f"{progress.digest}{outcome.digest}".encode()).hexdigest()
         progress.coverage.add(outcome.met)
         self._show(progress)
+        if time.monotonic() - self._saved > SAVED_EVERY:  # real: see __init__
+            self._save()
 
     def _take(self, shown: str, task: _Task) -> None:
         """Write a finding, unless another one has turned out to be the same."""
         finding = task.result()
+        del self.progress.being_shrunk[shown]
         if finding.name in self.progress.told.values():
             return
         self.progress.told[shown] = finding.name
         self.progress.findings.append(finding)
         self._tell(finding, finding.write(self._folder))
+        self._save()
 
 
 def _first_of_each(violations: Sequence[Violation]) -> list[Violation]:

@@ -1,8 +1,8 @@
 """Shrinks a failing story to the fewest steps, the roundest times and the plainest order, with Hypothesis.
 
-Whatever could be simpler in a story is a choice: whether a step or a parameter is there, how round a time is.
-Hypothesis begins with the choices that make the story as it is, and simplifies them for as long as it fails. It tries
-to drop half of the timeline first, then a quarter: the choices are nested so.
+Whole spans of the timeline go first: halves, quarters, single steps, for as long as the story still fails. Whatever
+could be simpler in what is left is a choice then: whether a step or a parameter is there, how round a time is.
+Hypothesis begins with the choices that make the story as it is, and simplifies them. No story is played twice.
 """
 
 from __future__ import annotations
@@ -61,11 +61,28 @@ def shrink(
             played[key] = len(played) <= most_runs and not stop() and bool(candidate["timeline"]) and fails(candidate)
         return played[key]
 
-    # Whole steps first: the details of those that go need no look.
-    steps = [[_Choice(("timeline", number))] for number in range(len(story["timeline"]))]
-    story = _simplify(story, steps, still_fails)
+    story = _without_spans(story, still_fails)
     details = [_of_step(number, step) for number, step in enumerate(story["timeline"])]
     return Shrunk(_simplify(story, [*details, list(_of_rest(story))], still_fails), len(played) - 1)
+
+
+def _without_spans(story: Content, still_fails: Fails) -> Content:
+    """Return the story without the spans of its timeline that the failure does not need: longer ones are tried first.
+
+    The details of steps that go need no look. Once a step has gone, those before it may be needless, too.
+    """
+    length = len(story["timeline"])
+    while length:
+        length = min(length, len(story["timeline"]))
+        before = len(story["timeline"])
+        for first in range((before - 1) // length * length, -1, -length):  # the last ones first: they heal
+            timeline = story["timeline"]
+            candidate = {**story, "timeline": [*timeline[:first], *timeline[first + length :]]}
+            if candidate["timeline"] and still_fails(candidate):
+                story = candidate
+        if length > 1 or len(story["timeline"]) == before:
+            length //= 2
+    return story
 
 
 def _simplify(story: Content, parts: Sequence[Sequence[_Choice]], still_fails: Fails) -> Content:

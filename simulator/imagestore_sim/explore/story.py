@@ -9,7 +9,7 @@ import orjson
 import yaml
 
 from imagestore_sim.scenario.format.model import Scenario
-from imagestore_sim.scenario.format.reader import Loader, read_scenario, scenario_of
+from imagestore_sim.scenario.format.reader import Loader, parse_scenario, read_text, scenario_of
 
 Content = dict[str, Any]
 
@@ -31,6 +31,7 @@ def text_of(content: Content) -> str:
 
 def content_of(file: Path) -> Content:
     """Return the story in a file, which is one that can be read. Raise ScenarioError."""
-    read_scenario(file)
-    content: Content = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe loader
+    text = read_text(file)
+    parse_scenario(text, str(file))
+    content: Content = yaml.load(text, Loader)  # noqa: S506 - a safe loader
     return content

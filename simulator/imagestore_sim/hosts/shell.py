@@ -16,7 +16,6 @@ from imagestore_sim.hosts.syntax import (
     Group,
     Literal,
     Parameter,
-    Parser,
     Pipeline,
     Redirection,
     Script,
@@ -24,6 +23,7 @@ from imagestore_sim.hosts.syntax import (
     Substitution,
     SyntaxProblem,
     Word,
+    read_lines,
 )
 
 NOT_FOUND = 127
@@ -205,9 +205,8 @@ class Shell:
 
     async def run(self, text: str, streams: Streams) -> int:
         """Run a script up to its end, `exit` or a syntax error; return its exit status."""
-        parser = Parser(text)
         try:
-            while (script := parser.read()) is not None:
+            for script in read_lines(text):
                 await self.execute(script, streams)
         except SyntaxProblem as problem:
             self.complain(problem.line, f"Syntax error: {problem}", streams)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9?#@*$]")
@@ -14,6 +15,8 @@ _BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
 _BRACED = re.compile(r"\{(\w+|[?#@*$])\}")
 _QUOTED = re.compile(r"[^\"\\$`]+")
 _PLAIN = re.compile(r"[^\s'\"\\$`&|;()<>]+")
+LONGEST_KEPT = 4096
+"""Characters of a script whose commands are kept."""
 _REDIRECTIONS = ("<", ">", ">>", "<&", ">&")
 # Reserved where a command may begin. Of what they introduce in POSIX, this shell knows groups and negation.
 _RESERVED = ("if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "{", "}", "!")
@@ -132,6 +135,29 @@ class _Token:
         if self.word is None:
             return {"\n": "newline", "": "end of file"}.get(self.operator, f'"{self.operator}"')
         return f'"{self.word.plain}"' if self.word.plain in _RESERVED else "word"
+
+
+def read_lines(text: str) -> Iterator[Script]:
+    """Yield the commands of each line of a script. Raise SyntaxProblem where one cannot be read."""
+    if len(text) <= LONGEST_KEPT:
+        try:
+            yield from _whole(text)
+            return
+        except SyntaxProblem:  # the lines before it come first
+            pass
+    yield from _lines(text)
+
+
+@lru_cache(maxsize=64)
+def _whole(text: str) -> tuple[Script, ...]:
+    """Return the commands of all lines: a client sends the same script again and again."""
+    return tuple(_lines(text))
+
+
+def _lines(text: str) -> Iterator[Script]:
+    parser = Parser(text)
+    while (script := parser.read()) is not None:
+        yield script
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from sqlalchemy import Dialect
 
 from imagestore_sim.database import Database, ReadTooLong
 from imagestore_sim.query.comparisons import Bound, Value
@@ -187,9 +188,11 @@ class QueryEngine:
         if shape.inventory.is_absent:
             return RowWriter(shape.inventory, (), self._write_date, with_fields=False), []
         if len(prepared.values) <= MOST_TESTS_OF_A_KEPT_STATEMENT:
-            statement, writer = self._kept(shape)
+            statement, writer = self._kept(shape, kept_shape)
         else:
-            statement, writer = await by_size(len(prepared.values) * BYTES_OF_A_TEST, self._compile, shape)
+            statement, writer = await by_size(
+                len(prepared.values) * BYTES_OF_A_TEST, self._compile, shape, compile_shape
+            )
         values = {**prepared.values, LIMIT: prepared.limit, START: prepared.start}
         parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
         fetch = self._database.fetch_few if statement.quick else self._database.fetch
@@ -207,10 +210,18 @@ class QueryEngine:
             return tuple(map(_finite, value))
         return _finite(value) if isinstance(value, float) else value
 
-    def _compile(self, shape: Shape) -> tuple[SqlStatement, RowWriter]:
-        statement = compile_shape(shape, self._database.dialect)
+    def _compile(
+        self, shape: Shape, statement_of: Callable[[Shape, Dialect], SqlStatement]
+    ) -> tuple[SqlStatement, RowWriter]:
+        statement = statement_of(shape, self._database.dialect)
         with_fields = shape.fields is not None
         return statement, RowWriter(shape.inventory, statement.columns, self._write_date, with_fields=with_fields)
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def kept_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
+    """Return the SQL statement for a shape; all nodes of a process have it in common, as dialects are equal."""
+    return compile_shape(shape, dialect)
 
 
 def _size(query: Query) -> int:

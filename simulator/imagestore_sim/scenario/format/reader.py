@@ -60,13 +60,17 @@ def no_rules(scenario: Scenario) -> Problems:
 
 def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
     """Return the scenario in a file, if it obeys the rules of the world it is for. Raise ScenarioError."""
+    return parse_scenario(read_text(file), str(file), rules)
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a file. Raise ScenarioError."""
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise ScenarioError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ScenarioError(f"{file}: is not UTF-8 text") from None
-    return parse_scenario(text, str(file), rules)
 
 
 def parse_scenario(text: str, name: str = "scenario", rules: Rules = no_rules) -> Scenario:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from imagestore_sim.plain_reasons import plain_reason
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.play.observed_state import Evaluation
 from imagestore_sim.testing.client import Answer
@@ -52,3 +54,10 @@ def evaluate_metric(condition: Condition, page: str) -> Evaluation:
     assert condition.value is not None
     met = condition.value.matches(sum(samples), {})
     return Evaluation(met, met, f"value {sum(samples):g}" if samples else "no such sample, so 0")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a call got no answer: without the port of the node, which is another one in each run."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return plain_reason(error)
+    return str(error) or type(error).__name__

@@ -10,7 +10,7 @@ from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STAT
 from imagestore_sim.rest.node_faults import FAULT_HEALED
 from imagestore_sim.scenario.format.api_steps import ADMIN, Uuids
 from imagestore_sim.scenario.format.expectations import ASKED, Condition
-from imagestore_sim.scenario.play.answers import error_code, evaluate_metric, evaluate_query
+from imagestore_sim.scenario.play.answers import error_code, evaluate_metric, evaluate_query, reason_of
 from imagestore_sim.scenario.play.event_log import EventLog
 from imagestore_sim.scenario.play.image_answers import evaluate_images
 from imagestore_sim.scenario.play.observed_state import Evaluation, Inventory, ObservedState
@@ -60,7 +60,7 @@ class Observer:
         try:
             answer = await self._world.request(method, path, body, account=account)
         except NO_ANSWER as error:
-            self._write_down(Request(began, method, path, 0, str(error) or type(error).__name__))
+            self._write_down(Request(began, method, path, 0, reason_of(error)))
             raise
         self._write_down(Request(began, method, path, answer.status, error_code(answer)))
         return answer
@@ -110,7 +110,7 @@ class Observer:
             query = self.uuids.replace_in(condition.query or "")
             return evaluate_query(condition, await self.request("GET", query))
         except NO_ANSWER as error:
-            return Evaluation(False, False, f"no answer: {error}")
+            return Evaluation(False, False, f"no answer: {reason_of(error)}")
 
     # Listening
 

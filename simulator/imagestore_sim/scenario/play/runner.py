@@ -12,6 +12,7 @@ from imagestore_sim.node.errors import StartError
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.steps import Step
 from imagestore_sim.scenario.play.actions import ACTIONS
+from imagestore_sim.scenario.play.answers import reason_of
 from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.expectations import EXPECTATIONS, watch_invariant
 from imagestore_sim.scenario.play.results import Lane, Outcome, Result, StepResult, Verdict
@@ -181,7 +182,7 @@ class _Runner:
         try:
             verdict, seen = await HANDLERS[step.kind](self._context, step.content)
         except PROBLEMS as error:
-            verdict, seen = Verdict.FAILED, str(error) or type(error).__name__
+            verdict, seen = Verdict.FAILED, reason_of(error)
         may_fail = self._scenario.oracle and not step.expects
         return (Verdict.HELD if may_fail else verdict), seen
 
