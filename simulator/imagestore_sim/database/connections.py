@@ -53,8 +53,8 @@ class StoreConnection:
         await self.driver.execute_fetchall(sql)
 
     async def close(self) -> None:
-        """Close the connection, discarding what it has not committed."""
-        await self.connection.close()
+        """Close the connection, discarding what it has not committed; to the end, even if the caller is cancelled."""
+        await complete(self.connection.close())
 
 
 class Connections:
