@@ -140,10 +140,10 @@ func run(t testing.TB, line []string, within time.Duration) (string, error) {
 		return address, nil
 	case <-ended:
 		stop()
-		return "", fmt.Errorf("the lab ended before it was ready: %s", errors)
+		return "", fmt.Errorf("the lab ended before it was ready%s", errors.after())
 	case <-time.After(within):
 		stop()
-		return "", fmt.Errorf("the lab was not ready within %s: %s", within, errors)
+		return "", fmt.Errorf("the lab was not ready within %s%s", within, errors.after())
 	}
 }
 
@@ -169,4 +169,10 @@ func (kept *tail) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-func (kept *tail) String() string { return strings.TrimSpace(string(kept.text)) }
+// after returns what continues an error: a colon and what was written, or that nothing was.
+func (kept *tail) after() string {
+	if text := strings.TrimSpace(string(kept.text)); text != "" {
+		return ": " + text
+	}
+	return ", and wrote nothing to its standard error"
+}

@@ -137,10 +137,9 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
     [
         (["dance"], "No such command 'dance'"),
         (["serve", "--prot", "1"], "No such option: --prot"),
-        (
-            ["serve", "--port", "http"],
-            "Invalid value for '--port' (env var: 'IMAGESTORE_SIM_PORT'): Input should be a valid int",
-        ),
+        (["serve", "--port", "http"], "imagestore-sim: --port: expected a whole number, but got 'http'"),
+        (["lab", "--hosts", "many"], "imagestore-sim: --hosts: expected a whole number, but got 'many'"),
+        (["replay", "disk-fills-up", "--speed", "fast"], "imagestore-sim: --speed: expected a number, but got 'fast'"),
         (["lab", "--clock", "noon"], "'noon' is no time with an offset, such as 2024-01-01T08:00:00Z"),
         (["serve", "--port", "70000"], "--port: Input should be less than or equal to 65535, but it is 70000"),
         (

@@ -6,9 +6,11 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from processes import COMMAND, run, run_here, running
 from rows import rows
 
 LAB = f"{shlex.join(COMMAND)} lab -E"
+END = f"{shlex.join(COMMAND)} lab -k"
 AWKWARD = 'it\'s $HOME `x` \\ "y" #z'
 
 
@@ -48,12 +51,38 @@ def test_values_are_quoted_as_each_shell_wants_it(shell: str, line: str) -> None
     ("arguments", "complaint"),
     [
         (["--env", "--shell", "csh"], "--shell: expected sh, bash, zsh, fish or powershell, but got 'csh'"),
-        (["--shell", "sh"], "--shell: expected together with --env"),
+        (["--shell", "sh"], "--shell: expected together with --env or --kill"),
+        (["-E", "-k"], "--kill: is not used with --env"),
+        (["-k"], "--kill: IMAGESTORE_LAB_PID is not set to the process of a lab, as `lab -E` prints it"),
     ],
 )
 def test_a_shell_that_is_not_known_is_one_line(arguments: list[str], complaint: str) -> None:
     finished = run_here("lab", *arguments)
     assert (finished.status, finished.output, finished.errors) == (2, "", f"imagestore-sim: {complaint}\n")
+
+
+def test_a_process_that_runs_something_else_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        monkeypatch.setenv("IMAGESTORE_LAB_PID", str(other.pid))
+        finished = run_here("lab", "--kill")
+        assert other.poll() is None
+        other.kill()
+    expected = f"imagestore-sim: --kill: no process {other.pid} runs a lab (IMAGESTORE_LAB_PID)\n"
+    assert (finished.status, finished.output, finished.errors) == (2, "", expected)
+
+
+@rows(
+    ("shell", "line"),
+    [
+        ("sh", "unset ZSTACK_HOST;\n"),
+        ("fish", "set -e ZSTACK_HOST;\n"),
+        ("powershell", "Remove-Item Env:ZSTACK_HOST -ErrorAction Ignore\n"),
+    ],
+)
+def test_variables_are_unset_as_each_shell_wants_it(shell: str, line: str) -> None:
+    with redirect_stdout(StringIO()) as printed:
+        connection.print_no_variables(shell)
+    assert line in printed.getvalue()
 
 
 @pytest.mark.processes
@@ -80,7 +109,7 @@ def ended_by_pid(output: Path) -> Iterator[None]:
 
 
 @pytest.mark.processes
-async def test_a_lab_goes_on_in_the_background_until_it_is_killed(tmp_path: Path) -> None:
+async def test_a_lab_goes_on_in_the_background_until_it_is_ended(tmp_path: Path) -> None:
     script = f"""
         eval "$({LAB} --hosts 1 --port 0 --shell bash)"
         echo $IMAGESTORE_LAB_PID > pid
@@ -88,15 +117,18 @@ async def test_a_lab_goes_on_in_the_background_until_it_is_killed(tmp_path: Path
         [ $IMAGESTORE_LAB_URL = http://$ZSTACK_HOST:$ZSTACK_PORT ]
         eval "$({LAB} --port $ZSTACK_PORT --shell bash | sed s/LAB_URL/SAME_URL/)"
         [ $IMAGESTORE_SAME_URL = $IMAGESTORE_LAB_URL ]
-        kill $IMAGESTORE_LAB_PID
-        while kill -0 $IMAGESTORE_LAB_PID 2>/dev/null; do sleep 0.1; done
-        echo ended
+        [ -f "$IMAGESTORE_LAB_LOG" ]
+        lab=$IMAGESTORE_LAB_PID log=$IMAGESTORE_LAB_LOG
+        eval "$({END} --shell sh)"
+        [ -z "$IMAGESTORE_LAB_PID$IMAGESTORE_LAB_URL$ZSTACK_HOST" ] && [ ! -e "$log" ] && echo ended
+        IMAGESTORE_LAB_PID=$lab {END} || echo $?
     """
     with ended_by_pid(tmp_path / "pid"):
         status, output = await shell(script, cwd=tmp_path, seconds=90)
     assert status == 0, output
     assert output.startswith("ready http://127.0.0.1:")
-    assert output.endswith("ended\n")
+    assert "\nended\nimagestore-sim: --kill: no process " in output
+    assert output.endswith(" runs a lab (IMAGESTORE_LAB_PID)\n2\n")
 
 
 @pytest.mark.processes

@@ -223,7 +223,7 @@ def test_replay_takes_what_is_meant_for_it(
 @pytest.mark.parametrize(
     ("arguments", "variable", "value", "complaint"),
     [
-        (("lab",), "PORT", "abc", "IMAGESTORE_SIM_PORT"),
+        (("lab",), "PORT", "abc", "--port (IMAGESTORE_SIM_PORT): expected a whole number, but got 'abc'"),
         (("lab",), "PORT", "99999", "--port (IMAGESTORE_SIM_PORT): Input should be less than or equal to 65535"),
         (("lab",), "STRICT", "perhaps", "IMAGESTORE_SIM_STRICT"),
         (("serve",), "HOST_KEYS", "hope", "--host-keys (IMAGESTORE_SIM_HOST_KEYS): Input should be 'ignore', "),

@@ -60,6 +60,7 @@ def one(command: str, url: str, folder: Path) -> Finished:
 def check(finished: Finished, command: str, url: str) -> None:
     assert finished.status == (1 if command == "ready" else 2), finished
     assert finished.errors.count("\n") == 1, finished
+    assert not finished.output, finished
     line = finished.errors.removeprefix("imagestore-sim: ").removeprefix("--node ")
     assert line.startswith(url), finished
     for sign in ("{", "[", "<", "Traceback", "Errno", "None", "('"):

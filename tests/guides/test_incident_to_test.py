@@ -37,7 +37,7 @@ async def test_an_outage_is_read_from_the_database_of_a_node_and_played_again(tm
     outage = (tmp_path / "outage.yaml").read_text()
     assert "kind: refuse" in outage
     assert "status: Disconnected" in outage
-    assert "1 held in" in await say(ON_A_LAB.partition("kill")[0] + "kill $IMAGESTORE_LAB_PID", tmp_path)
+    assert "1 held in" in await say(ON_A_LAB, tmp_path)
 
 
 async def test_the_story_fails_with_the_mistake_and_holds_without_it(tmp_path: Path) -> None:

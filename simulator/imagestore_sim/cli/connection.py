@@ -1,8 +1,10 @@
-"""`imagestore-sim lab -E`: variables by which clients find a lab that goes on in the background."""
+"""`imagestore-sim lab -E`: variables by which clients find a lab that goes on in the background; `lab -k` ends it."""
 
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from imagestore_sim.cli.exits import InputError
 from imagestore_sim.cli.ready import wait_until_ready
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from imagestore_sim.settings import Settings
 
 SHELLS: Mapping[str, str] = {
@@ -22,6 +26,8 @@ SHELLS: Mapping[str, str] = {
 """The words that each shell takes."""
 ABOUT_SECONDS = 3.0
 READY_SECONDS = 60.0
+ENDED_SECONDS = 10.0
+PROCESS, LOG = "IMAGESTORE_LAB_PID", "IMAGESTORE_LAB_LOG"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to find a lab there, not to listen
 """Addresses to listen on that no client connects to, and those that it takes instead."""
 SETTERS: Mapping[str, str] = {
@@ -34,10 +40,15 @@ QUOTED: Mapping[str, Callable[[str], str]] = {
     "fish": lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'",
     "powershell": lambda text: "'" + text.replace("'", "''") + "'",
 }
+UNSETTERS: Mapping[str, str] = {
+    "sh": "unset {name};",
+    "fish": "set -e {name};",
+    "powershell": "Remove-Item Env:{name} -ErrorAction Ignore",
+}
 USES: Mapping[str, str] = {
-    "sh": 'eval "$(imagestore-sim lab -E)"',
-    "fish": "imagestore-sim lab -E | source",
-    "powershell": "imagestore-sim lab -E | Invoke-Expression",
+    "sh": 'eval "$(imagestore-sim lab {option})"',
+    "fish": "imagestore-sim lab {option} | source",
+    "powershell": "imagestore-sim lab {option} | Invoke-Expression",
 }
 
 
@@ -58,15 +69,19 @@ def _running_shell() -> str:
     return name
 
 
-def variables(url: str, *, token: str | None, process: int | None) -> dict[str, str]:
-    """Return the variables that the kits, Terraform's provider and the vendor's MCP server read."""
+def variables(url: str, *, token: str | None, process: int | None = None, log: str | None = None) -> dict[str, str]:
+    """Return the variables that the kits, Terraform's provider and the vendor's MCP server read.
+
+    `process` and `log` are of a lab that goes on in the background.
+    """
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)
     return {
         "IMAGESTORE_LAB_URL": url,
         **({} if token is None else {"IMAGESTORE_LAB_TOKEN": token, "IMAGESTORE_SIM_LAB_TOKEN": token}),
-        **({} if process is None else {"IMAGESTORE_LAB_PID": str(process)}),
+        **({} if process is None else {PROCESS: str(process)}),
+        **({} if log is None else {LOG: log}),
         "ZSTACK_HOST": str(parts.hostname),
         "ZSTACK_PORT": str(parts.port),
         "ZSTACK_ACCOUNT_NAME": "admin",
@@ -81,7 +96,47 @@ def print_variables(shell: str, named: Mapping[str, str]) -> None:
     """Print variables for `eval` or its like; the last line says how, in a comment."""
     for name, value in named.items():
         typer.echo(SETTERS[shell].format(name=name, value=QUOTED[shell](value)))
-    typer.echo(f"# {USES[shell]}")
+    typer.echo(f"# {USES[shell].format(option='-E')}")
+
+
+def print_no_variables(shell: str) -> None:
+    """Print for `eval` or its like what unsets all that `print_variables` may have set."""
+    for name in variables("http://HOST:0", token="", process=0, log=""):
+        typer.echo(UNSETTERS[shell].format(name=name))
+    typer.echo(f"# {USES[shell].format(option='-k')}")
+
+
+def end_lab() -> None:
+    """End the lab in the background that $IMAGESTORE_LAB_PID names, and wait for its end. Raise InputError."""
+    given = os.environ.get(PROCESS, "")
+    if not given.isdecimal():
+        raise InputError(f"--kill: {PROCESS} is not set to the process of a lab, as `lab -E` prints it")
+    process = int(given)
+    if not _is_lab(process):
+        raise InputError(f"--kill: no process {process} runs a lab ({PROCESS})")
+    try:
+        os.kill(process, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        raise InputError(f"--kill: process {process} is another user's ({PROCESS})") from None
+    until = time.monotonic() + ENDED_SECONDS
+    while _is_lab(process):  # real: the shell waits for another process
+        if time.monotonic() > until:
+            raise InputError(f"--kill: process {process} has not ended within {ENDED_SECONDS:g} s")
+        time.sleep(0.05)  # real
+
+
+def _is_lab(process: int) -> bool:
+    """Return whether a process runs this program, as far as can be seen: numbers are used again."""
+    try:
+        os.kill(process, 0)
+        with open(f"/proc/{process}/cmdline", "rb") as command:
+            return b"imagestore" in command.read()  # of a process that has ended nothing is left
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # it may be another user's, or there is no /proc
 
 
 def running_lab(settings: Settings) -> str | None:
@@ -143,26 +198,33 @@ class Background:
             os.close(writing)
             self._lines = os.fdopen(reading)
 
-    def wait_until_ready(self) -> str:
-        """Return the URL that the copy prints when it is ready. If it fails, and has said why, end with its status."""
-        import signal
+    def wait_until_ready(self) -> tuple[str, str]:
+        """Return the URL and the log file that the copy prints when it is ready (`leave_terminal`).
 
+        If it fails, and has said why, end with its status.
+        """
         try:
             with self._lines:
                 word, _, url = self._lines.readline().strip().partition(" ")
+                log = self._lines.readline().strip()
         except KeyboardInterrupt:
             os.kill(self.process, signal.SIGTERM)
             raise
         if word == "ready":
-            return url
+            return url, log
         _, status = os.waitpid(self.process, 0)
         raise typer.Exit(os.waitstatus_to_exitcode(status) or 2)
 
 
-def leave_terminal() -> None:
-    """Close standard output and standard error: whatever reads them would wait for this process to end."""
-    for number in (1, 2):
-        _redirect(os.open(os.devnull, os.O_RDWR), number)
+def leave_terminal(log: Path) -> None:
+    """Print the path of a log file, and write to it from now on.
+
+    Whatever reads standard output or standard error would wait for this process to end.
+    """
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    print(log, flush=True)
+    os.dup2(opened, 1)
+    _redirect(opened, 2)
 
 
 def _redirect(opened: int, number: int) -> None:

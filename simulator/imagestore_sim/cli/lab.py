@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from imagestore_sim.settings import Settings
 
 IN_BACKGROUND = "In the background"
+LOG_FILE = "lab.log"
+"""Of a lab in the background, in its temporary folder."""
 PING_SECONDS = 5
 """A lab shows soon what happens to its hosts; ZStack's own default is 60."""
-RULES = (Refuse(lambda given: given.shell is not None and not given.env, "--shell: expected together with --env"),)
+RULES = (
+    Refuse(lambda given: given.env and given.kill, "--kill: is not used with --env"),
+    Refuse(
+        lambda given: given.shell is not None and not (given.env or given.kill),
+        "--shell: expected together with --env or --kill",
+    ),
+)
 
 
 def lab(
@@ -105,6 +113,15 @@ def lab(
             rich_help_panel=IN_BACKGROUND,
         ),
     ] = False,
+    kill: Annotated[
+        bool,
+        typer.Option(
+            "--kill",
+            "-k",
+            help="End the lab in the background, and print what unsets its variables.",
+            rich_help_panel=IN_BACKGROUND,
+        ),
+    ] = False,
     shell: Annotated[
         str | None,
         typer.Option(
@@ -129,17 +146,29 @@ def lab(
         imagestore-sim lab --seed 7 --clock paused
         lose the answer to the first call that adds something
         imagestore-sim lab --fault 'answer_lost api=Add* first=1'
-        in the background, with variables for clients; kill ends it
-        eval "$(imagestore-sim lab -E)"; kill $IMAGESTORE_LAB_PID
+        in the background, with variables for clients; -k ends it
+        eval "$(imagestore-sim lab -E)"; eval "$(imagestore-sim lab -k)"
     """
     from imagestore_sim.cli.quick_imports import quick_imports
 
     apply_rules(context, RULES)
+    if kill:
+        return _end(shell)
     with quick_imports():
         settings = options.read_options(context, log_level="warning")
     if settings.ping_interval is None and not settings.strict:
         settings = settings.model_copy(update={"ping_interval": PING_SECONDS})
     return _print_variables(settings, shell) if env else _run(settings)
+
+
+def _end(shell: str | None) -> int:
+    """End the lab in the background, and unset its variables."""
+    from imagestore_sim.cli.connection import end_lab, print_no_variables, shell_of
+
+    words_of = shell_of(shell)
+    end_lab()
+    print_no_variables(words_of)
+    return SUCCESS
 
 
 def _print_variables(settings: Settings, shell: str | None) -> int:
@@ -148,14 +177,16 @@ def _print_variables(settings: Settings, shell: str | None) -> int:
     from imagestore_sim.cli.running import interruptible
     from imagestore_sim.settings import token_of
 
-    words_of, url, process = shell_of(shell), running_lab(settings), None
-    if url is None:
-        copy = Background()
-        if copy.is_here:
-            return _run(settings, in_background=True)
-        with interruptible():
-            url, process = copy.wait_until_ready(), copy.process
-    print_variables(words_of, variables(url, token=token_of(settings), process=process))
+    words_of, token = shell_of(shell), token_of(settings)
+    if (url := running_lab(settings)) is not None:
+        print_variables(words_of, variables(url, token=token))
+        return SUCCESS
+    copy = Background()
+    if copy.is_here:
+        return _run(settings, in_background=True)
+    with interruptible():
+        url, log = copy.wait_until_ready()
+    print_variables(words_of, variables(url, token=token, process=copy.process, log=log))
     return SUCCESS
 
 
@@ -188,7 +219,7 @@ async def run_lab(settings: Settings, *, in_background: bool = False) -> int:
             if not stopped.is_set():
                 announce(running.url, await running.node.openings())
                 if in_background:
-                    leave_terminal()
+                    leave_terminal(running.ssh_config.with_name(LOG_FILE))
                     await stopped.wait()
                 else:
                     await _follow(running, stopped)

@@ -9,7 +9,7 @@ import typer
 
 from imagestore_sim.cli.completion import values_of_setting
 from imagestore_sim.cli.exits import InputError
-from imagestore_sim.cli.rules import is_from_environment
+from imagestore_sim.cli.rules import source_of
 
 if TYPE_CHECKING:
     from imagestore_sim.settings import Settings
@@ -330,18 +330,9 @@ def read_options(context: typer.Context, **defaults: object) -> Settings:
         told = name in SECRET_SETTINGS or repr(problem.value) in problem.text
         text = problem.text if told else f"{problem.text}, but it is {problem.value!r}"
         if name in given:
-            raise InputError(f"{_source(context, name)}: {text}") from None
+            raise InputError(f"{source_of(context, name)}: {text}") from None
         file = Path(str(given["config"]))
         unknown = problem.kind == "extra_forbidden"
         raise InputError(describe_bad_line(file, name, None if unknown else text)) from None
     except (OSError, ValueError) as error:
         raise InputError(str(error)) from None
-
-
-def _source(context: typer.Context, name: str) -> str:
-    """Return what a user has to change: the option, and the variable where that has given the value."""
-    option = f"--{name.replace('_', '-')}"
-    if not is_from_environment(context, name):
-        return option
-    variable = next(str(one.envvar) for one in context.command.params if one.name == name)
-    return f"{option} ({variable})"

@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ import typer
 from imagestore_sim import __version__
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, UNUSABLE_INPUT, InputError, print_error
 from imagestore_sim.cli.help_page import HelpfulCommand, HelpfulGroup
+from imagestore_sim.cli.rules import source_of
 
 NAMES = (
     "lab",
@@ -41,6 +42,8 @@ NAMES = (
 Command = Callable[..., int]
 """Takes options and returns the exit status."""
 PORT_VARIABLE = "IMAGESTORE_SIM_PORT"
+NUMBERS: Mapping[str, str] = {"int": "a whole number", "float": "a number"}
+"""What the values of some options are."""
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
 """What the parser of options raises; its module depends on the version of Typer."""
 
@@ -86,6 +89,8 @@ def _status_of(error: Exception) -> int | None:
             print_error(str(error))
         case UsageProblem() if type(error).__name__ == "NoArgsIsHelpError":
             pass  # Typer has printed the help
+        case typer.BadParameter() if error.ctx is not None and error.param is not None:
+            print_error(f"{source_of(error.ctx, error.param.name)}: {_expected(error)}")
         case UsageProblem():
             print_error(error.format_message())  # type: ignore[attr-defined]
         case typer.Abort():
@@ -96,6 +101,14 @@ def _status_of(error: Exception) -> int | None:
         case _:
             return None
     return UNUSABLE_INPUT
+
+
+def _expected(error: typer.BadParameter) -> str:
+    """Return what a value has to be, and what it is."""
+    problem: Any = error.__cause__  # pydantic's ValidationError, from versions of Typer that use it
+    if getattr(problem, "title", None) not in NUMBERS:
+        return error.message
+    return f"expected {NUMBERS[problem.title]}, but got {problem.errors()[0]['input']!r}"
 
 
 def _is_of_the_machine(error: OSError) -> bool:

@@ -168,7 +168,6 @@ async def _follow(chosen: Options, url: str) -> Recording:
     async with until_stopped() as stopped:
         if chosen.lasts is not None:  # the machine's time, whatever the node's clock does
             asyncio.get_running_loop().call_later(chosen.lasts, stopped.set)  # real: the user waits
-        print(f"recording {url} until it is interrupted", flush=True)
         try:
             return await follow_node(
                 url.rstrip("/"),
@@ -176,6 +175,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
                 account=chosen.account,
                 password=chosen.password,
                 lab_token=chosen.lab_token,
+                began=lambda: print(f"recording {url} until it is interrupted", flush=True),
             )
         except (CallFailed, EventsMissed, aiohttp.ClientError, OSError, ValueError) as error:
             raise InputError(f"{url}: {plain_reason(error)}") from None

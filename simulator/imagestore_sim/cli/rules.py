@@ -127,5 +127,12 @@ def is_from_environment(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "ENVIRONMENT"
 
 
+def source_of(context: typer.Context, name: str) -> str:
+    """Return what a user has to change: the option or argument, and the variable where that has given the value."""
+    parameter = next(one for one in context.command.params if one.name == name)
+    shown = _flag(name) if parameter.param_type_name == "option" else str(parameter.metavar)
+    return f"{shown} ({parameter.envvar})" if is_from_environment(context, name) else shown
+
+
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"

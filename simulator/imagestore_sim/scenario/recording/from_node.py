@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 
@@ -16,9 +16,15 @@ from imagestore_sim.testing.client import Client
 
 
 async def follow_node(
-    url: str, stop: asyncio.Event, *, account: str, password: str, lab_token: str | None = None
+    url: str,
+    stop: asyncio.Event,
+    *,
+    account: str,
+    password: str,
+    lab_token: str | None = None,
+    began: Callable[[], None] = lambda: None,
 ) -> Recording:
-    """Record a node's events until `stop` is set, or the node ends the stream.
+    """Record a node's events until `stop` is set, or the node ends the stream. Call `began` once it records.
 
     Raise CallFailed, aiohttp.ClientError, TimeoutError, ValueError where something else than a node answers, and
     EventsMissed when events are lost.
@@ -35,6 +41,7 @@ async def follow_node(
         recording = Recording(url, await _time_of(client), 0.0, interval, storages, ping_mode=mode, images=images)
         events: list[Event] = []
         reading = asyncio.ensure_future(_read_into(events, stream))
+        began()
         await until_done_or_set(reading, stop)
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
