@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from imagestore_sim.backup_storage.event_web_hooks import CANONICAL_EVENT
-from imagestore_sim.cli.lab_output import _print_lines
+from imagestore_sim.cli.lab_output import _print_lines, ssh_command
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 
@@ -50,3 +53,13 @@ async def test_no_line_shows_how_python_writes_a_value(
     assert len(lines) > 5
     for line in lines:
         assert not [sign for sign in PYTHON_S_OWN if sign in line], line
+
+
+def test_a_shell_on_a_host_is_offered_only_where_there_is_an_ssh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab: Any = SimpleNamespace(ssh_config=tmp_path / "ssh_config", network=["imagestore-1"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ssh_command(lab) is None
+    (tmp_path / "ssh").touch(mode=0o755)
+    assert ssh_command(lab) == f"ssh -F {tmp_path}/ssh_config imagestore-1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,15 +42,19 @@ async def follow(lab: Lab, console: Console, stopped: asyncio.Event) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def ssh_command(lab: Lab) -> str:
-    """Return the command line that opens a shell on the first host of the lab, or on NAME if it has no host."""
-    return f"ssh -F {lab.ssh_config} {next(iter(lab.network), 'NAME')}"
+def ssh_command(lab: Lab) -> str | None:
+    """Return the command line that opens a shell on the first host of the lab, or on NAME if it has no host.
+
+    None where no ssh is installed, as in the image: its file and the ports of its hosts are of use in there alone.
+    """
+    return f"ssh -F {lab.ssh_config} {next(iter(lab.network), 'NAME')}" if shutil.which("ssh") else None
 
 
 async def _show_table(lab: Lab, console: Console) -> None:
     console.print(Text.assemble(("log in as ", "dim"), "admin / password", ("; Ctrl-C stops", "dim")))
     console.print(Text.assemble(("in a browser: ", "dim"), lab.url), soft_wrap=True)
-    console.print(Text.assemble(("on a host: ", "dim"), ssh_command(lab)), soft_wrap=True)
+    if (command := ssh_command(lab)) is not None:
+        console.print(Text.assemble(("on a host: ", "dim"), command), soft_wrap=True)
     with Live(console=console, auto_refresh=False) as live:
         while True:
             rows = max(1, console.height - 9)
@@ -61,7 +66,8 @@ async def _show_table(lab: Lab, console: Console) -> None:
 
 
 async def _print_lines(lab: Lab) -> None:
-    print(f"on a host: {ssh_command(lab)}", file=sys.stderr, flush=True)
+    if (command := ssh_command(lab)) is not None:
+        print(f"on a host: {command}", file=sys.stderr, flush=True)
     with lab.node.events.subscribe() as events:
         for storage in await lab.node.storages.records.tracked():
             sizes = f"{size_text(storage.available)} of {size_text(storage.total)} available"
