@@ -90,7 +90,8 @@ def _status_of(error: Exception) -> int | None:
         case UsageProblem() if type(error).__name__ == "NoArgsIsHelpError":
             pass  # Typer has printed the help
         case typer.BadParameter() if error.ctx is not None and error.param is not None:
-            print_error(f"{source_of(error.ctx, error.param.name)}: {_expected(error)}")
+            context: Any = error.ctx  # its class depends on the version of Typer
+            print_error(f"{source_of(context, error.param.name)}: {_expected(error)}")
         case UsageProblem():
             print_error(error.format_message())  # type: ignore[attr-defined]
         case typer.Abort():
