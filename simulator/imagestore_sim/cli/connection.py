@@ -120,11 +120,11 @@ def end_lab() -> None:
         return
     except PermissionError:
         raise InputError(f"--kill: process {process} is another user's ({PROCESS})") from None
-    until = time.monotonic() + ENDED_SECONDS
-    while _is_lab(process):  # real: the shell waits for another process
-        if time.monotonic() > until:
+    until = time.monotonic() + ENDED_SECONDS  # real: another process
+    while _is_lab(process):
+        if time.monotonic() > until:  # real: another process
             raise InputError(f"--kill: process {process} has not ended within {ENDED_SECONDS:g} s")
-        time.sleep(0.05)  # real
+        time.sleep(0.05)  # real: another process
 
 
 def _is_lab(process: int) -> bool:
