@@ -14,16 +14,16 @@ from typing_extensions import override
 from imagestore_sim.faults.behaviour import ForcedAnswer
 from imagestore_sim.hosts.broken import BrokenSftp, flood
 from imagestore_sim.hosts.link import Link
+from imagestore_sim.hosts.sftp import SFTP_VERSION, DiskServer
 from imagestore_sim.hosts.shell import Exit, Shell, Streams
 from imagestore_sim.hosts.syntax import Incomplete, Parser, Script, SyntaxProblem
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
 
-SFTP_VERSION = 3  # OpenSSH's
 INTERRUPTED = 130
 
-SftpFactory = Callable[[SSHChannel[bytes]], asyncssh.SFTPServer]
+SftpFactory = Callable[[SSHChannel[bytes]], DiskServer]
 
 
 class Session(asyncssh.SSHServerProcess[str]):
@@ -42,7 +42,10 @@ class Session(asyncssh.SSHServerProcess[str]):
 
         Without `sftp` there is no such subsystem. `forced` is the answer to every request.
         """
-        super().__init__(self._begin, sftp, SFTP_VERSION, False)
+        super().__init__(self._begin, None if sftp is None else self._serve_disk, SFTP_VERSION, False)
+        self._sftp = sftp
+        self._disk_server: DiskServer | None = None
+        """What may answer a request at once; none once a client has sent a part of one, or several together."""
         self._forced = forced
         self._host = host
         self._username = username
@@ -92,12 +95,33 @@ class Session(asyncssh.SSHServerProcess[str]):
             self.channel.write(self._host.behaviour.noise)
         super().session_started()
 
+    def _serve_disk(self, channel: SSHChannel[bytes]) -> DiskServer:
+        assert self._sftp is not None
+        self._disk_server = self._sftp(channel)
+        return self._disk_server
+
     @override
     def data_received(self, data: str | bytes, datatype: int | None) -> None:
+        if self._disk_server is not None and isinstance(data, bytes) and self._answer_at_once(self._disk_server, data):
+            return
         if self._broken is None:
             super().data_received(cast(str, data), datatype)
         elif (answer := self._broken.answer(cast(bytes, data))) and not self.channel.is_closing():
             cast("SSHChannel[bytes]", self.channel).write(answer)
+
+    def _answer_at_once(self, disk_server: DiskServer, data: bytes) -> bool:
+        """Answer a request if that can be done without waiting; return whether it was."""
+        if int.from_bytes(data[:4], "big") != len(data) - 4:
+            self._disk_server = None
+            return False
+        waiter = self._read_waiters[None]
+        if waiter is None or waiter.done() or self._recv_buf[None]:  # asyncssh has not answered an earlier one
+            return False
+        if (answer := disk_server.answer_at_once(data)) is None:
+            return False
+        if not self.channel.is_closing():
+            cast("SSHChannel[bytes]", self.channel).write(answer)
+        return True
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:

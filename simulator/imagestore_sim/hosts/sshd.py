@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 import asyncssh
 from asyncssh.channel import SSHChannel
+from asyncssh.packet import SSHPacketLogger, String
 from typing_extensions import override
 
+from imagestore_sim.clock import RealClock
 from imagestore_sim.faults.behaviour import StartupLimit
 from imagestore_sim.hosts.broken import flood_login
 from imagestore_sim.hosts.link import Link
@@ -38,6 +40,8 @@ _UNUSED_SETS = (
     "_x509_revoked_certs",
 )
 _NO_KEYS: frozenset[object] = frozenset()
+_IGNORE = 2  # SSH_MSG_IGNORE
+_NOTHING = (String(b""),)
 MOST_KEYS = 64
 """Host keys whose options are kept."""
 
@@ -60,18 +64,31 @@ class Sshd:
 
     def new_connection(self) -> asyncssh.SSHServerConnection:
         """Return an SSH server for one connection, with the key that the host has now."""
-        options = _options(self._host.behaviour.host_key or self._host.host_key)
-        connection = HostConnection(asyncio.get_running_loop(), options)
-        # asyncssh takes it from the options. Options for each host would cost more than all else of it.
-        connection._protocol_factory = lambda: SshdConnection(self._host)
-        return connection
+        return HostConnection(self._host)
 
 
 class HostConnection(asyncssh.SSHServerConnection):
     """asyncssh's part of a connection, which takes less memory once a client has logged in and keeps it open."""
 
+    def __init__(self, host: SimulatedHost) -> None:
+        options = _options(host.behaviour.host_key or host.host_key)
+        super().__init__(asyncio.get_running_loop(), options)
+        # asyncssh takes it from the options. Options for each host would cost more than all else of it.
+        self._protocol_factory = lambda: SshdConnection(host)
+        self._in_real_time = isinstance(host.clock, RealClock)
+
     async def reload_config(self) -> None:
         """Read no configuration for the user who logs in: there is none."""
+
+    def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
+        """Send a packet, once logged in without the empty one that asyncssh sends before each.
+
+        That one protects ciphers that are not offered here. In virtual time it is sent: the turns of the event loop
+        that it takes count there.
+        """
+        if pkttype == _IGNORE and args == _NOTHING and self._auth_complete and self._in_real_time:
+            return
+        super().send_packet(pkttype, *args, handler=handler)
 
     def become_idle(self) -> None:
         """Drop what only the login needed."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -82,12 +84,26 @@ class Activity:
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Activity] = WeakKeyDictionary()
 
 
+class _Latest(threading.local):
+    """The event loop that this thread asked for last: `moved` is called for each packet."""
+
+    def __init__(self) -> None:
+        self.loop: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None
+        self.activity = Activity()
+
+
+_latest = _Latest()
+
+
 def activity() -> Activity:
     """Return the activity of the running event loop. Raise RuntimeError if none runs."""
     loop = asyncio.get_running_loop()
+    if _latest.loop() is loop:
+        return _latest.activity
     found = _by_loop.get(loop)
     if found is None:
         found = _by_loop[loop] = Activity()
+    _latest.loop, _latest.activity = weakref.ref(loop), found
     return found
 
 
