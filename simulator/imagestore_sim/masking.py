@@ -19,6 +19,8 @@ _WORDS = "|".join((
 ))  # fmt: skip
 _SECRET_WORD = re.compile(rf"{_WORDS}|^\W*(?:pass|pw)\W*$", re.IGNORECASE)
 _COMPARED = r"::|[!?~<>]?=|[<>:]|\s(?:not\s+)?(?:like|in)\b"
+_MAY_BE_SECRET = re.compile(rf"{_WORDS}|pass|pw|@", re.IGNORECASE)
+"""What a decoded path has in it if any part of it is masked."""
 # Repetitions are bounded, so that matching takes linear time.
 _SECRET_IN_TEXT = re.compile(
     rf"((?:{_WORDS})[\w.\[\]-]{{0,64}}[\"'\\\s]{{0,16}}(?:{_COMPARED})).*", re.IGNORECASE | re.DOTALL
@@ -66,6 +68,8 @@ def on_one_line(text: str) -> str:
 @lru_cache(maxsize=1024)
 def masked_path(target: str) -> str:
     """Return a path with its query string as sent, with sessions and secret values masked."""
+    if len(target) <= _LONGEST_NAME and _MAY_BE_SECRET.search(_decoded(target, plus=True)) is None:
+        return target
     path, mark, query = target.partition("?")
     return f"{_masked_segments(path)}{mark}{'&'.join(map(_masked_pair, query.split('&')))}"
 

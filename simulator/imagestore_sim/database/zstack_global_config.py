@@ -9,7 +9,7 @@ checked, and clients that ask for its limits get no answer; `without rules` mean
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -29,6 +29,8 @@ from imagestore_sim.database.global_config_rules import (
 FILE = Path(__file__).with_name("zstack_global_config.json")
 TIMEOUT_CATEGORIES = ("apiTimeout", "configurableTimeout")
 NOWHERE, WITHOUT_RULES = "nowhere", "without rules"
+KEPT_TEXTS = 4
+"""Values of an option that are kept converted: they are read at every request."""
 T = TypeVar("T")
 
 
@@ -57,9 +59,13 @@ def size(category: str, name: str) -> ConfigOption[int]:
 def _read_as(category: str, name: str, convert: Callable[[str], T]) -> ConfigOption[T]:
     option = zstack_options()[category, name]
 
-    def read(this: ConfigOption[T], text: str) -> T:
+    @lru_cache(maxsize=KEPT_TEXTS)
+    def checked(text: str) -> T:
         option.read(option, text)
         return convert(text)
+
+    def read(this: ConfigOption[T], text: str) -> T:
+        return checked(text)
 
     return ConfigOption(
         category, name, option.default, option.description, read, option.id, option.limits, binds=option.binds

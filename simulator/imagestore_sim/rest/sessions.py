@@ -6,6 +6,7 @@ The form of an Authorization header is checked before (`authentication`); a sess
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
@@ -18,6 +19,9 @@ from imagestore_sim.rest.session_options import CLEANUP_INTERVAL, MAX_SESSIONS, 
 from imagestore_sim.rest.session_store import SessionStore, StoredSession
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
+
+KEPT_KEYS = 256
+"""Sessions whose key is kept, so that their next calls need not compute it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Sessions:
         supervisor: Supervisor | None = None,
     ) -> None:
         self._supervisor = supervisor or Supervisor(clock.sleep)
-        self._vault = vault
+        self._key = lru_cache(maxsize=KEPT_KEYS)(vault.fingerprint)
         self._clock = clock
         self._configuration = configuration
         self._tasks = Tasks()
@@ -106,17 +110,17 @@ class Sessions:
             raise ApiError(ErrorCode("ID.1006", text, location=location))
         uuid = new_uuid(purpose)
         expires = now + self._configuration.get(SESSION_TIMEOUT)
-        session = StoredSession(self._vault.fingerprint(uuid), identity, now, expires)
+        session = StoredSession(self._key(uuid), identity, now, expires)
         await self._store.add(session)
         return _as_shown(session, uuid)
 
     def exists(self, session_uuid: str) -> bool:
         """Return whether the session exists; it may have expired."""
-        return self._store.exists(self._vault.fingerprint(session_uuid))
+        return self._store.exists(self._key(session_uuid))
 
     def recognize(self, session_uuid: str) -> Identity | None:
         """Return who has the session, or None if it is not valid. Do not extend it (wire-protocol 2.6)."""
-        session = self._store.valid(self._vault.fingerprint(session_uuid))
+        session = self._store.valid(self._key(session_uuid))
         return None if session is None else session.identity
 
     async def identify(self, claim: Claim) -> Identity:
@@ -125,7 +129,7 @@ class Sessions:
             return claim
         if not isinstance(claim, str):
             raise ApiError(ErrorCode("ID.1001", NoClaim.NO_UUID.value))
-        key = self._vault.fingerprint(claim)
+        key = self._key(claim)
         if self._store.valid(key) is None:
             if self._store.exists(key):
                 self._store.end_in_background(key)
@@ -137,7 +141,7 @@ class Sessions:
 
         Raise ApiError SYS.1003 if it is not valid.
         """
-        key = self._vault.fingerprint(session_uuid)
+        key = self._key(session_uuid)
         if self._store.valid(key) is None:
             raise not_found(f"invalid field[sessionUuid], resource[uuid:{session_uuid}, type:SessionVO] not found")
         extended = self._store.extend(key, seconds or self._configuration.get(SESSION_TIMEOUT))
@@ -145,7 +149,7 @@ class Sessions:
 
     async def log_out(self, session_uuid: str) -> None:
         """End a session, if it exists."""
-        await self._store.end(self._vault.fingerprint(session_uuid))
+        await self._store.end(self._key(session_uuid))
 
     async def end_of(self, owner: str) -> None:
         """End the sessions of an account with its users, or of one user, by the uuid of either (observed 9)."""
