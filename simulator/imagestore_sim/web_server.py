@@ -26,6 +26,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from typing_extensions import override
 from yarl import URL
 
+from imagestore_sim.whole_response import WholeResponse
+
 logger = logging.getLogger(__name__)
 HEAD_SECONDS = 20.0
 """Real seconds that a client may take for the head of a request, as in a servlet container."""
@@ -213,9 +215,16 @@ class Connection(RequestHandler):
         if isinstance(request, Request) and request.waits_for_us:
             resp.force_close()  # its body was never asked for: it may arrive later, or never
             self._lingering_time = 0.0
+        at_once = isinstance(resp, WholeResponse) and not self._paused and resp.is_whole(request)
+        sent = await super().finish_response(request, resp, start_time) if at_once else None
+        if sent is not None and not self._paused:
+            return sent  # as nearly always: it did not have to wait for the client
         try:
             async with asyncio.timeout(ANSWER_SECONDS):  # real: the client is
-                return await super().finish_response(request, resp, start_time)
+                if sent is None:
+                    return await super().finish_response(request, resp, start_time)
+                await request.writer.drain()
+                return sent
         except TimeoutError:
             if self.transport is not None:
                 self.transport.abort()

@@ -79,8 +79,11 @@ class Dispatcher(Generic[S]):
 
     async def identify(self, claim: Claim) -> Identity:
         """Return who makes a call, and extend the session. Raise ApiError ID.1001 if it is not valid."""
-        with self._errors_of_the_version():
+        try:
             return await self._sessions.identify(claim)
+        except ApiError as failure:
+            failure.error = self._rules.version.complete(failure.error)
+            raise
 
     async def carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
         """Validate the values, check the session, run the handler.

@@ -8,15 +8,16 @@ from aiohttp import web
 from imagestore_sim.rest.encoding import to_plain_json
 from imagestore_sim.rest.errors import ApiError, ContainerError
 from imagestore_sim.web_server import error_page
+from imagestore_sim.whole_response import WholeResponse
 
-JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+JSON = "application/json; charset=utf-8"
 CLOSING_STATUSES = (400, 413, 500, 503)
 """The statuses after which Tomcat closes the connection."""
 
 
 def json_response(status: int, body: bytes) -> web.Response:
     """Return a response with a JSON body."""
-    return closing(web.Response(status=status, body=body, headers=JSON_HEADERS))
+    return closing(WholeResponse(status, body, JSON))
 
 
 def error_response(failure: ApiError) -> web.Response:
