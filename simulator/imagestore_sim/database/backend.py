@@ -43,6 +43,9 @@ class Reads(Protocol):
     def fetch_at_once(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
         """Return all rows of compiled SQL without waiting; None if that is not possible now."""
 
+    def fetch_if_short(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
+        """Return all rows of compiled SQL without waiting; None if that takes long, or is not possible now."""
+
     def make_quick(self) -> None:
         """Let `fetch_at_once` work from now on, where it can."""
 

@@ -227,6 +227,15 @@ class Database:
         self._reader.make_quick()
         return rows
 
+    async def fetch_soon(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Return what `fetch` does, for SQL that may find its rows in about a millisecond, or take long.
+
+        It is run on the event loop, and where that takes long begun again in a thread. Raise as `fetch` does.
+        """
+        if not self._units.is_active and (rows := self._reader.fetch_if_short(sql, parameters)) is not None:
+            return rows
+        return await self.fetch(sql, parameters)
+
     @asynccontextmanager
     async def read_snapshot(self) -> AsyncIterator[AsyncConnection]:
         """Provide a connection on which every read sees the same state, whatever is committed meanwhile.

@@ -17,6 +17,11 @@ from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.statement_timeout import ReadTooLong
 
 Ts = TypeVarTuple("Ts")
+SHORT_STEPS = 100_000
+"""Steps of SQLite's virtual machine that a statement may take on the event loop: about a millisecond."""
+TRIES_LEFT_OUT = 32
+MOST_LONG = 256
+"""Statements that are remembered to be long."""
 
 
 class Reader:
@@ -25,6 +30,8 @@ class Reader:
     def __init__(self, connections: Connections, health: Health) -> None:
         self._connections = connections
         self._health = health
+        self._long: dict[str, int] = {}
+        """Statements that took long, with the number of calls for which they are not tried on the event loop."""
 
     async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
         """Return all rows of `statement`."""
@@ -57,6 +64,38 @@ class Reader:
             self._connections.close_quick_reader()
             return None
 
+    def fetch_if_short(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
+        """Return all rows of compiled SQL, on the event loop; None after SHORT_STEPS, or if that is not possible now.
+
+        A statement that has taken longer is not tried again for its next TRIES_LEFT_OUT calls.
+        """
+        quick, left_out = self._connections.quick_reader, self._long.get(sql, 0)
+        if quick is None or left_out:
+            self._leave_out(sql, left_out - 1)
+            return None
+        quick.set_progress_handler(_stop, SHORT_STEPS)
+        try:
+            return quick.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                self._leave_out(sql, TRIES_LEFT_OUT)
+            elif reason_of(error) is None:
+                raise
+            else:
+                self._connections.close_quick_reader()
+            return None
+        finally:
+            if self._connections.quick_reader is not None:
+                quick.set_progress_handler(None, 0)
+
+    def _leave_out(self, sql: str, calls: int) -> None:
+        """Try a statement no more on the event loop for so many calls."""
+        self._long.pop(sql, None)
+        if calls > 0:
+            self._long[sql] = calls
+        if len(self._long) > MOST_LONG:
+            del self._long[next(iter(self._long))]
+
     def make_quick(self) -> None:
         """Open the connection for `fetch_at_once`, unless it is open or cannot be opened now."""
         self._connections.open_quick_reader()
@@ -86,3 +125,8 @@ class Reader:
             await lazy.drop(connection)
             raise self._health.failed(Side.READ, describe(error)) from error
         self._health.worked(Side.READ)
+
+
+def _stop() -> bool:
+    """Interrupt the running statement."""
+    return True

@@ -195,7 +195,7 @@ class QueryEngine:
             )
         values = {**prepared.values, LIMIT: prepared.limit, START: prepared.start}
         parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
-        fetch = self._database.fetch_few if statement.quick else self._database.fetch
+        fetch = self._database.fetch_few if statement.quick else self._database.fetch_soon
         try:
             return writer, await fetch(statement.sql, parameters)
         except ReadTooLong as error:
