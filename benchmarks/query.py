@@ -42,6 +42,7 @@ PATHS = {
     "same_question": f'"{LIST}?limit=10"',
     "by_uuid": f'string.format("{LIST}/b%031x", n * 7919 % {STORAGES})',
     "filtered": f'"{LIST}?q=name~=%25-" .. (10 + n % 90) .. "{SORTED}&n=" .. n',
+    "unlike_others": f'string.format("{LIST}?q=name~=%%25-%d%%25{SORTED.replace("%", "%%")[4:]}", n * 7919 % {STORAGES})',
 }
 EXAMPLES = {
     "same_question": f"{LIST}?limit=10",

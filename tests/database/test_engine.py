@@ -154,6 +154,26 @@ async def test_a_quick_read_writes_nothing(database: Database) -> None:
         await database.fetch_few("DELETE FROM ZoneVO", ())
 
 
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT max(i) FROM n"
+
+
+async def test_a_short_read_waits_for_nothing_and_a_long_one_goes_to_a_thread(database: Database) -> None:
+    with pytest.raises(StopIteration) as ended:
+        database.fetch_soon(NUMBERS, (10,)).send(None)
+    assert ended.value.value == [(10,)]
+    many = 50_000
+    assert await database.fetch_soon(NUMBERS, (many,)) == [(many,)]
+    assert await database.fetch_soon(NUMBERS, (10,)) == [(10,)]
+    assert await database.fetch_few(NUMBERS, (many,)) == [(many,)]  # of the same connection, without a limit
+
+
+async def test_a_short_read_of_the_task_that_writes_sees_what_it_has_written(database: Database) -> None:
+    async with database.atomic():
+        async with database.transaction() as connection:
+            await _add_zone(connection, "a")
+        assert await database.fetch_soon("SELECT uuid FROM ZoneVO", ()) == [("a",)]
+
+
 async def test_a_date_is_stored_as_text_that_sorts(database: Database) -> None:
     await _commit_zone(database, "a")
     assert await database.fetch("SELECT createDate FROM ZoneVO", ()) == [("2017-11-14 22:20:57",)]

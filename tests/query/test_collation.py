@@ -21,6 +21,7 @@ from sqlalchemy import delete, insert
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import Zone
 from imagestore_sim.query import ZONE, Query, QueryEngine, register_functions
+from imagestore_sim.query.collation import fold
 from imagestore_sim.query.conditions import Condition, Operator, Sort
 
 ALIKE = {
@@ -193,3 +194,8 @@ def test_equal_names_are_one_group(zones: Zones, given_names: list[str]) -> None
     assert [count for _, count in rows] == [len(group) for group in groups]
     assert all(row["name"] in group for (row, _), group in zip(rows, groups, strict=True))
     assert zones.prepare_query("count distinct(zone.name)") == {"total": len(groups)}
+
+
+def test_folding_folded_text_changes_nothing() -> None:
+    characters = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+    assert [one for one in characters if fold(fold(one)) != fold(one)] == []

@@ -11,6 +11,7 @@ import pytest
 from imagestore_sim.clock import RealClock
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.query import QueryEngine
 from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -156,6 +157,20 @@ async def test_a_list_shows_every_acknowledged_change(imagestore_client: Client)
         await imagestore_client.call("PUT", f"/backup-storage/{storage['uuid']}/actions", update)
         assert [one["name"] for one in await imagestore_client.query(STORAGES)] == [name]
         assert await imagestore_client.query(STORAGES, f"name={name}") != []
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_a_question_in_other_words_gets_the_cached_answer(
+    imagestore_lab: Lab, imagestore_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "?q=name~=%25&sort=%2Bname&limit=5"
+    first = await imagestore_client.request("GET", f"{STORAGES}{query}")
+    monkeypatch.setattr(QueryEngine, "run", None)
+    for other in ("?limit=5&q=name~=%25&sort=%2Bname", f"{query}&n=1", "?q=name~%3D%25&sort=%2bname&limit=5"):
+        answer = await imagestore_client.request("GET", f"{STORAGES}{other}")
+        assert (answer.status, answer.text) == (200, first.text)
+        again = await imagestore_client.request("GET", f"{STORAGES}{other}")
+        assert (again.status, again.text) == (200, first.text)
 
 
 @pytest.mark.imagestore_lab(hosts=1)

@@ -9,7 +9,22 @@ import re
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
-from sqlalchemy import Boolean, ColumnElement, Float, String, and_, cast, false, not_, null, type_coerce
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Float,
+    FromClause,
+    String,
+    and_,
+    cast,
+    exists,
+    false,
+    literal_column,
+    not_,
+    null,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
@@ -187,6 +202,31 @@ def _compile_quotient_for_sqlite(element: Quotient, compiler: SQLCompiler, **opt
     return f"(CAST({left} AS FLOAT) / {right})"
 
 
+class IndexedLike(Like):
+    """LIKE over text in a column with a partial index of the rows that are not ASCII.
+
+    `any_other` says whether there is such a row: it is asked once a statement, and the usual answer makes the test of
+    each row unnecessary. What SQLite's own LIKE finds among those rows, MariaDB's finds as well: folding a character
+    that is folded changes nothing.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, text: ColumnElement[Any], pattern: Bind, any_other: ColumnElement[bool]) -> None:
+        super().__init__(text, pattern)
+        self.any_other = any_other
+
+
+@compiles(IndexedLike, "sqlite")
+def _compile_indexed_like_for_sqlite(element: IndexedLike, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.text, **options)
+    plain = compiler.process(element.pattern, **options)
+    any_other = compiler.process(element.any_other, **options)
+    other = f"{_not_ascii(text)} AND general_ci_like({text}, {compiler.process(element.pattern, **options)})"
+    # In an AND, SQLite would test the text before it looks at the answer of a subquery.
+    return f"({text} LIKE {plain} ESCAPE '\\' OR CASE WHEN {any_other} THEN {other} ELSE 0 END)"
+
+
 class Among(ColumnElement[bool]):
     """Whether a value is in a list that is one parameter, so that the SQL does not depend on the list's length.
 
@@ -245,6 +285,15 @@ def index_look_ups(
     """Return the equality of text as two alternative conditions, each with its own index (ASCII and other text)."""
     others = and_(NotAscii(column), _compare(Folded(column), operator, binds))
     return _compare(AsciiFolded(column), operator, binds), others
+
+
+def indexed_like(
+    column: ColumnElement[Any], table: FromClause, operator: Operator, binds: Sequence[Bind]
+) -> ColumnElement[bool]:
+    """Return LIKE, or its negation, over an indexed column; `table` is another alias of its table."""
+    others = select(literal_column("1")).select_from(table).where(NotAscii(table.c[column.key or ""]))
+    matched = IndexedLike(column, binds[0], exists(others))
+    return matched if operator is Operator.LIKE else not_(matched)
 
 
 class UuidRule(TextRule):

@@ -28,7 +28,17 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 from typing_extensions import override
 
-from imagestore_sim.query.comparisons import RULES, Bound, EitherWay, Folded, LeadingNumber, Quotient, index_look_ups
+from imagestore_sim.query.comparisons import (
+    LIKES,
+    RULES,
+    Bound,
+    EitherWay,
+    Folded,
+    LeadingNumber,
+    Quotient,
+    index_look_ups,
+    indexed_like,
+)
 from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.inventories import INVENTORIES, SHARED_RESOURCE, TAGS, Collection, Expansion, Inventory, Kind
 from imagestore_sim.query.paths import Path
@@ -445,10 +455,13 @@ def _predicate_clause(source: _Source, test: Predicate, number: int) -> ColumnEl
     collection = source.inventory.collection(name)
     if collection is None:
         field = source.inventory.field(name)
-        indexed = field is not None and field.indexed and test.path.kind is Kind.TEXT
-        indexed = indexed and operator in (Operator.EQUAL, Operator.IN)
         compared = _compare(source.column(name), operator, test, number)
-        return EitherWay(_looked_up(source, test, number), compared) if indexed else compared
+        if field is not None and field.indexed and test.path.kind is Kind.TEXT:
+            if operator in (Operator.EQUAL, Operator.IN):
+                return EitherWay(_looked_up(source, test, number), compared)
+            if operator in LIKES:
+                return indexed_like(source.column(name), source.table_of(name).alias(), operator, _binds(test, number))
+        return compared
     # Whatever the operator, some element has to pass (query-semantics 4.3).
     table = collection.table.alias()
     if operator in HAS:

@@ -6,6 +6,7 @@ job uuid, time-out. The dispatcher takes over from there.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Generic, TypeVar
 from urllib.parse import parse_qsl
@@ -19,7 +20,7 @@ from imagestore_sim.rest.binding import Body, Values, bind_tags, parse_body
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_json
 from imagestore_sim.rest.errors import ApiError, PlainError
-from imagestore_sim.rest.identity import Claim
+from imagestore_sim.rest.identity import Claim, Identity
 from imagestore_sim.rest.jobs import POLLS
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Message
@@ -141,10 +142,23 @@ class RestApi(Generic[S]):
             if not cached:
                 return json_response(200, await work(claim))
             identity = await self._dispatcher.identify(claim)
-            key = (identity, request.raw_path)
-            return json_response(200, await self._response_cache.get(key, partial(work, identity), message.__name__))
+            return json_response(200, await self._cached(request, message, values, identity, partial(work, identity)))
         except ApiError as failure:
             return error_response(failure)
+
+
+    async def _cached(
+        self,
+        request: web.BaseRequest,
+        message: type[Message],
+        values: Values,
+        identity: Identity,
+        work: Callable[[], Awaitable[bytes]],
+    ) -> bytes:
+        """Return the body by way of the cache: that of this request, or of one that asked the same in other words."""
+        meaning = (identity, f"{message.__name__} {values!r}")
+        make = partial(self._response_cache.get, meaning, work)
+        return await self._response_cache.get((identity, request.raw_path), make, message.__name__)
 
 
 async def _meet_faults(context: RequestContext, message: type[Message], values: Values) -> Values:
