@@ -42,12 +42,13 @@ PATHS = {
     "same_question": f'"{LIST}?limit=10"',
     "by_uuid": f'string.format("{LIST}/b%031x", n * 7919 % {STORAGES})',
     "filtered": f'"{LIST}?q=name~=%25-" .. (10 + n % 90) .. "{SORTED}&n=" .. n',
-    "unlike_others": f'string.format("{LIST}?q=name~=%%25-%d%%25{SORTED.replace("%", "%%")[4:]}", n * 7919 % {STORAGES})',
+    "unlike_others": f'"{LIST}?q=name~=%25-" .. (n * 7919 % {STORAGES}) .. "{SORTED}"',
 }
 EXAMPLES = {
     "same_question": f"{LIST}?limit=10",
     "by_uuid": f"{LIST}/b{1:031x}",
     "filtered": f"{LIST}?q=name~=%25-37{SORTED}",
+    "unlike_others": f"{LIST}?q=name~=%25-37{SORTED}",
 }
 EC2 = "AWS4-HMAC-SHA256 Credential=a/20240101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=a"
 EC2_VERSION = "2016-11-15"

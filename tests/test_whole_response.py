@@ -40,7 +40,7 @@ async def test_a_response_has_the_same_bytes_as_one_of_aiohttp(change: Callable[
         port = server.sockets[0].getsockname()[1]
         for line in ("GET {} HTTP/1.1", "HEAD {} HTTP/1.1", "GET {} HTTP/1.0"):
             plain, whole = [await _bytes(port, line, path) for path in ("/plain", "/whole")]
-            assert plain.startswith(b"HTTP/1.") and b" 202 Accepted\r\n" in plain
+            assert b" 202 Accepted\r\n" in plain
             assert DATE.sub(b"", whole) == DATE.sub(b"", plain)
 
 

@@ -1,4 +1,4 @@
-"""Responses that are sent in one piece, past aiohttp's own preparation, which takes longer than to find a kept answer."""
+"""Responses sent in one piece, past aiohttp's own preparation, which takes longer than to find a kept answer."""
 
 from __future__ import annotations
 

@@ -146,7 +146,6 @@ class RestApi(Generic[S]):
         except ApiError as failure:
             return error_response(failure)
 
-
     async def _cached(
         self,
         request: web.BaseRequest,
