@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     FromClause,
+    Select,
     String,
     and_,
     cast,
@@ -291,7 +292,7 @@ def indexed_like(
     column: ColumnElement[Any], table: FromClause, operator: Operator, binds: Sequence[Bind]
 ) -> ColumnElement[bool]:
     """Return LIKE, or its negation, over an indexed column; `table` is another alias of its table."""
-    others = select(literal_column("1")).select_from(table).where(NotAscii(table.c[column.key or ""]))
+    others: Select[Any] = select(literal_column("1")).select_from(table).where(NotAscii(table.c[column.key or ""]))
     matched = IndexedLike(column, binds[0], exists(others))
     return matched if operator is Operator.LIKE else not_(matched)
 
