@@ -161,7 +161,7 @@ async def test_a_short_read_waits_for_nothing_and_a_long_one_goes_to_a_thread(da
     with pytest.raises(StopIteration) as ended:
         database.fetch_soon(NUMBERS, (10,)).send(None)
     assert ended.value.value == [(10,)]
-    many = 50_000
+    many = 200_000
     assert await database.fetch_soon(NUMBERS, (many,)) == [(many,)]
     assert await database.fetch_soon(NUMBERS, (10,)) == [(10,)]
     assert await database.fetch_few(NUMBERS, (many,)) == [(many,)]  # of the same connection, without a limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVarTuple, cast
@@ -17,8 +18,10 @@ from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.statement_timeout import ReadTooLong
 
 Ts = TypeVarTuple("Ts")
-SHORT_STEPS = 100_000
-"""Steps of SQLite's virtual machine that a statement may take on the event loop: about a millisecond."""
+SHORT_SECONDS = 0.002
+"""Processor time that a statement may take on the event loop."""
+STEPS_BETWEEN_CHECKS = 1000
+"""Steps of SQLite's virtual machine between two checks of that time."""
 TRIES_LEFT_OUT = 32
 MOST_LONG = 256
 """Statements that are remembered to be long."""
@@ -65,7 +68,7 @@ class Reader:
             return None
 
     def fetch_if_short(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
-        """Return all rows of compiled SQL, on the event loop; None after SHORT_STEPS, or if that is not possible now.
+        """Return all rows of compiled SQL, on the event loop; None after SHORT_SECONDS, or if that is not possible now.
 
         A statement that has taken longer is not tried again for its next TRIES_LEFT_OUT calls.
         """
@@ -73,7 +76,8 @@ class Reader:
         if quick is None or left_out:
             self._leave_out(sql, left_out - 1)
             return None
-        quick.set_progress_handler(_stop, SHORT_STEPS)
+        ends = time.thread_time() + SHORT_SECONDS
+        quick.set_progress_handler(lambda: time.thread_time() > ends, STEPS_BETWEEN_CHECKS)
         try:
             return quick.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
@@ -125,8 +129,3 @@ class Reader:
             await lazy.drop(connection)
             raise self._health.failed(Side.READ, describe(error)) from error
         self._health.worked(Side.READ)
-
-
-def _stop() -> bool:
-    """Interrupt the running statement."""
-    return True

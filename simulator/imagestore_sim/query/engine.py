@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -27,6 +27,8 @@ KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
 BYTES_OF_A_TEST = 512  # of SQL, on average
 NO_LIMIT = 2**31 - 1
+SHORT_TEXTS, FEW_WILDCARDS = 256, 4
+"""Of all values of a read that may be run on the event loop: their characters, and the `%` of their patterns."""
 UUIDS_PER_READ = 512
 WORK_OF_A_CHARACTER = 8
 """How many times longer it takes to parse a character than to scan it, on average."""
@@ -195,7 +197,9 @@ class QueryEngine:
             )
         values = {**prepared.values, LIMIT: prepared.limit, START: prepared.start}
         parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
-        fetch = self._database.fetch_few if statement.quick else self._database.fetch_soon
+        fetch = self._database.fetch_few if statement.quick else self._database.fetch
+        if not statement.quick and _may_be_short(values.values()):
+            fetch = self._database.fetch_soon
         try:
             return writer, await fetch(statement.sql, parameters)
         except ReadTooLong as error:
@@ -222,6 +226,13 @@ class QueryEngine:
 def kept_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
     """Return the SQL statement for a shape; all nodes of a process have it in common, as dialects are equal."""
     return compile_shape(shape, dialect)
+
+
+def _may_be_short(values: Collection[object]) -> bool:
+    """Return whether a statement with these values is prepared, and tests a row, in no time."""
+    texts = [value for value in values if isinstance(value, str)]
+    small = len(values) <= MOST_TESTS_OF_A_KEPT_STATEMENT and not any(isinstance(value, tuple) for value in values)
+    return small and sum(map(len, texts)) <= SHORT_TEXTS and sum(text.count("%") for text in texts) <= FEW_WILDCARDS
 
 
 def _size(query: Query) -> int:
