@@ -232,7 +232,8 @@ class Database:
 
         It is run on the event loop, and where that takes long begun again in a thread. Raise as `fetch` does.
         """
-        if not self._units.is_active and (rows := self._reader.fetch_if_short(sql, parameters)) is not None:
+        may_be_short = self._gate is None and not self._units.is_active
+        if may_be_short and (rows := self._reader.fetch_if_short(sql, parameters)) is not None:
             return rows
         return await self.fetch(sql, parameters)
 

@@ -51,6 +51,10 @@ class MariaDbReader:
         """Return None: a server's answer has to be waited for."""
         return None
 
+    def fetch_if_short(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]] | None:
+        """Return None, see `fetch_at_once`."""
+        return None
+
     def make_quick(self) -> None:
         """Do nothing, see `fetch_at_once`."""
 
