@@ -121,9 +121,10 @@ def test_a_node_that_cannot_beat_pings_nothing_once_its_lease_has_ended_and_join
                 world.cluster.cut("b", Link.STORE)
             others = ("a", "c")
             await _until(world, lambda: sum(len(world.owned()[name]) for name in others) == HOSTS, 5)
-            await world.clock.sleep(30)
+            taken = world.clock.monotonic()
+            await world.clock.sleep(4)
             assert _last(world, "b").ended <= began + 2
-            assert _pinged_by(world, began + 10) == set(others)
+            assert _pinged_by(world, taken) == set(others)
             if cut == "pause":
                 world.cluster.resume("b")
             else:
@@ -144,12 +145,12 @@ def test_neither_a_clock_that_is_wrong_nor_hosts_out_of_reach_make_a_node_leave(
             world.cluster.links("a").skew = 3600.0
             world.cluster.links("b").skew = -3600.0
             world.cluster.cut("b", Link.HOSTS)
-            await world.clock.sleep(30)
+            await world.clock.sleep(12)
             assert world.owned() == first
             lost = {one.uuid for one in await world.storages("a") if one.status is not Status.CONNECTED}
             assert lost == first["b"]
             world.cluster.join("b", Link.HOSTS)
-            await world.clock.sleep(30)
+            await world.clock.sleep(20)
             assert await _all_connected(world, "a")
 
     run_virtually(play())
