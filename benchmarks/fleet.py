@@ -35,6 +35,8 @@ PROGRAM = (sys.executable, "-m", "imagestore_sim")
 FIRST = IPv4Address("127.1.0.1")
 QUERIES_A_SECOND = 10
 SECONDS_TO_STOP = 60
+PATIENCE_SECONDS = 300
+"""For an answer: a machine that is too slow for the storages shows in the figures."""
 LATE_SECONDS = 2
 TICKS, IN_TIME = "imagestore_sim_tracker_lag_seconds_count", "imagestore_sim_tracker_lag_seconds_bucket"
 PROBES, FAILURES = "imagestore_sim_probes_total", "imagestore_sim_probe_failures_total"
@@ -130,7 +132,7 @@ def _pieces(count: int, most: int) -> list[int]:
 async def _watch(options: argparse.Namespace, programs: Programs) -> dict[str, Any]:
     """Return the figures of some minutes of pings, which begin when every storage has been pinged once."""
     async with contextlib.AsyncExitStack() as exits:
-        clients = [await exits.enter_async_context(Client(url)) for url in programs.urls]
+        clients = [await exits.enter_async_context(Client(url, timeout=PATIENCE_SECONDS)) for url in programs.urls]
         for client in clients:
             await client.log_in()
         await asyncio.sleep(1.5 * options.interval)  # the first tick of a node comes late, by design
@@ -169,7 +171,7 @@ async def _query(clients: Sequence[Client], seconds: float) -> list[float]:
         began = time.perf_counter()
         await client.query("/backup-storage", "status=Connected", limit="20", start=str(len(latencies) % 100))
         latencies.append(time.perf_counter() - began)
-        due += 1 / QUERIES_A_SECOND
+        due = max(due + 1 / QUERIES_A_SECOND, time.monotonic())
     return latencies
 
 
