@@ -75,6 +75,22 @@ async def _all_connected(node: Running) -> bool:
         return len(found) == HOSTS
 
 
+async def test_in_zstacks_mode_a_node_whose_row_is_gone_ends_with_one_line_and_status_1(
+    mariadb_server: MariaDbServer, tmp_path: Path
+) -> None:
+    url = mariadb_server.new_database("excluded")
+    options = ("--port", "0", "--database", url, "--log-level", "error", "--log-format", "json")
+    async with running("serve", *options, cwd=tmp_path, IMAGESTORE_SIM_VAULT_KEY=VAULT_KEY) as node:
+        mariadb_server.sql("DELETE FROM ManagementNodeVO", "excluded")
+        async with asyncio.timeout(WITHIN):
+            _, errors = await node.process.communicate()
+        assert node.process.returncode == 1
+        said = errors.decode().splitlines()[-1]
+        assert re.fullmatch(
+            r"imagestore-sim: management node\[uuid:\w{32}\] stops: another node took it for dead", said
+        )
+
+
 async def test_nodes_of_one_mariadb_share_the_storages_and_take_over(
     mariadb_server: MariaDbServer, fleet: Path
 ) -> None:
