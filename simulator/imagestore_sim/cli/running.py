@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
@@ -115,19 +114,28 @@ async def started(
     """Run start(), cancelling it if `stopped` fires first; call stop() on exit, within `seconds`."""
     starting = asyncio.ensure_future(start())
     try:
-        await until_done_or_set(starting, stopped)
-        if not starting.done():
-            starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await starting
-        else:
-            starting.result()
+        await _until_started(starting, stopped)
         yield
     finally:
         try:
             await RealClock().wait_for(stop(), seconds)
         except TimeoutError:
             print("imagestore-sim: some of it did not stop in time and was left", file=sys.stderr)
+
+
+async def _until_started(starting: asyncio.Future[None], stopped: asyncio.Event) -> None:
+    """Wait for the end of a start, which is cancelled if `stopped` fires or the caller is cancelled.
+
+    A signal before `until_stopped` cancels the caller. What a start still opens must not meet what stop() closes.
+    """
+    try:
+        await until_done_or_set(starting, stopped)
+    finally:
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+    if not starting.cancelled():
+        starting.result()
 
 
 def announce(url: str, openings: Sequence[str]) -> None:

@@ -1,0 +1,67 @@
+"""A start that is interrupted ends before what it has opened is closed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from imagestore_sim.cli.running import started
+
+
+class Work:
+    """Notes what is done in which order. Its start goes on until it is cancelled."""
+
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.done: list[str] = []
+        self.begun = asyncio.Event()
+        self._problem = problem
+
+    async def start(self) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            self.done.append("start ended")
+            if self._problem is not None:
+                raise self._problem from None
+            raise
+
+    async def stop(self) -> None:
+        self.done.append("stopped")
+
+
+async def _run(work: Work, stopped: asyncio.Event) -> None:
+    async with started(work.start, work.stop, stopped):
+        work.done.append("entered")
+
+
+async def test_a_caller_that_is_cancelled_ends_the_start_before_it_stops() -> None:
+    for problem in (None, IndexError("half open")):
+        work = Work(problem)
+        running = asyncio.create_task(_run(work, asyncio.Event()))
+        await work.begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert work.done == ["start ended", "stopped"]
+
+
+async def test_a_signal_ends_the_start_before_it_stops() -> None:
+    work, stopped = Work(), asyncio.Event()
+    running = asyncio.create_task(_run(work, stopped))
+    await work.begun.wait()
+    stopped.set()
+    await running
+    assert work.done == ["start ended", "entered", "stopped"]
+
+
+async def test_a_start_that_fails_as_it_is_ended_says_so() -> None:
+    work, stopped = Work(OSError("no room")), asyncio.Event()
+    running = asyncio.create_task(_run(work, stopped))
+    await work.begun.wait()
+    stopped.set()
+    with pytest.raises(OSError, match="no room"):
+        await running
+    assert work.done == ["start ended", "stopped"]
