@@ -55,6 +55,7 @@ class APIDeleteBackupStorageMsg(
 ):
     """Delete a backup storage. Succeed if it does not exist (domain 4)."""
 
+    owned_by = "uuid"
     uuid: str
     """The uuid of the storage."""
 
@@ -100,6 +101,7 @@ class APIUpdateBackupStorageMsg(
 ):
     """Change the name or description of a backup storage."""
 
+    owned_by = "uuid"
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=255)] = None
     """The new name."""
@@ -126,6 +128,7 @@ class APIReconnectBackupStorageMsg(
     """Reconnect a backup storage."""
 
     waits = True
+    owned_by = "uuid"
 
     uuid: Existing
 

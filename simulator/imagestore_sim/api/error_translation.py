@@ -14,7 +14,7 @@ from imagestore_sim.backup_storage.errors import (
     OperationFailed,
     constraint_violation,
 )
-from imagestore_sim.cluster import PastOwner
+from imagestore_sim.cluster import CallBroken, NodeGone, PastOwner, TooManyCalls
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.global_config_rules import NullPointer
@@ -67,7 +67,9 @@ def translate(error: Exception) -> ApiError | None:
         error = constraint_violation()
     if isinstance(error, NullPointer):
         return ApiError(ErrorCode("SYS.1000", None, looked_up=False))
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, NodeGone):
+        return ApiError(ErrorCode("SYS.1012", str(error)))
+    if isinstance(error, StoreUnavailable | CallBroken | TooManyCalls):
         return internal_error(str(error))
     for kind, code in CODES:
         if isinstance(error, kind):

@@ -85,6 +85,7 @@ class APIAddImageMsg(
     """Add an image to backup storages."""
 
     waits = True
+    owned_by = "backupStorageUuids"
     tagged_as = "ImageVO"
     name: Annotated[str, Rule(max_length=255)]
     """The name; several images may have it."""
@@ -169,6 +170,7 @@ class CopyMessage(AsyncMessage):
     """The base of the messages that copy an image from one ImageStore to another. `uuid` is that of the image."""
 
     waits = True
+    owned_by = "dstBackupStorageUuid"
     uuid: Existing
     srcBackupStorageUuid: ImageStore
     dstBackupStorageUuid: ImageStore

@@ -29,6 +29,7 @@ class APIExportImageFromBackupStorageMsg(
     """Export an image from an ImageStore."""
 
     waits = True
+    owned_by = "backupStorageUuid"
 
     backupStorageUuid: Storage
     imageUuid: Existing
@@ -56,6 +57,7 @@ class APIDeleteExportedImageFromBackupStorageMsg(
     """Delete the export of an image."""
 
     waits = True
+    owned_by = "backupStorageUuid"
 
     backupStorageUuid: Storage
     imageUuid: Existing

@@ -164,6 +164,7 @@ class APIUpdateImageStoreBackupStorageMsg(
 ):
     """Change an ImageStore's record, but not its url. Nothing is reconnected."""
 
+    owned_by = "uuid"
     uuid: Existing
     name: Annotated[str | None, Rule(max_length=255)] = None
     """The new name."""
@@ -197,6 +198,7 @@ class APIReconnectImageStoreBackupStorageMsg(
     """Reconnect an ImageStore."""
 
     waits = True
+    owned_by = "uuid"
 
     uuid: Existing
 
@@ -222,6 +224,7 @@ class APIReclaimSpaceFromImageStoreMsg(
     """Free the space that gone images and exports still take up."""
 
     waits = True
+    owned_by = "uuid"
 
     uuid: Existing
 
@@ -273,6 +276,7 @@ class APIGetImagesFromImageStoreBackupStorageMsg(
     """List the images on an ImageStore."""
 
     waits = True
+    owned_by = "uuid"
     uuid: Existing
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, false, select, update
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Peers, has_left
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import Image, LongJob
@@ -59,7 +60,9 @@ class Work:
 class LongJobRunner:
     """The tasks of long jobs, and their end in the database."""
 
-    def __init__(self, database: Database, clock: Clock, images: Images) -> None:
+    def __init__(self, database: Database, clock: Clock, images: Images, peers: Peers) -> None:
+        self._peers = peers
+        peers.on_left(self._node_left)
         self._database = database
         self._images = images
         self._clock = clock
@@ -75,17 +78,33 @@ class LongJobRunner:
     async def open(self) -> None:
         """End the jobs that an earlier run has left: those that run fail, those that are cancelled are Canceled.
 
-        A job whose image still waits for its upload goes on.
+        A job whose image still waits for its upload goes on. Of several nodes, each ends its own, and those of nodes
+        that leave.
         """
+        await self._end_left(LongJob.managementNodeUuid == self._peers.uuid)
+
+    def _node_left(self, node: str) -> None:
+        if self._peers.uuid in self._peers.members:  # else it is this node that leaves
+            self._tasks.begin(self._end_left(false()), f"long jobs that {node} has left")
+
+    async def _end_left(self, ours: ColumnElement[bool]) -> None:
+        left = ours | has_left(LongJob.managementNodeUuid)
         uploads = select(Image.uuid).where(Image.status == UPLOADING, Image.addedByJob.is_(None))
         now = {"lastOpDate": self._clock.local(), "executeTime": 1}
         result = orjson.dumps(RESTARTED.to_json()).decode()
         async with self._database.transaction() as connection:
             waiting = LongJob.targetResourceUuid.in_(uploads)
-            cut_off = update(LongJob).where(LongJob.state == RUNNING, ~waiting)
+            cut_off = update(LongJob).where(LongJob.state == RUNNING, ~waiting, left)
             await connection.execute(cut_off.values(state=FAILED, jobResult=result, **now))
-            cancelled = update(LongJob).where(LongJob.state == CANCELING, ~waiting)
+            cancelled = update(LongJob).where(LongJob.state == CANCELING, ~waiting, left)
             await connection.execute(cancelled.values(state=CANCELED, **now))
+
+    async def follow_cancels(self) -> None:
+        """Cancel the jobs that run here and were cancelled at another node. Raise StoreUnavailable."""
+        if self._running:
+            canceling = select(LongJob.uuid).where(LongJob.state == CANCELING, LongJob.uuid.in_(self._running))
+            for row in await self._database.read(canceling):
+                self.cancel(row.uuid)
 
     async def close(self) -> None:
         """Cancel the tasks of all jobs that run. The next start ends those jobs."""

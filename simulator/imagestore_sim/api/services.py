@@ -124,7 +124,7 @@ class Services:
     async def missing(self, resource: str, uuids: Sequence[str]) -> list[str]:
         """Return those of the uuids that no resource of the type has."""
         if resource == "SessionVO":  # their uuids are not stored
-            return [one for one in uuids if not self.sessions.exists(one)]
+            return [one for one in uuids if not await self.sessions.exists(one)]
         found: set[str] = set()
         for column in RESOURCES[resource]:
             found |= {str(row[0]) for row in await self.database.read(select(column).where(column.in_(uuids)))}

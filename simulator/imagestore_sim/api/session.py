@@ -223,7 +223,7 @@ class APIValidateSessionMsg(
 @handlers.handles
 async def validate_session(services: Services, message: APIValidateSessionMsg, call: Call) -> Reply:
     """Return `{"valid": true}` or `{"valid": false}`."""
-    return Reply({"valid": services.sessions.recognize(message.sessionUuid) is not None})
+    return Reply({"valid": await services.sessions.recognize(message.sessionUuid) is not None})
 
 
 class APIGetSupportedIdentityModelsMsg(

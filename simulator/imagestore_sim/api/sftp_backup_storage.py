@@ -107,6 +107,7 @@ class APIUpdateSftpBackupStorageMsg(
     ZStack accepts a storage of any type: one without a host gets the name and the description.
     """
 
+    owned_by = "uuid"
     uuid: Annotated[str, Rule(resource="BackupStorageVO")]
     name: Annotated[str | None, Rule(max_length=255)] = None
     """The new name."""
@@ -139,6 +140,7 @@ class APIReconnectSftpBackupStorageMsg(
     """Reconnect an Sftp storage at once, without queueing behind other connects."""
 
     waits = True
+    owned_by = "uuid"
 
     uuid: Existing
 

@@ -22,6 +22,7 @@ PORTS = (1, 65535)
 class AddMessage(CreateMessage):
     """The base of the messages that add a backup storage."""
 
+    owned_by = "resourceUuid"
     url: Annotated[str, Rule(max_length=2048, empty_string=False)]
     """The path on the host that holds the images, such as `/Cloud_bs`."""
     name: Annotated[str, Rule(max_length=255)]

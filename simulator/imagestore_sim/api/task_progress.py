@@ -55,6 +55,7 @@ class APIGetTaskProgressMsg(
 ):
     """Return how far a call is, in percent, while it runs."""
 
+    asks_all_nodes = True
     apiId: str | None = None
     """The uuid of the call's job."""
     all: bool = False

@@ -131,6 +131,7 @@ class APICleanUpTrashOnBackupStorageMsg(
     """Delete one item of the trash, or all, with the bits."""
 
     waits = True
+    owned_by = "uuid"
 
     uuid: Existing
     trashId: Annotated[int | None, Rule(long=True)] = None

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -95,6 +95,11 @@ class Events:
         self.defer: Callable[[Callable[[], None]], bool] = lambda _: False
         """Takes a callback to call after the commit; returns False if there is nothing to commit (`Database.defer`)."""
         self._subscriptions: dict[Subscription, None] = {}
+        self._followers: dict[Subscription, None] = self._subscriptions
+        self.published: Callable[[], None] = lambda: None
+        """Called when events of this node have been published."""
+        self.restarts = 0
+        """How often the numbers of events have begun again at 1."""
         self._recorded: Counter[str] = Counter()
 
     async def record(
@@ -126,8 +131,23 @@ class Events:
     def restart(self) -> None:
         """Follow the deletion of all stored events: restart the subscriptions, since numbers begin again at 1."""
         self._recorded.clear()
-        for subscription in self._subscriptions:
+        self.restarts += 1
+        for subscription in {**self._subscriptions, **self._followers}:
             subscription.restart()
+
+    def follow_all(self) -> None:
+        """Let those who `follow` get what is passed on, from all nodes, in place of what this node publishes."""
+        self._followers = {}
+
+    @property
+    def has_followers(self) -> bool:
+        """Whether there are any who `follow`."""
+        return bool(self._followers)
+
+    def pass_on(self, event: Event) -> None:
+        """Send an event of any node to those who `follow`."""
+        for subscription in self._followers:
+            subscription.offer(event)
 
     def publish(self, *events: Event) -> None:
         """Log events and send them to subscribers, after the commit of the change that they are about."""
@@ -141,16 +161,25 @@ class Events:
             logger.info("%s %s %s", event.path, event.resource_uuid, content, extra=about)
             for subscription in self._subscriptions:
                 subscription.offer(event)
+        self.published()
 
-    @contextmanager
-    def subscribe(self, limit: int = 0) -> Iterator[Subscription]:
+    def subscribe(self, limit: int = 0) -> AbstractContextManager[Subscription]:
         """Provide a queue of the events published while the block runs; `limit` bounds its length (0: unbounded)."""
-        subscription = Subscription(limit)
-        self._subscriptions[subscription] = None
-        try:
-            yield subscription
-        finally:
-            del self._subscriptions[subscription]
+        return _queue(self._subscriptions, limit)
+
+    def follow(self, limit: int = 0) -> AbstractContextManager[Subscription]:
+        """Do what `subscribe` does, for the events of all nodes that share the store."""
+        return _queue(self._followers, limit)
+
+
+@contextmanager
+def _queue(subscriptions: dict[Subscription, None], limit: int) -> Iterator[Subscription]:
+    subscription = Subscription(limit)
+    subscriptions[subscription] = None
+    try:
+        yield subscription
+    finally:
+        del subscriptions[subscription]
 
 
 class EventLog:

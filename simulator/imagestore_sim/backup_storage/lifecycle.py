@@ -31,7 +31,7 @@ from imagestore_sim.backup_storage.records import (
     StorageRecords,
 )
 from imagestore_sim.backup_storage.status import StatusStore
-from imagestore_sim.cluster import PastOwner, Peers
+from imagestore_sim.cluster import PastOwner, Peers, is_orphan
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
@@ -75,19 +75,21 @@ class Lifecycle:
 
     async def start(self) -> None:
         """Delete the storages that an earlier run was still adding when it ended, and begin to ping."""
-        await self._delete_half_added()
+        await self.delete_half_added()
         self._tracker.start()
 
     async def restart(self) -> None:
         """Cancel pings and connects, delete the storages that were being added, and ping from now on."""
         await self._tracker.restart()
-        await self._delete_half_added()
+        await self.delete_half_added()
 
-    async def _delete_half_added(self) -> None:
+    async def delete_half_added(self) -> None:
+        """Delete the storages that no call is adding any more; of several nodes, each deletes its own."""
+        half_added = select(BackupStorage.uuid).where(is_orphan(BackupStorage.addedByJob, self._cluster))
         async with self._database.transaction() as connection:
-            half_added = select(BackupStorage.uuid).where(BackupStorage.addedByJob.is_not(None))
             for uuid in (await connection.scalars(half_added)).all():
-                await self._records.delete(connection, uuid)
+                if self._cluster.is_ours(uuid):
+                    await self._records.delete(connection, uuid)
 
     async def reconnect_all(self, *, but: Container[str] = ()) -> None:
         """Reconnect every tracked storage except those in `but`, as ZStack does when a node starts (domain 3.4).

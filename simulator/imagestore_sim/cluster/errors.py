@@ -10,3 +10,22 @@ class PastOwner(Exception):
         super().__init__(f"management node[uuid:{node}] does not own backup storage[uuid:{storage}] any more")
         self.node = node
         self.storage = storage
+
+
+class NodeGone(Exception):
+    """A management node has left, or does not answer; the text is ZStack's."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"management node[uuid:{node}] is unavailable")
+        self.node = node
+
+
+class CallBroken(Exception):
+    """A call went wrong on the node that it was sent to; the text names the exception."""
+
+
+class TooManyCalls(Exception):
+    """Too many calls wait for other nodes."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} calls wait for other management nodes already")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,6 +58,8 @@ class GlobalConfiguration:
         self._ids = {key: option.id or place for place, (key, option) in enumerate(self._options.items(), 1)}
         self._default_rows = default_rows(options)
         self._values: dict[Key, str] = {}
+        self._reloaded: list[tuple[Any, ...]] = []
+        """The rows as of the last `reload`."""
         self._listeners: list[Callable[[], None]] = []
 
     async def load(self) -> None:
@@ -69,15 +71,30 @@ class GlobalConfiguration:
         if found == list(self._default_rows):  # as in a new database
             self._values = {key: option.default for key, option in self._options.items()}
             return
-        stored = {(category, name): (default, value) for _, name, category, _, default, value in found}
-        for key, option in self._options.items():
-            default, value = stored.get(key, ("", ""))
-            self._values[key] = option.default if value == default else value
+        self._values = self._values_in(found)
         expected = [self._row(key) for key in self._options if self._is_listed(key, self._values[key])]
         if found != sorted(tuple(row.values()) for row in expected):
             async with self._database.transaction() as connection:
                 await connection.execute(delete(GlobalConfig))
                 await connection.execute(insert(GlobalConfig), expected)
+
+    async def reload(self) -> None:
+        """Take over the values that other nodes have stored; call the listeners if that changes one."""
+        found = await self._database.fetch(_STORED, ())
+        if found != self._reloaded:
+            self._reloaded = found
+            values = self._values_in(found)
+            if values != self._values:
+                self._take(values)
+
+    def _values_in(self, rows: list[tuple[Any, ...]]) -> dict[Key, str]:
+        """Return the values of all options in stored rows. One that is the stored default follows the code's."""
+        stored = {(category, name): (default, value) for _, name, category, _, default, value in rows}
+        values = {}
+        for key, option in self._options.items():
+            default, value = stored.get(key, ("", ""))
+            values[key] = option.default if value == default else value
+        return values
 
     def _is_listed(self, key: Key, value: str) -> bool:
         option = self._options[key]

@@ -361,7 +361,10 @@ class SharedResource(Dated, Model):
 
 
 class Job(Model):
-    """An asynchronous call. `state` is Processing, Done or Failed; `result` is the body that a poll returns."""
+    """An asynchronous call. `state` is Processing, Done or Failed; `result` is the body that a poll returns.
+
+    `managementNodeUuid` is the node that carries it out; empty once that has left before the end.
+    """
 
     __tablename__ = "RestAPIVO"
 
@@ -371,6 +374,7 @@ class Job(Model):
     result: Mapped[str | None] = column(Text)
     createDate: Mapped[int] = column(BigInteger, index=True, doc="Epoch seconds")
     lastOpDate: Mapped[int] = column(BigInteger, doc="Epoch seconds")
+    managementNodeUuid: Mapped[str | None] = column(String(UUID_LENGTH))
 
 
 class LongJob(Model):

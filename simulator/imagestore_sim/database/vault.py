@@ -9,6 +9,7 @@ often log in at once.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import hmac
 import os
@@ -136,6 +137,10 @@ class Vault:
             self.decrypt(stored)
         elif stored.split("$")[1] != self._key_id:
             raise self._wrong_key()
+
+    def derived(self, purpose: str) -> Fernet:
+        """Return what seals messages for a purpose, with a key of its own that follows from this one."""
+        return Fernet(base64.urlsafe_b64encode(bytes.fromhex(self._hash("derived", purpose))))
 
     def _hash(self, context: str, text: str) -> str:
         return hmac.digest(self._hash_key, f"{context}\0{text}".encode(errors="surrogatepass"), "sha256").hex()

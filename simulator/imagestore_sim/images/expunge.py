@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Peers
 from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import ImageBackupStorageRef
@@ -37,7 +38,10 @@ class PeriodicExpunge:
         configuration: GlobalConfiguration,
         deletion: ImageDeletion,
         supervisor: Supervisor,
+        peers: Peers,
     ) -> None:
+        """Of several nodes, each expunges the images that the ring gives it."""
+        self._peers = peers
         self._database = database
         self._clock = clock
         self._configuration = configuration
@@ -74,7 +78,8 @@ class PeriodicExpunge:
         limit = _before(self._clock.local(), self._configuration.get(PERIOD))
         columns = select(Ref.imageUuid, Ref.backupStorageUuid).order_by(Ref.id)
         due: dict[str, list[str]] = defaultdict(list)
-        for row in await self._database.read(columns.where(Ref.status == DELETED, Ref.lastOpDate <= limit)):
+        rows = await self._database.read(columns.where(Ref.status == DELETED, Ref.lastOpDate <= limit))
+        for row in (row for row in rows if self._peers.is_ours(row.imageUuid)):
             due[row.imageUuid].append(row.backupStorageUuid)
         for image_uuid, storages in due.items():
             await self._deletion.expunge(image_uuid, storages)

@@ -20,6 +20,7 @@ from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Peers, is_orphan
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage
@@ -53,6 +54,7 @@ class Garbage:
         configuration: GlobalConfiguration,
         events: Events,
         clock: Clock,
+        peers: Peers,
         *,
         writes: bool,
     ) -> None:
@@ -65,6 +67,7 @@ class Garbage:
         self._events = events
         self._image_events = ImageEvents(events)
         self._clock = clock
+        self._peers = peers
         self._writes = writes
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._written: dict[tuple[str, str], asyncio.Event] = {}
@@ -78,8 +81,12 @@ class Garbage:
 
     async def open(self) -> None:
         """Delete the images that an earlier run was still adding when it ended, and begin to remove their bits."""
+        await self.drop_half_added()
+
+    async def drop_half_added(self) -> None:
+        """Delete the images that no call is adding any more; remove their bits, and those that other nodes noted."""
         async with self._database.atomic(), self._database.transaction() as connection:
-            await self._drop(connection, Image.addedByJob.is_not(None))
+            await self._drop(connection, is_orphan(Image.addedByJob, self._peers))
         self.collect_later()
 
     async def close(self) -> None:
@@ -252,16 +259,17 @@ class Garbage:
     async def _collect_all(self) -> None:
         while True:
             with self._events.subscribe(EVENTS_WAITING) as events:
-                if not await self._collect(true()):
+                if not await self._collect(true(), owned=True):
                     return
                 seconds = max(1, self._configuration.get(INTERVAL))
                 with contextlib.suppress(TimeoutError):
                     await self._clock.wait_for(_until_connected(events), seconds)
 
-    async def _collect(self, which: ColumnElement[bool]) -> int:
-        """Try to remove bits, on all hosts at once; return of how many images they are left."""
+    async def _collect(self, which: ColumnElement[bool], *, owned: bool = False) -> int:
+        """Try to remove bits, on all hosts at once, or on those of `owned` storages; return how many are left."""
         storages = select(ImageGarbage.backupStorageUuid).where(which).distinct()
-        uuids = sorted(row.backupStorageUuid for row in await self._database.read(storages))
+        rows = await self._database.read(storages)
+        uuids = sorted(row[0] for row in rows if not owned or self._peers.is_ours(row[0]))
         return sum(await asyncio.gather(*(self._collect_on(uuid, which) for uuid in uuids)))
 
     async def _collect_on(self, storage_uuid: str, which: ColumnElement[bool]) -> int:
@@ -308,7 +316,9 @@ class Garbage:
             with contextlib.suppress(NoSuchStorage):
                 await self._space.measure(storage)
         async with self._database.atomic(), self._database.transaction() as connection:
-            await connection.execute(delete(ImageGarbage).where(ImageGarbage.id == row.id))
+            removed = await connection.execute(delete(ImageGarbage).where(ImageGarbage.id == row.id))
+            if not removed.rowcount:
+                return 0  # another node has removed them meanwhile
             await self._image_events.bits_removed(connection, row.imageUuid, storage.uuid, row.installPath)
         return size
 

@@ -21,6 +21,7 @@ from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.records import Storage, StorageRecords
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Peers
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import Image, ImageBackupStorageRef
@@ -164,7 +165,10 @@ class Uploads:
         images: ImageLife,
         events: ImageEvents,
         jobs: UploadJobs,
+        peers: Peers,
     ) -> None:
+        self._peers = peers
+        peers.on_left(self._node_left)
         self._database = database
         self._clock = clock
         self._configuration = configuration
@@ -181,9 +185,26 @@ class Uploads:
 
     async def open(self) -> None:
         """Wait for the uploads that an earlier run has left; they begin again with their first byte."""
-        waiting = select(Image.uuid).where(Image.status == DOWNLOADING, Image.url.startswith(UPLOAD))
-        for row in await self._database.read(waiting.where(Image.addedByJob.is_(None)).order_by(Image.uuid)):
-            self.expect(row.uuid)
+        await self._expect_left()
+
+    def _node_left(self, node: str) -> None:
+        if self._peers.uuid in self._peers.members:  # else it is this node that leaves
+            self._tasks.begin(self._expect_left(), f"uploads that {node} has left")
+
+    async def _expect_left(self) -> None:
+        """Wait for the uploads to this node, and for those to nodes that have left whose images the ring gives it."""
+        waiting = select(Image.uuid, func.min(Ref.installPath)).outerjoin(Ref, Ref.imageUuid == Image.uuid)
+        waiting = waiting.where(Image.status == DOWNLOADING, Image.url.startswith(UPLOAD), Image.addedByJob.is_(None))
+        for uuid, url in await self._database.read(waiting.group_by(Image.uuid).order_by(Image.uuid)):
+            if self._is_here(uuid, url) and not any(image == uuid for image, _ in self._uploads):
+                self.expect(uuid)
+
+    def _is_here(self, image_uuid: str, url: str | None) -> bool:
+        """Return whether this node waits for an upload; `url` is where its bytes are sent."""
+        to = next(
+            (one for one in self._peers.members if (url or "").startswith(f"{self._peers.address_of(one)}/")), None
+        )
+        return self._peers.is_ours(image_uuid) if to is None else to == self._peers.uuid
 
     async def close(self) -> None:
         """Stop waiting. The next `open` waits again for the uploads that are left."""

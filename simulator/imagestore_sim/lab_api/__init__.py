@@ -20,12 +20,15 @@ from imagestore_sim.lab_api.scenario import ScenarioRoutes
 from imagestore_sim.lab_api.sessions import SessionsRoutes
 from imagestore_sim.lab_api.simulated_hosts import HostChangesRoutes, LabHosts, SimulatedHosts, SimulatedHostsRoutes
 from imagestore_sim.lab_api.storage_history import StorageHistory
+from imagestore_sim.lab_api.storage_owners import SERVICE as LAB_STORAGES
+from imagestore_sim.lab_api.storage_owners import StorageOwners
 from imagestore_sim.lab_api.storages import StoragesRoutes
 from imagestore_sim.lab_api.stories import OpenStories, StoriesRoutes
 from imagestore_sim.lab_api.story import StoryWriter
 from imagestore_sim.lab_api.timeline import TimelineRoutes
 
 __all__ = [
+    "LAB_STORAGES",
     "AboutRoutes",
     "CallHistory",
     "ClockRoutes",
@@ -54,6 +57,7 @@ __all__ = [
     "SimulatedHosts",
     "SimulatedHostsRoutes",
     "StorageHistory",
+    "StorageOwners",
     "StoragesRoutes",
     "StoriesRoutes",
     "StoryWriter",

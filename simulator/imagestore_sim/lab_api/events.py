@@ -112,7 +112,7 @@ class EventStream:
         task = asyncio.current_task()
         self._streams[task] = None
         try:
-            with self._events.subscribe(self.limit) as listener:
+            with self._events.follow(self.limit) as listener:
                 await response.prepare(request)
                 await _Stream(response, chosen).follow(listener, self._log, last)
         except (ConnectionError, TimeoutError):
@@ -133,6 +133,8 @@ class _Stream:
         self._response = response
         self._chosen = chosen
         self._last = 0
+        self._caught_up = 0
+        """The number up to which stored events were sent before new ones."""
         self._restarts = 0
 
     async def follow(self, listener: Subscription, log: EventLog, last: int | None) -> None:
@@ -159,6 +161,7 @@ class _Stream:
             await self._write(_named("missed", {"lastEventId": last, "forgotten": forgotten}))
         while events := await log.since(self._last, BATCH):
             await self._write(self._messages(events))
+        self._caught_up = self._last
 
     async def _next(self, listener: Subscription) -> bytes:
         """Return the messages of new events, or a comment after KEEP_ALIVE_SECONDS without any."""
@@ -168,19 +171,19 @@ class _Stream:
         except TimeoutError:
             return b": still here\n\n"
         events = [first, *(listener.get_nowait() for _ in range(listener.qsize()))]
-        return self._restarted(listener) + self._messages(event for event in events if event.id > self._last)
+        return self._restarted(listener) + self._messages(event for event in events if event.id > self._caught_up)
 
     def _restarted(self, listener: Subscription) -> bytes:
         """Return the message `reset` if the lab was reset since the last message, else nothing."""
         if listener.restarts == self._restarts:
             return b""
-        self._restarts, self._last = listener.restarts, 0
+        self._restarts, self._last, self._caught_up = listener.restarts, 0, 0
         return _named("reset", {"lastEventId": 0, "reason": "the lab was reset, and events are numbered from 1 again"})
 
     def _messages(self, events: Iterable[Event]) -> bytes:
         messages = []
         for event in events:
-            self._last = event.id
+            self._last = max(event.id, self._last)
             if self._chosen.matches(event):
                 messages.append(b"id: %d\ndata: %b\n\n" % (event.id, orjson.dumps(event.to_json())))
         return b"".join(messages)

@@ -7,6 +7,7 @@ POST /lab/v1/image-sources     puts sources before the others, in place of those
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from aiohttp import web
@@ -40,8 +41,10 @@ class ImageSourcesShape(Shape):
 class ImageSourcesRoutes:
     """Serves `/lab/v1/image-sources`."""
 
-    def __init__(self, sources: ImageSources) -> None:
+    def __init__(self, sources: ImageSources, tell_others: Callable[[], Awaitable[None]]) -> None:
+        """`tell_others` is awaited after each change, for nodes that share the store."""
         self._sources = sources
+        self._tell_others = tell_others
 
     def routes(self) -> list[Route]:
         """Return the declarations of its calls."""
@@ -61,11 +64,13 @@ class ImageSourcesRoutes:
     async def put(self, request: web.Request, body: ImageSourcesShape) -> Answer:
         """Replace all sources, and return them."""
         self._sources.replace(_source(one) for one in body.sources)
+        await self._tell_others()
         return await self.show(request)
 
     async def post(self, request: web.Request, body: ImageSourcesShape) -> Answer:
         """Put sources before the others, in place of those with the same glob, and return all."""
         self._sources.add(_source(one) for one in body.sources)
+        await self._tell_others()
         return await self.show(request)
 
 

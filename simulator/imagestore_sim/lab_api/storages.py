@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage
-from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, with_body, with_query
+from imagestore_sim.cluster.bus import Content
+from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_body, with_query
 from imagestore_sim.lab_api.simulated_hosts import LabHosts
 from imagestore_sim.lab_api.storage_history import StorageHistory
+from imagestore_sim.lab_api.storage_owners import StorageOwners
 from imagestore_sim.lab_api.storage_shapes import (
     HistoryQuery,
     HistoryShape,
     PingShape,
     ProbeNow,
+    ProbeOfStorage,
     ProbeShape,
     ProbesQuery,
     ProbesShape,
@@ -30,15 +33,22 @@ STARTING = {503: "the node is starting"}
 NO_STORAGE = {404: "there is no such backup storage"}
 LATE = {409: "it cannot be asked as it is, or it has not answered within a minute: is the clock paused?"}
 T = TypeVar("T")
+S = TypeVar("S", bound=Shape)
 
 
 class StoragesRoutes:
     """Serves `/lab/v1/probes` and `/lab/v1/storages/{uuid}`."""
 
-    def __init__(self, history: Callable[[], StorageHistory | None], hosts: LabHosts | None) -> None:
-        """`history` returns None while the node starts."""
+    def __init__(
+        self,
+        history: Callable[[], StorageHistory | None],
+        hosts: LabHosts | None,
+        owners: Callable[[], StorageOwners | None] = lambda: None,
+    ) -> None:
+        """`history` and `owners` return None while the node starts."""
         self._history_or_none = history
         self._hosts = hosts
+        self._owners = owners
 
     def routes(self) -> list[Route]:
         """Return the declarations of its calls."""
@@ -81,6 +91,13 @@ class StoragesRoutes:
 
     async def probes(self, request: web.Request, asked: ProbesQuery) -> Answer:
         """Return the latest probe of each storage, with the milliseconds of its phases."""
+        mine = self._probes(asked)
+        owners = self._owners()
+        theirs = [] if owners is None else await owners.ask_others("probes", asked.model_dump(), ProbesShape)
+        latest = {one.storage_uuid: one for one in sorted(_all(mine, theirs), key=lambda one: one.time)}
+        return ProbesShape(at=mine.at, probes=[latest[uuid] for uuid in sorted(latest)])
+
+    def _probes(self, asked: ProbesQuery) -> ProbesShape:
         history = self._history()
         probes = history.status.last_probes.items()
         found = [probe_of_storage(uuid, one) for uuid, one in sorted(probes) if one.time >= asked.since]
@@ -88,13 +105,52 @@ class StoragesRoutes:
 
     async def history(self, request: web.Request, asked: HistoryQuery) -> Answer:
         """Return the statuses, capacities and probes of a storage, and the faults of its host, over a time."""
-        return await _finding(self._history().of(request.match_info["uuid"], asked, self._hosts))
+        uuid = request.match_info["uuid"]
+        return await (self._elsewhere(uuid, "history", asked, HistoryShape) or self._history_of(uuid, asked))
 
     async def probe(self, request: web.Request, how: ProbeNow) -> Answer:
         """Probe a storage's host. A failure is an answer, not a refusal."""
+        uuid = request.match_info["uuid"]
+        return await (self._elsewhere(uuid, "probe", how, ProbeShape) or self._probe(uuid, how))
+
+    async def ping(self, request: web.Request) -> Answer:
+        """Ping a storage, or wait for the ping that is under way."""
+        uuid = request.match_info["uuid"]
+        return await (self._elsewhere(uuid, "ping", Shape(), PingShape) or self._ping(uuid))
+
+    async def serve(self, content: Content) -> Content:
+        """Answer what another node asks about a storage of this one, or about all that it has probed."""
+        try:
+            answer = await self._answer(content["call"], content["storage"], content["asked"])
+        except Refused as refusal:
+            return {"refused": [refusal.status, str(refusal)]}
+        return {"answer": answer.model_dump(mode="json")}
+
+    async def _answer(self, call: str, uuid: str, asked: Mapping[str, Any]) -> Shape:
+        match call:
+            case "probes":
+                return self._probes(ProbesQuery(**asked))
+            case "history":
+                return await self._history_of(uuid, HistoryQuery(**asked))
+            case "probe":
+                return await self._probe(uuid, ProbeNow(**asked))
+        return await self._ping(uuid)
+
+    def _elsewhere(self, uuid: str, call: str, asked: Shape, shape: type[S]) -> Coroutine[object, object, S] | None:
+        """Return what has the owner of a storage answer; None if this node owns it."""
+        owners = self._owners()
+        node = None if owners is None else owners.elsewhere(uuid)
+        if owners is None or node is None:
+            return None
+        return owners.ask(node, call, asked.model_dump(), shape, uuid)
+
+    async def _history_of(self, uuid: str, asked: HistoryQuery) -> HistoryShape:
+        return await _finding(self._history().of(uuid, asked, self._hosts))
+
+    async def _probe(self, uuid: str, how: ProbeNow) -> ProbeShape:
         tracker = self._history().tracker
         try:
-            asking = tracker.probe_now(request.match_info["uuid"], fresh=how.fresh)
+            asking = tracker.probe_now(uuid, fresh=how.fresh)
             found = await _finding(asyncio.wait_for(asking, PATIENCE_SECONDS))  # real: see PATIENCE_SECONDS
         except TimeoutError:
             raise Refused(409, LATE[409]) from None
@@ -102,9 +158,8 @@ class StoragesRoutes:
             raise Refused(409, "the backup storage has no host")
         return probe_shape(found)
 
-    async def ping(self, request: web.Request) -> Answer:
-        """Ping a storage, or wait for the ping that is under way."""
-        history, uuid = self._history(), request.match_info["uuid"]
+    async def _ping(self, uuid: str) -> PingShape:
+        history = self._history()
         ping = await _finding(history.tracker.ping_now(uuid))
         if ping is None:
             raise Refused(409, "the backup storage is not tracked: it is never pinged")
@@ -120,6 +175,11 @@ class StoragesRoutes:
         if history is None:
             raise Refused(503, "the management node is starting")
         return history
+
+
+def _all(mine: ProbesShape, theirs: list[ProbesShape]) -> Iterator[ProbeOfStorage]:
+    for shape in (mine, *theirs):
+        yield from shape.probes
 
 
 async def _finding(work: Awaitable[T]) -> T:

@@ -9,11 +9,14 @@ import orjson
 from aiohttp import web
 
 from imagestore_sim.api import Services
+from imagestore_sim.cluster import FollowedState
+from imagestore_sim.cluster.bus import PATH as CLOUD_BUS
 from imagestore_sim.console import pages
 from imagestore_sim.database import Database
 from imagestore_sim.images.uploads import PATH as UPLOADS
 from imagestore_sim.in_flight import moved
 from imagestore_sim.lab_api import (
+    LAB_STORAGES,
     AboutRoutes,
     ClockRoutes,
     EventsRoutes,
@@ -31,6 +34,7 @@ from imagestore_sim.lab_api import (
     SessionsRoutes,
     SimulatedHostsRoutes,
     StorageHistory,
+    StorageOwners,
     StoragesRoutes,
     StoriesRoutes,
     StoryWriter,
@@ -46,9 +50,11 @@ from imagestore_sim.node.parts import Parts
 from imagestore_sim.openapi.served import ServedDocument
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
-from imagestore_sim.web_server import Connection, Handle, Runner, http_url
+from imagestore_sim.web_server import Connection, Handle, Request, Runner, http_url
 
 SHUTDOWN_SECONDS = 0.5
+MESSAGE_BYTES = 16 * 2**20
+"""Bytes of a message of another management node: sealed, the largest body of a call takes three times its size."""
 STEPS = ("database", "bootstrap", "first connects")
 API_PATHS = ("/zstack/v1/", "/v1/")
 CONNECTION_PATHS = ("/zstack/", "/v1/")
@@ -97,7 +103,10 @@ class HttpServer:
         self._story_writer = story_writer
         self._stories = stories
         self._lab_time = LabTime(foundation.clock)
+        self._storages = StoragesRoutes(self._history, hosts, self._owners)
         self._parts: Parts | None = None
+        self._followed: FollowedState | None = None
+        """What has to catch up before each request; None where no other node changes the store."""
         self._rest: RestServer[Services] | None = None
         self.around_rest: Callable[[Handle], Handle] = _unchanged
         """Wraps what answers ZStack's API, from the moment that it is served."""
@@ -113,6 +122,7 @@ class HttpServer:
         application.add_routes(lab_api_routes(list(self.lab_routes()), foundation.guard))
         for method in ("POST", "PUT"):
             application.router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
+        application.router.add_post(CLOUD_BUS, self._receive_message)
         application.on_shutdown.append(self._end_streams)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner: Runner | None = None
@@ -135,10 +145,13 @@ class HttpServer:
     def serve_store(self, parts: Parts) -> None:
         """Answer `/metrics` and the stream of events from now on."""
         self._parts = parts
+        if parts.followed.is_shared:
+            self._followed = parts.followed
 
     def serve_rest(self, parts: Parts) -> None:
         """Answer ZStack's API from now on."""
         self._rest = parts.rest
+        parts.bus.serve(LAB_STORAGES, self._storages.serve)
         self._answer_rest = self.around_rest(parts.rest.answer)
 
     def reset_connections(self, but: Connection) -> None:
@@ -168,6 +181,8 @@ class HttpServer:
             moved()
             if links is not None:
                 await links.until_running()
+            if self._followed is not None:
+                await self._followed.catch_up()
             if self._answer_rest is not None and request.raw_path.startswith(API_PATHS):
                 return await self._answer_rest(request)
             return await route(request)
@@ -201,14 +216,22 @@ class HttpServer:
         yield from HostsRoutes(self._hosts, self._foundation.node_faults).routes()
         yield from NodeFaultsRoutes(self._foundation.node_faults).routes()
         yield from SimulatedHostsRoutes(self._hosts).routes()
-        yield from StoragesRoutes(self._history, self._hosts).routes()
-        yield from ImageSourcesRoutes(self._foundation.image_sources).routes()
+        yield from self._storages.routes()
+        yield from ImageSourcesRoutes(self._foundation.image_sources, self._tell_sources).routes()
         yield from ClockRoutes(self._lab_time).routes()
         yield from StoriesRoutes(self._stories).routes()
         yield from RequestsRoutes(self._foundation.journal, clock).routes()
         yield from RequestDetailRoutes(base.journal, clock, self._database, self._history).routes()
         yield from TimelineRoutes(self._database, self._hosts, self._foundation.journal, clock).routes()
         yield from ScenarioRoutes(self._story_writer, self._hosts, base.calls, settings, clock).routes()
+
+    def _owners(self) -> StorageOwners | None:
+        return None if self._parts is None else StorageOwners(self._parts.cluster.peers, self._parts.bus)
+
+    async def _tell_sources(self) -> None:
+        """Have the other nodes of the store take the sources of images."""
+        if self._parts is not None:
+            await self._parts.shared_sources.tell()
 
     def _database(self) -> Database | None:
         return None if self._parts is None else self._parts.store.database
@@ -221,6 +244,12 @@ class HttpServer:
             text = f"the management node is not ready yet, it waits for: {', '.join(self._gate.waiting_for)}"
             return _json(503, {"error": ErrorCode("SYS.1010", text).to_json()})
         return await self._rest.answer(request)
+
+    async def _receive_message(self, request: web.Request) -> web.Response:
+        """Take a message of another management node."""
+        if isinstance(request, Request):
+            request.allow(MESSAGE_BYTES)
+        return self._starting() if self._parts is None else await self._parts.bus.receive(request)
 
     async def _receive_image(self, request: web.Request) -> web.Response:
         return self._starting() if self._parts is None else await receive_image(self._parts.services.uploads, request)

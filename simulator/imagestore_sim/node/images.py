@@ -8,6 +8,7 @@ from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.tags import Tags
+from imagestore_sim.cluster import Peers
 from imagestore_sim.images.bits import Bits
 from imagestore_sim.images.copies import ImageCopies
 from imagestore_sim.images.deletion import ImageDeletion
@@ -40,7 +41,7 @@ class ImageParts:
     events: ImageEvents
 
 
-def wire_images(foundation: Foundation, store: Store, storages: StorageParts, tags: Tags) -> ImageParts:
+def wire_images(foundation: Foundation, store: Store, storages: StorageParts, tags: Tags, peers: Peers) -> ImageParts:
     """Return the parts that keep images; none of them has started."""
     database, clock, settings = store.database, foundation.clock, foundation.settings
     bits = Bits(foundation.prober)
@@ -55,13 +56,14 @@ def wire_images(foundation: Foundation, store: Store, storages: StorageParts, ta
         store.configuration,
         foundation.events,
         clock,
+        peers,
         writes=settings.write_images and not settings.read_only_hosts,
     )
     parts = (database, clock, storages.records, foundation.image_sources, transfers, garbage, events)
     images = Images(*parts, RemoteLengths(clock), asks=settings.image_lengths)
     copies = ImageCopies(*parts)
     deletion = ImageDeletion(database, clock, store.configuration, garbage, tags, events)
-    expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor)
+    expunge = PeriodicExpunge(database, clock, store.configuration, deletion, foundation.supervisor, peers)
     exports = Exports(database, clock, storages.records, foundation.image_sources, transfers, garbage)
     trash = Trash(database, garbage)
     return ImageParts(images, copies, deletion, garbage, expunge, exports, trash, space, events)
@@ -74,7 +76,8 @@ def wire_uploads(
     images: ImageParts,
     life: ImageLife,
     jobs: UploadJobs,
+    peers: Peers,
 ) -> Uploads:
     """Return what takes images that clients send; nothing has started."""
     parts = (images.garbage, images.space, images.images.transfers, life, images.events, jobs)
-    return Uploads(store.database, foundation.clock, store.configuration, storages.records, *parts)
+    return Uploads(store.database, foundation.clock, store.configuration, storages.records, *parts, peers)

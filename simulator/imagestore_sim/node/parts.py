@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from imagestore_sim.api import NodeRecord, Services
+from imagestore_sim.backup_storage.event_feed import EventFeed
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.cluster import JOB, Bus, FollowedState
 from imagestore_sim.lab_api import ClusterFigures, EventStream, MetricsPage, StorageHistory
 from imagestore_sim.node.cluster import ClusterParts, wire_cluster
 from imagestore_sim.node.foundation import Foundation
@@ -17,8 +19,10 @@ from imagestore_sim.node.from_settings import ping_options
 from imagestore_sim.node.images import ImageParts, wire_images
 from imagestore_sim.node.rest_api import wire_rest_server
 from imagestore_sim.node.services import wire_services
+from imagestore_sim.node.shared_sources import SharedSources
 from imagestore_sim.node.storages import StorageParts, wire_storages
 from imagestore_sim.node.store import Store
+from imagestore_sim.node.sweep import Sweep
 from imagestore_sim.query.collation import fold_padded
 from imagestore_sim.rest.faulted_posts import course_of
 from imagestore_sim.rest.job_web_hooks import JobWebHooks
@@ -27,6 +31,9 @@ from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.server import RestServer
 from imagestore_sim.rest.sessions import Sessions
 from imagestore_sim.settings import Settings
+
+CLOUD_BUS = "messages between management nodes"
+"""What the key of these messages is derived for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,11 @@ class Parts:
     storages: StorageParts
     images: ImageParts
     node_record: NodeRecord
+    bus: Bus
+    sweep: Sweep
+    shared_sources: SharedSources
+    followed: FollowedState
+    """Reloads what is kept in memory when other nodes change the store."""
     sessions: Sessions
     jobs: Jobs
     job_hooks: JobWebHooks
@@ -60,6 +72,10 @@ class Parts:
         await self.services.long_jobs.open()
         await self.services.uploads.open()
         self.images.expunge.start()
+        await self.shared_sources.ask()
+        if self.cluster.membership is not None:
+            self.followed.start()
+            self.sweep.start()
 
     async def restart(self) -> None:
         """Leave the node as a kill and a start leave it; the store stays open, and storages are not connected again.
@@ -85,10 +101,14 @@ class Parts:
         self.cluster.cut_off()
         self.job_hooks.cut_off()
         self.services.web_hooks.cut_off()
+        self.bus.cut_off()
 
     async def close(self) -> None:
         """Cancel what runs in the background. The store stays open."""
         async with AsyncExitStack() as stack:  # the last one pushed closes first: jobs and pings end before the hooks
+            stack.push_async_callback(self.bus.close)
+            stack.push_async_callback(self.followed.close)
+            stack.push_async_callback(self.sweep.close)
             stack.push_async_callback(self.sessions.close)
             stack.push_async_callback(self.job_hooks.close)
             stack.push_async_callback(self.services.web_hooks.close)
@@ -111,25 +131,47 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
     cluster = wire_cluster(foundation, store, url)
     storages = wire_storages(foundation, store, cluster)
     tags = Tags(database, clock, fold_padded)
-    images = wire_images(foundation, store, storages, tags)
+    images = wire_images(foundation, store, storages, tags, cluster.peers)
     node_record = NodeRecord(database, clock, foundation.settings.host, is_ready, cluster.peers)
-    sessions = Sessions(database, store.vault, clock, store.configuration, supervisor)
-    jobs = Jobs(database, store.vault, clock, foundation.metrics.job_ended, supervisor)
-    response_cache = ResponseCache(lambda: database.revision)
+    bus = Bus(cluster.peers, store.vault.derived(CLOUD_BUS), clock, foundation.links)
+    followed = FollowedState(database, clock, supervisor)
+    followed.follow(store.configuration.reload)
+    sessions = Sessions(database, store.vault, clock, store.configuration, followed, supervisor)
+    jobs = Jobs(
+        database,
+        store.vault,
+        clock,
+        cluster.peers,
+        foundation.metrics.job_ended,
+        supervisor,
+        (lambda _: None) if cluster.fence is None else partial(cluster.fence.refuse, JOB),
+    )
+    response_cache = ResponseCache(lambda: followed.revision)
     job_hooks = JobWebHooks(clock, partial(course_of, foundation.node_faults))
-    services = wire_services(foundation, store, storages, images, tags, sessions, node_record)
+    services = wire_services(foundation, store, storages, images, tags, sessions, node_record, cluster.peers)
+    if cluster.membership is not None:
+        foundation.events.follow_all()
+        foundation.events.published = followed.hint
+        followed.follow(EventFeed(foundation.events, store.event_log, clock).read)
+    removals = (storages.lifecycle.delete_half_added, images.garbage.drop_half_added)
+    followed.follow(services.web_hooks.read)
+    followed.follow(services.long_jobs.follow_cancels)
     return Parts(
         store=store,
         cluster=cluster,
         storages=storages,
         images=images,
         node_record=node_record,
+        bus=bus,
+        shared_sources=SharedSources(foundation.image_sources, cluster.peers, bus),
+        sweep=Sweep(removals, cluster.peers, clock, supervisor),
+        followed=followed,
         sessions=sessions,
         jobs=jobs,
         job_hooks=job_hooks,
         response_cache=response_cache,
         services=services,
-        rest=wire_rest_server(foundation, store, services, jobs, job_hooks, response_cache),
+        rest=wire_rest_server(foundation, store, services, jobs, job_hooks, response_cache, cluster.peers, bus),
         event_stream=EventStream(foundation.events, store.event_log),
         history=StorageHistory(
             records=storages.records,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import is_adjustable
+from imagestore_sim.cluster.bus import Content
 from imagestore_sim.ids import seed_uuids
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import requested_seed, with_ping_options
@@ -15,6 +16,12 @@ from imagestore_sim.node.parts import Parts
 from imagestore_sim.tasks import Tasks
 
 Callback = Callable[[], Awaitable[None]]
+SERVICE = "records"
+ADDED, REPLACED, RESET = "added", "replaced", "reset"
+FOLLOWING_SECONDS = 30.0
+"""How long another node may take to follow a change."""
+WAITING_SECONDS = 600.0
+"""How long it may take to try each storage as well."""
 
 
 async def no_callback() -> None:
@@ -41,6 +48,7 @@ class RecordChanges:
         self._before_reset = before_reset
         self._one_change = asyncio.Lock()
         self._tasks = Tasks()
+        parts.bus.serve(SERVICE, self._follow)
 
     async def close(self) -> None:
         """Cancel the connects of new storages."""
@@ -60,6 +68,7 @@ class RecordChanges:
             await self._parts.store.bootstrap_loader.load(records)
             await self._before_connecting()
             connecting = self._connect(but=existing)
+        await self._tell_others(ADDED, wait=wait)
         if wait:
             await asyncio.wait([connecting])
 
@@ -69,10 +78,11 @@ class RecordChanges:
         Storages are connected in the background; `wait` waits until each has been tried. Raise BootstrapError.
         """
         async with self._one_change:
-            async with self._replacing(records):
+            async with self._replacing(records) as hostnames:
                 pass
             await self._before_connecting()
             connecting = self._connect()
+        await self._tell_others(REPLACED, hostnames, wait=wait)
         if wait:
             await asyncio.wait([connecting])
 
@@ -89,22 +99,48 @@ class RecordChanges:
         """
         async with self._one_change:
             seed_uuids(requested_seed(self._foundation.settings))
-            async with self._replacing(self._initial, renewed_hosts=self._before_reset is not no_callback):
+            renewed = self._before_reset is not no_callback
+            async with self._replacing(self._initial, renewed_hosts=renewed) as hostnames:
                 await self._delete_history()
             await self._restart_parts()
             await self._before_reset()
             await self._before_connecting()
             connecting = self._connect()
+        await self._tell_others(RESET, hostnames, wait=wait)
         if wait:
             await asyncio.wait([connecting])
 
+    async def _tell_others(self, what: str, hostnames: Sequence[str] = (), *, wait: bool) -> None:
+        """Have the other nodes of the store follow a change that is committed, and connect what they own."""
+        if self._parts.cluster.peers.is_alone:
+            return
+        await self._parts.shared_sources.tell()
+        content = {"what": what, "hostnames": list(hostnames), "wait": wait}
+        await self._parts.bus.tell_all(SERVICE, content, seconds=WAITING_SECONDS if wait else FOLLOWING_SECONDS)
+
+    async def _follow(self, content: Content) -> Content:
+        """Follow a change of all records that another node has made. The store has the new ones already."""
+        async with self._one_change:
+            if content["what"] == ADDED:
+                connecting = self._connect(but=set(self._parts.storages.tracker.owned()))
+            else:
+                await self._drop_old(content["hostnames"], collects=True)
+                if content["what"] == RESET:
+                    await self._restart_parts(deletes=False)
+                connecting = self._connect()
+        if content["wait"]:
+            await asyncio.wait([connecting])
+        return {}
+
     @asynccontextmanager
-    async def _replacing(self, records: Bootstrap, *, renewed_hosts: bool = False) -> AsyncIterator[None]:
+    async def _replacing(self, records: Bootstrap, *, renewed_hosts: bool = False) -> AsyncIterator[Sequence[str]]:
         """Store the records in place of all others; what the block writes is part of the same transaction.
+
+        Yield the names of the hosts that the others used.
 
         Bits of images that are not among them are removed, unless their hosts are renewed.
         """
-        parts, lifecycle, garbage = self._parts, self._parts.storages.lifecycle, self._parts.images.garbage
+        parts, garbage = self._parts, self._parts.images.garbage
         hostnames = [storage.hostname for storage in await parts.storages.records.tracked()]
         # One transaction, so that a kill leaves all of the old records or all of the new ones. What is kept in memory
         # follows once it is committed.
@@ -117,16 +153,24 @@ class RecordChanges:
                 for image, storage, path in sorted(before - await garbage.all_bits(connection)):
                     await garbage.note(connection, image, [(storage, path)])
             await parts.jobs.fail_running()
-            yield
+            yield hostnames
+        await self._drop_old(hostnames, collects=bool(before))
+
+    async def _drop_old(self, hostnames: Sequence[str], *, collects: bool) -> None:
+        """Forget what is kept in memory of records that were replaced, and end what runs for them.
+
+        `collects`: images may have left bits behind.
+        """
+        parts = self._parts
         await parts.jobs.cut_off()
         await parts.services.long_jobs.close()
         await parts.services.uploads.close()
-        if before:
-            garbage.collect_later()
+        if collects:
+            parts.images.garbage.collect_later()
         await parts.storages.tracker.restart()
         parts.storages.status.last_probes.clear()
         parts.storages.capacities.restart()
-        await lifecycle.hosts.release_all(hostnames)
+        await parts.storages.lifecycle.hosts.release_all(hostnames)
         await parts.sessions.recall()
         await parts.services.web_hooks.read()
 
@@ -136,9 +180,10 @@ class RecordChanges:
         await self._parts.jobs.forget()
         await self._parts.store.event_log.clear()
 
-    async def _restart_parts(self) -> None:
+    async def _restart_parts(self, *, deletes: bool = True) -> None:
         """Forget what is kept in memory since the start: requests, counters, host keys, kept answers, the clock."""
-        await self._parts.store.event_log.clear()  # events of jobs that had not ended when the others were deleted
+        if deletes:
+            await self._parts.store.event_log.clear()  # events of jobs that had not ended when the others were deleted
         self._foundation.events.restart()
         await self._foundation.prober.restart()
         self._foundation.journal.restart()

@@ -10,6 +10,7 @@ from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.tag_patterns import TagPatterns
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
+from imagestore_sim.cluster import Peers
 from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
 from imagestore_sim.identity.members import Members
@@ -32,12 +33,13 @@ def wire_services(
     tags: Tags,
     sessions: Sessions,
     node_record: NodeRecord,
+    peers: Peers,
 ) -> Services:
     """Return the services of the handlers."""
     database, clock, vault = store.database, foundation.clock, store.vault
     members = Members(database, clock)
     quotas = Quotas(database, clock, store.configuration)
-    long_jobs = LongJobRunner(database, clock, images.images)
+    long_jobs = LongJobRunner(database, clock, images.images, peers)
     life = ImageLife(database, clock, tags, ImageEvents(foundation.events))
     return Services(
         clock=clock,
@@ -47,7 +49,7 @@ def wire_services(
         lifecycle=storages.lifecycle,
         zones=Zones(database, clock),
         image_life=life,
-        uploads=wire_uploads(foundation, store, storages, images, life, long_jobs),
+        uploads=wire_uploads(foundation, store, storages, images, life, long_jobs, peers),
         long_jobs=long_jobs,
         images=images.images,
         image_copies=images.copies,

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from aiohttp import web
 
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest.binding import Body, Values
-from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_plain_json
 from imagestore_sim.rest.errors import PlainError
 from imagestore_sim.rest.faulted_job import FaultedJob
 from imagestore_sim.rest.identity import Claim
-from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
-from imagestore_sim.rest.jobs import POLLS, Jobs, OnEnd
-from imagestore_sim.rest.messages import Message, Reply
+from imagestore_sim.rest.job_starter import JobOrder, JobStarter
+from imagestore_sim.rest.job_web_hooks import JobWebHook
+from imagestore_sim.rest.jobs import POLLS, Jobs
+from imagestore_sim.rest.messages import Message
 from imagestore_sim.rest.origins import address_of
 from imagestore_sim.rest.request_target import CONTEXT, VERSION
 from imagestore_sim.rest.responses import json_response
@@ -27,16 +26,18 @@ from imagestore_sim.web_server import connection_of
 S = TypeVar("S")
 JOB_UUID_LENGTH = 32
 LAST_OF_THREE_BYTES = "\uffff"
+FindLocation = Callable[[], str | None]
 WHOLE_NUMBER = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
 
 
 class AsyncCalls(Generic[S]):
     """Starts the jobs of asynchronous calls, and answers the polls of them."""
 
-    def __init__(self, dispatcher: Dispatcher[S], jobs: Jobs, web_hooks: JobWebHooks) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, starter: JobStarter[S], jobs: Jobs, location: FindLocation) -> None:
+        """Take `location`, which returns the HOST:PORT to poll at, where that is not the one that a client used."""
+        self._starter = starter
         self._jobs = jobs
-        self._web_hooks = web_hooks
+        self._location = location
 
     async def poll(self, request: web.BaseRequest, job_uuid: str) -> web.Response:
         """Answer a poll. Raise PlainError 404 for an unknown job, and 405 for a method other than GET."""
@@ -73,22 +74,19 @@ class AsyncCalls(Generic[S]):
 
         `faulted` is what faults do to it.
         """
-
-        async def work() -> Reply:
-            return await self._dispatcher.carry_out(message, values, job, claim)
-
         if not _beyond_three_bytes(values):
-            on_end = self._on_end(request, message, job)
-            await self._jobs.start(job, message.__name__, work, on_end, waits=message.waits, faulted=faulted)
+            hook = _hook_of(request, message, job)
+            order = JobOrder(uuid=job, message=message, values=values, claim=claim, hook=hook, faulted=faulted)
+            await self._starter.start(order)
         # The address that the client used is the only one that it can certainly reach (clients 1.4).
-        location = f"http://{address_of(request)}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
+        address = self._location() or address_of(request)
+        location = f"http://{address}/{CONTEXT}/{VERSION}/{POLLS}/{job}"
         return json_response(202, to_plain_json({"apiTimeout": milliseconds, "location": location}))
 
-    def _on_end(self, request: web.BaseRequest, message: type[Message], job: str) -> OnEnd | None:
-        url = request.headers.get("X-Web-Hook")
-        if not url:
-            return None
-        return partial(self._web_hooks.deliver, JobWebHook(url, job, message.api, wants_schema(request)))
+
+def _hook_of(request: web.BaseRequest, message: type[Message], job: str) -> JobWebHook | None:
+    url = request.headers.get("X-Web-Hook")
+    return JobWebHook(url, job, message.api, wants_schema(request)) if url else None
 
 
 def wants_schema(request: web.BaseRequest) -> bool:

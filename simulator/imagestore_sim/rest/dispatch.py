@@ -17,6 +17,7 @@ from imagestore_sim.rest.identity import Claim, Identity, NoClaim
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
 from imagestore_sim.rest.parameters import Api
+from imagestore_sim.rest.remote_handlers import RemoteFailure, RemoteHandlers
 from imagestore_sim.rest.sessions import Sessions
 from imagestore_sim.rest.validation import FindMissing, check_resource_uuid, validate
 from imagestore_sim.rest.versions import ZStackVersion
@@ -60,21 +61,24 @@ class Rules:
 class Dispatcher(Generic[S]):
     """Carries out messages. Their handlers get `services`."""
 
-    def __init__(self, handlers: Handlers[S], services: S, sessions: Sessions, rules: Rules) -> None:
-        self._handlers = handlers
+    def __init__(
+        self, handlers: Handlers[S], services: S, sessions: Sessions, rules: Rules, runs: RemoteHandlers[S]
+    ) -> None:
+        """Take `runs`, which runs a handler here or on another node."""
+        self._runs = runs
         self._checks = handlers.checks_by_message
         self._first_checks = handlers.first_checks_by_message
         self._services = services
         self._sessions = sessions
         self._rules = rules
 
-    def recognize(self, session_uuid: str) -> Identity | None:
+    async def recognize(self, session_uuid: str) -> Identity | None:
         """Return who has the session, or None if it is not valid. Do not extend it."""
-        return self._sessions.recognize(session_uuid)
+        return await self._sessions.recognize(session_uuid)
 
-    def account_of(self, claim: Claim) -> str | None:
+    async def account_of(self, claim: Claim) -> str | None:
         """Return the uuid of the account that makes a call, or None for an invalid claim. Do not extend the session."""
-        identity = self.recognize(claim) if isinstance(claim, str) else claim
+        identity = await self.recognize(claim) if isinstance(claim, str) else claim
         return identity.account_uuid if isinstance(identity, Identity) else None
 
     async def identify(self, claim: Claim) -> Identity:
@@ -100,7 +104,7 @@ class Dispatcher(Generic[S]):
         await validate(api, values, self._rules.missing, leniency)
         if issubclass(message, CreateMessage):
             check_resource_uuid(values, leniency)
-        checked = message(**values)  # validate has checked their types
+        checked = self._runs.placed(message(**values))  # validate has checked their types
         if (first := self._first_checks.get(message)) is not None:
             await first(self._services, checked, Call(uuid, None))
         account_uuid = await self._authorize(api, values, claim) if api.authenticated else None
@@ -111,7 +115,7 @@ class Dispatcher(Generic[S]):
         if isinstance(checked, DeleteMessage):
             checked.check_delete_mode(leniency)
         with _marking_handler_errors():
-            reply = _checked_reply(api, await self._handlers.handler_of(message)(self._services, checked, call))
+            reply = _checked_reply(api, await self._runs.run(checked, call))
         if isinstance(checked, CreateMessage):
             return replace(reply, commit=(*reply.commit, *await self._rules.tags.writes(checked, reply)))
         return reply
@@ -149,6 +153,8 @@ class Dispatcher(Generic[S]):
             raise
         except NothingToDo:
             return Reply()
+        except RemoteFailure as failure:
+            raise failure.error from failure
         except Exception as error:
             if (known := self._rules.translate(error)) is not None:
                 raise known from error

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import NodeGone, Peers, has_left
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.models import Job
 from imagestore_sim.rest.encoding import to_json
@@ -51,34 +53,44 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class StoredJob:
-    """A job's row. `body` is empty until the job has ended; `began` and `ended` are in epoch seconds."""
+    """A job's row. `body` is empty until the job has ended; `began` and `ended` are in epoch seconds.
+
+    `node` is the node that carries it out; None for one that has left.
+    """
 
     message: str
     state: JobState
     body: dict[str, object]
     began: int
     ended: int
+    node: str | None
 
 
 class JobAborted(Exception):
     """The job was ended from outside, by the replacement of all records: what it writes must not be kept."""
 
 
+class JobTaken(JobAborted):
+    """The other nodes took this one for dead, and have ended the job, or left it for good."""
+
+
 class JobStore:
     """The table of jobs."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+    def __init__(self, database: Database, vault: Vault, clock: Clock, peers: Peers) -> None:
         self._database = database
         self._vault = vault
         self._clock = clock
+        self._peers = peers
 
-    async def insert(self, uuid: str, message: str) -> int:
-        """Store a new job, and return when it began, in epoch seconds.
+    async def insert(self, uuid: str, message: str, node: str | None = None) -> int:
+        """Store a new job, which this node or `node` carries out; return when it began, in epoch seconds.
 
         Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5), and StoreUnavailable.
         """
         began = self.now()
         values = {"uuid": uuid, "apiMessageName": message, "createDate": began, "lastOpDate": began}
+        values["managementNodeUuid"] = node or self._peers.uuid
         try:
             async with self._database.transaction() as connection:
                 await connection.execute(insert(Job).values(state=JobState.PROCESSING, **values))
@@ -89,7 +101,7 @@ class JobStore:
     async def finish(self, uuid: str, result: JobResult) -> None:
         """Store a job's result and execute its reply's statements, in one transaction.
 
-        A secret result is stored encrypted. Raise JobAborted if the job does not run any more.
+        A secret result is stored encrypted. Raise JobAborted if the job does not run any more, or not on this node.
         """
         reply = result.reply
         text = to_json({**reply.body, "schema": dict(reply.schema)}).decode()
@@ -98,10 +110,10 @@ class JobStore:
         async with self._database.transaction() as connection:
             for statement in reply.commit:
                 await connection.execute(statement)
-            running = update(Job).where(Job.uuid == uuid, Job.state == JobState.PROCESSING)
+            running = update(Job).where(Job.uuid == uuid, *self._runs_here())
             stored = await connection.execute(running.values(state=result.state, result=text, lastOpDate=self.now()))
             if not stored.rowcount:
-                raise JobAborted
+                raise await self._why_aborted(connection, uuid)
 
     async def commit(self, reply: Reply) -> None:
         """Execute the statements of a reply. Raise StoreUnavailable."""
@@ -112,7 +124,7 @@ class JobStore:
     async def require_running(self, uuid: str) -> None:
         """Raise JobAborted if the job does not run any more. Inside `atomic`, no other task can end it until then."""
         async with self._database.transaction() as connection:
-            touched = update(Job).where(Job.uuid == uuid, Job.state == JobState.PROCESSING)
+            touched = update(Job).where(Job.uuid == uuid, *self._runs_here())
             if not (await connection.execute(touched.values(lastOpDate=self.now()))).rowcount:
                 raise JobAborted
 
@@ -121,12 +133,51 @@ class JobStore:
         async with self._database.transaction() as connection:
             await connection.execute(delete(Job).where(Job.uuid == uuid))
 
+    async def _why_aborted(self, connection: AsyncConnection, uuid: str) -> JobAborted:
+        its_node = await connection.scalar(select(Job.managementNodeUuid).where(Job.uuid == uuid))
+        taken = its_node != self._peers.uuid or self._peers.uuid not in self._peers.members
+        return JobTaken(f"job {uuid} was taken from management node {self._peers.uuid}") if taken else JobAborted()
+
+    def _runs_here(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions of the jobs that this node carries out: it must not end one that was taken from it."""
+        return Job.state == JobState.PROCESSING, Job.managementNodeUuid == self._peers.uuid
+
     async def fail_running(self, details: str) -> None:
-        """Store SYS.1012 with `details` as the result of every job that runs."""
+        """Store SYS.1012 with `details` as the result of every job that runs, on any node."""
+        await self._fail(details, true())
+
+    async def fail_running_of(self, node: str) -> None:
+        """Store SYS.1012 as the result of the jobs of a node that has left; if it is back, it ends them itself."""
+        await self._fail(
+            str(NodeGone(node)), Job.managementNodeUuid == node, self._has_left(node), managementNodeUuid=None
+        )
+
+    async def fail_untaken(self, uuid: str, node: str, details: str) -> None:
+        """Store SYS.1012 with `details` as the result of a job that its node could not be given."""
+        await self._fail(details, Job.uuid == uuid, Job.managementNodeUuid == node)
+
+    async def _fail(self, details: str, *which: ColumnElement[bool], **values: object) -> None:
         result = to_json({"error": ErrorCode("SYS.1012", details).to_json()}).decode()
         async with self._database.transaction() as connection:
-            running = update(Job).where(Job.state == JobState.PROCESSING)
-            await connection.execute(running.values(state=JobState.FAILED, result=result, lastOpDate=self.now()))
+            running = update(Job).where(Job.state == JobState.PROCESSING, *which)
+            await connection.execute(
+                running.values(state=JobState.FAILED, result=result, lastOpDate=self.now(), **values)
+            )
+
+    async def other_nodes(self) -> set[str]:
+        """Return the uuids of the other nodes that carry out jobs."""
+        columns = select(Job.managementNodeUuid).where(Job.state == JobState.PROCESSING).distinct()
+        return {row[0] for row in await self._database.read(columns) if row[0]} - {self._peers.uuid}
+
+    async def take_from(self, node: str) -> None:
+        """Let the jobs of a node that has left run nowhere: should it still live, it ends none of them."""
+        async with self._database.transaction() as connection:
+            its = (Job.managementNodeUuid == node, self._has_left(node))
+            running = update(Job).where(Job.state == JobState.PROCESSING, *its)
+            await connection.execute(running.values(managementNodeUuid=None))
+
+    def _has_left(self, node: str) -> ColumnElement[bool]:
+        return true() if node == self._peers.uuid else has_left(Job.managementNodeUuid)
 
     async def find(self, uuid: str) -> StoredJob | None:
         """Return the job of that uuid, or None if it is unknown or purged. Its schema is a member of its body."""
@@ -136,7 +187,9 @@ class JobStore:
         row = rows[0]
         result = row.result or NO_RESULT
         body: dict[str, object] = orjson.loads(result if result.startswith("{") else self._vault.decrypt(result))
-        return StoredJob(row.apiMessageName, JobState(row.state), body, row.createDate, row.lastOpDate)
+        return StoredJob(
+            row.apiMessageName, JobState(row.state), body, row.createDate, row.lastOpDate, row.managementNodeUuid
+        )
 
     async def refuse_duplicate(self, uuid: str) -> None:
         """Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5)."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import Peers
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable, Vault
 from imagestore_sim.faults.exchange import Point
 from imagestore_sim.rest.encoding import to_json
 from imagestore_sim.rest.errors import ApiError, PlainError, internal_error
 from imagestore_sim.rest.faulted_job import FaultedJob
-from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore, StoredJob
+from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore, JobTaken, StoredJob
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.rest.running_jobs import RunningJobs
 from imagestore_sim.supervision import Supervisor
@@ -57,21 +58,49 @@ class Jobs:
         database: Database,
         vault: Vault,
         clock: Clock,
+        peers: Peers,
         observe: ObserveJob = lambda *_: None,
         supervisor: Supervisor | None = None,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`refused` is called with the reason when a result is not stored since the job was taken from this node."""
+        self._refused = refused
         self._database = database
+        self._peers = peers
         self._clock = clock
         self._observe = observe
         self._supervisor = supervisor or Supervisor(clock.sleep)
-        self.store = JobStore(database, vault, clock)
+        self.store = JobStore(database, vault, clock, peers)
         self.running = RunningJobs(clock)
         self._tasks = Tasks()
+        peers.on_left(self._node_left)
 
     async def open(self) -> None:
-        """Fail the jobs that an earlier run did not finish, and start purging old ones."""
-        await self.store.fail_running("the management node was restarted before this job had ended")
+        """Fail the jobs that an earlier run did not finish, and start purging old ones.
+
+        Where several nodes share the store, they are the jobs of nodes that have left, and an earlier run of this one.
+        """
+        if self._database.is_shared:
+            left = await self.store.other_nodes() - set(self._peers.members)
+            for node in sorted({*left, self._peers.uuid}):
+                await self._end_jobs_of(node)
+        else:
+            await self.store.fail_running("the management node was restarted before this job had ended")
         self._start_purging()
+
+    def _node_left(self, node: str) -> None:
+        if self._peers.uuid in self._peers.members:  # else it is this node that leaves
+            self._tasks.begin(self._surely(partial(self._end_jobs_of, node)), f"end of the jobs of {node}")
+
+    async def _end_jobs_of(self, node: str) -> None:
+        """End the jobs of a node that has left, if the mode is quick, and let it end none, should it still live.
+
+        In the faithful mode they stay as they are for good: ZStack never ends a job whose node has died.
+        """
+        if self._peers.quick:
+            await self.store.fail_running_of(node)
+        else:
+            await self.store.take_from(node)
 
     async def fail_running(self) -> None:
         """Store SYS.1012 for every running job: all records are being replaced. Call `cut_off` once committed."""
@@ -108,8 +137,29 @@ class Jobs:
         """
         job = _RunningJob(uuid, api_name, waits, faulted)
         began = await self.store.insert(uuid, api_name) if job.is_stored else self.store.now()
-        self._tasks.begin(self._run(job, work, on_end), f"job {uuid} {api_name}")
+        self._begin(job, work, on_end)
         return began
+
+    async def hand_over(self, uuid: str, api_name: str, node: str, give: Callable[[], Awaitable[str | None]]) -> int:
+        """Store a job that another node carries out; return when it began, in epoch seconds.
+
+        `give` gives it to that node, and returns why that is not possible, or None. Raise what `start` raises.
+        """
+        began = await self.store.insert(uuid, api_name, node)
+        self._tasks.begin(self._give(uuid, node, give), f"job {uuid} {api_name} for {node}")
+        return began
+
+    async def _give(self, uuid: str, node: str, give: Callable[[], Awaitable[str | None]]) -> None:
+        problem = await give()
+        if problem is not None:
+            await self._surely(partial(self.store.fail_untaken, uuid, node, problem))
+
+    def take(self, uuid: str, api_name: str, work: Work, on_end: OnEnd | None, *, waits: bool) -> None:
+        """Carry out a job that another node has stored for this one; see `start`."""
+        self._begin(_RunningJob(uuid, api_name, waits, None), work, on_end)
+
+    def _begin(self, job: _RunningJob, work: Work, on_end: OnEnd | None) -> None:
+        self._tasks.begin(self._run(job, work, on_end), f"job {job.uuid} {job.api_name}")
 
     async def _run(self, job: _RunningJob, work: Work, on_end: OnEnd | None) -> None:
         began = self._clock.monotonic()
@@ -133,7 +183,8 @@ class Jobs:
                 async with self._database.atomic():
                     result = JobResult(True, await work())
                     await self.store.finish(job.uuid, result)
-        except JobAborted:
+        except JobAborted as aborted:
+            self._note(aborted)
             return None
         except Exception as error:
             return await self._fail(job, error)
@@ -147,9 +198,14 @@ class Jobs:
         """Store a result as soon as the store takes it, and return it; None for a job that was aborted."""
         try:
             await self._finish_surely(job, result)
-        except JobAborted:
+        except JobAborted as aborted:
+            self._note(aborted)
             return None
         return result
+
+    def _note(self, aborted: JobAborted) -> None:
+        if isinstance(aborted, JobTaken):
+            self._refused(str(aborted))
 
     async def _faulted_result(self, job: _RunningJob, faulted: FaultedJob, work: Work) -> JobResult | None:
         """Do the work and store its changes; store the result apart from them, as the faults want it.
@@ -160,7 +216,8 @@ class Jobs:
             await faulted.pass_point(Point.BEFORE)
             result = JobResult(True, await self._changes_of(job, work))
             await faulted.pass_point(Point.AFTER)
-        except JobAborted:
+        except JobAborted as aborted:
+            self._note(aborted)
             return None
         except Exception as error:
             result = _failure(job, error)
@@ -198,9 +255,11 @@ class Jobs:
     async def find_for_poll(self, uuid: str, connection: Connection | None) -> StoredJob | None:
         """Return the job of that uuid, None if it is unknown or purged. Wait a moment for the end of one that runs."""
         job = await self.store.find(uuid)
-        if job is not None and job.state == JobState.PROCESSING and await self.running.wait_for_end(uuid, connection):
-            return await self.store.find(uuid)
-        return job
+        if job is None or job.state != JobState.PROCESSING:
+            return job
+        if job.node in (None, self._peers.uuid) or self._peers.is_alone:
+            return await self.store.find(uuid) if await self.running.wait_for_end(uuid, connection) else job
+        return await self.running.wait_for_end_elsewhere(job, partial(self.store.find, uuid), connection)
 
     async def poll(self, uuid: str, connection: Connection | None = None, *, with_schema: bool) -> tuple[int, bytes]:
         """Return the status and body that a poll answers: 202 with `{}`, 200, or 503. Raise PlainError 404."""

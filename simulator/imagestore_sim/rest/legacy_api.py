@@ -21,6 +21,7 @@ from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_plain_json
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
 from imagestore_sim.rest.identity import Claim, NoClaim
+from imagestore_sim.rest.job_starter import JobOrder, JobStarter
 from imagestore_sim.rest.job_store import JobResult, JobState, StoredJob
 from imagestore_sim.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Jobs, failed
 from imagestore_sim.rest.messages import Declared, Handlers, LateMessage, Message, Reply, made
@@ -49,9 +50,12 @@ Read = Callable[[], Awaitable[bytes]]
 class LegacyApi(Generic[S]):
     """Answers the legacy API."""
 
-    def __init__(self, handlers: Handlers[S], dispatcher: Dispatcher[S], jobs: Jobs, clock: Clock) -> None:
+    def __init__(
+        self, handlers: Handlers[S], dispatcher: Dispatcher[S], starter: JobStarter[S], jobs: Jobs, clock: Clock
+    ) -> None:
         self._by_class, self._by_name = _indexes(handlers.declared())
         self._dispatcher = dispatcher
+        self._starter = starter
         self._jobs = jobs
         self._clock = clock
 
@@ -87,7 +91,7 @@ class LegacyApi(Generic[S]):
         except ApiError as failure:
             return self._failed(message.api, failure)
         claim = _session(fields)
-        context.account = self._dispatcher.account_of(claim)
+        context.account = await self._dispatcher.account_of(claim)
         context.session = claim if isinstance(claim, str) else None
         if context.faults is not None:
             values = await context.faults.reached(message, values, partial(self._failed, message.api))
@@ -138,11 +142,8 @@ class LegacyApi(Generic[S]):
         self, message: type[Message], values: Values, claim: Claim, context: RequestContext
     ) -> bytes:
         job = context.job = new_uuid("job")
-
-        async def work() -> Reply:
-            return await self._dispatcher.carry_out(message, values, job, claim)
-
-        began = await self._jobs.start(job, message.__name__, work, waits=message.waits, faulted=context.faulted_job)
+        order = JobOrder(uuid=job, message=message, values=values, claim=claim, faulted=context.faulted_job)
+        began = await self._starter.start(order)
         return to_plain_json({"uuid": job, "state": JobState.PROCESSING, **self._dates(began)})
 
     async def _result(self, job_uuid: str, context: RequestContext) -> bytes:

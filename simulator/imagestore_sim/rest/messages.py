@@ -47,7 +47,7 @@ from typing import (
     get_type_hints,
 )
 
-from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy import Executable
 
 from imagestore_sim.rest.binding import (
     Body,
@@ -95,6 +95,12 @@ class Message:
     waits: ClassVar[bool] = False
     """Whether the handler waits for a host or for time to pass, and so writes in more than one transaction. Without it
     the changes of the handler are one transaction with the result of its job."""
+    owned_by: ClassVar[str] = ""
+    """The field with the uuid of the storage whose owner runs the handler, where several nodes share a store; without
+    one, any node does. Of a list of uuids the first counts."""
+    asks_all_nodes: ClassVar[bool] = False
+    """Whether, where several nodes share a store, one answers that has something to say: the first reply counts with a
+    member that is not empty."""
     begins_session: ClassVar[bool] = False
     """Whether it is a login."""
     cacheable: ClassVar[bool] = False
@@ -173,6 +179,11 @@ class Message:
     def shift_page(cls, values: Values, rows: int) -> Values:
         """Return the values of a query that begins that many rows later, at least with the first row."""
         return values
+
+    def owned(self) -> str | None:
+        """Return the uuid of the resource whose owner runs the handler; None if any node may."""
+        resource = getattr(self, self.owned_by) if self.owned_by else None
+        return (resource[0] if resource else None) if isinstance(resource, list) else resource
 
     def given(self, *names: str) -> dict[str, object]:
         """Return those of the named fields that the client gave: absent and null ones are left out (clients 2.4)."""
@@ -253,7 +264,7 @@ class Reply:
 
     body: Mapping[str, object] = field(default_factory=dict)
     schema: Mapping[str, str] = field(default_factory=dict)
-    commit: tuple[UpdateBase, ...] = ()
+    commit: tuple[Executable, ...] = ()
     batch: tuple[int, int] | None = None
     secret: bool = False
 
@@ -335,6 +346,10 @@ class Handlers(Generic[S]):
         """Yield the name of every message."""
         yield from (message.__name__ for message in self._made)
         yield from self._late
+
+    def by_name(self) -> dict[str, Declared]:
+        """Return every message by its name; late ones as they are."""
+        return {**{message.__name__: message for message in self._made}, **self._late}
 
     def handles(self, handler: Handler[S, M]) -> Handler[S, M]:
         """Register the handler of the message class that annotates its second parameter."""

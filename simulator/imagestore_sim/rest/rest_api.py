@@ -62,7 +62,7 @@ class RestApi(Generic[S]):
         if not _is_plain_get(request) or not authorization.startswith("OAuth"):
             return None
         session = authorization.removeprefix("OAuth").strip()
-        identity = self._dispatcher.recognize(session)
+        identity = await self._dispatcher.recognize(session)
         if identity is None:
             return None
         key = (identity, request.raw_path)
@@ -100,7 +100,7 @@ class RestApi(Generic[S]):
         if message.api.method != "GET" and is_unasked(request) and is_foreign(request):
             raise PlainError(403, "requests sent by pages of another origin are refused")
         claim = await self._claim(request, target) if message.api.authenticated else None
-        context.account = self._dispatcher.account_of(claim)
+        context.account = await self._dispatcher.account_of(claim)
         context.session = claim if isinstance(claim, str) else None
         values = await by_size(size, message.bind, request.method, _pairs(request), body, matched.variables(candidate))
         if message.always_with_schema:  # a query, which ignores all special headers

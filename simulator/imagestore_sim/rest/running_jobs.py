@@ -7,15 +7,18 @@ that comes a little too early would cost them that time. ZStack answers it 202 a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from imagestore_sim.clock import Clock, is_adjustable
+from imagestore_sim.rest.job_store import JobState, StoredJob
 from imagestore_sim.web_server import Connection
 
 LONGEST_SECONDS = 0.1
 """Real seconds that a poll waits at most."""
+PAUSES = (0.005, 0.01, 0.02, 0.03, 0.035)
+"""Real seconds between two looks at a job that another node carries out: LONGEST_SECONDS in all."""
 MOST_POLLS = 256
 """Polls that wait at one time; one more is answered at once."""
 
@@ -47,12 +50,34 @@ class RunningJobs:
         a poll waits, time would jump to the end of any job.
         """
         end = self._ends.get(uuid)
-        if end is None or self.polls >= MOST_POLLS or getattr(self._clock, "jumps", False):
+        if end is None or not self._may_wait():
             return False
         with self._waiting(), self._when_settled() as settled:
             ends = [end, *settled] if connection is None else [end, *settled, connection.left()]
             await asyncio.wait(ends, timeout=LONGEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         return end.done()
+
+    def _may_wait(self) -> bool:
+        return self.polls < MOST_POLLS and not getattr(self._clock, "jumps", False)
+
+    async def wait_for_end_elsewhere(
+        self, job: StoredJob, find: Callable[[], Awaitable[StoredJob | None]], connection: Connection | None
+    ) -> StoredJob | None:
+        """Return a job that another node carries out, once it has ended, or after LONGEST_SECONDS.
+
+        `find` looks it up in the store. Wait as `wait_for_end` does.
+        """
+        if not self._may_wait():
+            return job
+        found: StoredJob | None = job
+        left = None if connection is None else connection.left()
+        with self._waiting():
+            for pause in PAUSES:
+                await asyncio.sleep(pause)  # real: see LONGEST_SECONDS
+                found = await find()
+                if found is None or found.state != JobState.PROCESSING or (left is not None and left.done()):
+                    break
+        return found
 
     @contextmanager
     def _when_settled(self) -> Iterator[list[asyncio.Future[Any]]]:

@@ -22,8 +22,7 @@ from imagestore_sim.rest.authentication import Authentication
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.errors import ContainerError, PlainError, internal_error
 from imagestore_sim.rest.faulted_request import HEADER, NO_STATUS, PAST_FAULTS, FaultedRequest, Settled
-from imagestore_sim.rest.job_web_hooks import JobWebHooks
-from imagestore_sim.rest.jobs import POLLS, Jobs
+from imagestore_sim.rest.jobs import POLLS
 from imagestore_sim.rest.journal import NOT_READ, Journal
 from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.leniency import Leniency
@@ -59,8 +58,7 @@ class Dependencies(Generic[S]):
     clock: Clock
     authentication: Authentication
     dispatcher: Dispatcher[S]
-    jobs: Jobs
-    web_hooks: JobWebHooks
+    async_calls: AsyncCalls[S]
     legacy_api: LegacyApi[S]
     response_cache: ResponseCache
     leniency: Leniency
@@ -77,7 +75,7 @@ class RestServer(Generic[S]):
             router=Router.of(handlers.declared(), dependencies.leniency),
             authentication=dependencies.authentication,
             dispatcher=dependencies.dispatcher,
-            async_calls=AsyncCalls(dependencies.dispatcher, dependencies.jobs, dependencies.web_hooks),
+            async_calls=dependencies.async_calls,
             response_cache=dependencies.response_cache,
             leniency=dependencies.leniency,
         )

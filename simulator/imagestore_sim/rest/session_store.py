@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import FollowedState
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import Session
+from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.rest.identity import Identity
 from imagestore_sim.tasks import Tasks
 
 WRITE_EXPIRY_AFTER_SECONDS = 60
-"""A new expiry is written once it has moved this far: after a crash a session may end that many seconds early."""
+"""A new expiry is written once it has moved this far: after a crash a session may end that many seconds early.
+
+Where several nodes share the store, it is written sooner if sessions are short, and a session lasts that much longer.
+"""
+_COLUMNS = (Session.uuid, Session.accountUuid, Session.userUuid, Session.createDate, Session.expiredDate)
+_BY_KEY = select(*_COLUMNS).where(Session.uuid == bindparam("uuid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +42,60 @@ class StoredSession:
 class SessionStore:
     """The sessions in memory, and their rows. Memory is authoritative: a row's expiry may lag behind.
 
-    Writes that no caller waits for run in `tasks`.
+    Where other nodes write the store, the rows are: `look_up` reads one before its session is asked for. Writes that no
+    caller waits for run in `tasks`.
     """
 
-    def __init__(self, database: Database, clock: Clock, tasks: Tasks) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, tasks: Tasks, followed: FollowedState, timeout: Callable[[], int]
+    ) -> None:
+        """Take `timeout`, which returns the seconds that a session lasts after a call."""
         self._database = database
         self._clock = clock
         self._tasks = tasks
+        self._followed = followed
+        self._timeout = timeout
+        self._by_key = sql_of(_BY_KEY, database.dialect)
         self._sessions: dict[str, StoredSession] = {}
         self._written_expiry: dict[str, int] = {}
+        self._looked_up: dict[str, int] = {}
+        """The revision of the store at which each session was read."""
 
     async def load(self) -> None:
         """Delete the rows that have expired, and read the others."""
         async with self._database.transaction() as connection:
-            await connection.execute(delete(Session).where(Session.expiredDate <= self._now()))
-        for row in await self._database.read(select(Session)):
-            identity = Identity(row.accountUuid, row.userUuid)
-            self._sessions[row.uuid] = StoredSession(row.uuid, identity, row.createDate, row.expiredDate)
-            self._written_expiry[row.uuid] = row.expiredDate
+            await connection.execute(delete(Session).where(Session.expiredDate <= self._now() - self._lag))
+        for key, account, user, created, expires in await self._database.read(select(*_COLUMNS)):
+            self._keep(key, account, user, created, expires)
+
+    async def look_up(self, key: str) -> None:
+        """Read the row of a session that another node may have begun, extended or ended. Raise StoreUnavailable."""
+        if not self._followed.is_shared or self._looked_up.get(key) == self._followed.revision:
+            return
+        revision = self._followed.revision
+        rows = await self._database.fetch_few(self._by_key, (key,))
+        if not rows:
+            self._forget(key)
+            return
+        if rows[0][4] != self._written_expiry.get(key):  # else this node may have extended it since
+            self._keep(*rows[0])
+        self._looked_up[key] = revision
+
+    def _keep(self, key: str, account_uuid: str, user_uuid: str, create_date: int, expired_date: int) -> None:
+        self._sessions[key] = StoredSession(key, Identity(account_uuid, user_uuid), create_date, expired_date)
+        self._written_expiry[key] = expired_date
+
+    @property
+    def _lag(self) -> int:
+        """Seconds for which a session outlives its row's expiry: another node may have extended it that much."""
+        return self._write_after if self._followed.is_shared else 0
+
+    @property
+    def _write_after(self) -> int:
+        """Seconds that an expiry moves before it is written."""
+        if not self._followed.is_shared:
+            return WRITE_EXPIRY_AFTER_SECONDS
+        return max(1, min(WRITE_EXPIRY_AFTER_SECONDS, self._timeout() // 20))
 
     async def reload(self) -> None:
         """Forget the sessions that have no row any more."""
@@ -70,11 +114,15 @@ class SessionStore:
     def valid(self, key: str) -> StoredSession | None:
         """Return the session, or None if it does not exist or has expired."""
         session = self._sessions.get(key)
-        return session if session is not None and session.expired_date >= self._now() else None
+        return session if session is not None and session.expired_date + self._lag >= self._now() else None
 
-    def count_of(self, identity: Identity) -> int:
+    async def count_of(self, identity: Identity) -> int:
         """Return how many sessions that user has, or the account itself."""
-        return sum(one.identity.user_uuid == identity.user_uuid for one in self._sessions.values())
+        if not self._followed.is_shared:
+            return sum(one.identity.user_uuid == identity.user_uuid for one in self._sessions.values())
+        theirs = select(func.count()).select_from(Session).where(Session.userUuid == identity.user_uuid)
+        [row] = await self._database.read(theirs)
+        return row[0]
 
     async def add(self, session: StoredSession) -> None:
         """Store a new session.
@@ -105,10 +153,20 @@ class SessionStore:
             return session
         session = self._sessions[key] = replace(session, expired_date=expired_date)
         written = self._written_expiry[key]
-        if abs(session.expired_date - written) >= WRITE_EXPIRY_AFTER_SECONDS:
+        if abs(session.expired_date - written) >= self._write_after:
             self._written_expiry[key] = session.expired_date
             # In the background: a call that only reads must not wait for the store's write lock, nor fail with it.
             self._tasks.begin(self._write_expiry(session, written), "expiry of a session")
+        return session
+
+    async def extend_everywhere(self, key: str, seconds: int) -> StoredSession:
+        """Let a session expire `seconds` from now, on every node that shares the store, and return it."""
+        session = self.extend(key, seconds)
+        if self._followed.is_shared:
+            self._written_expiry[key] = session.expired_date
+            async with self._database.transaction() as connection:
+                row = update(Session).where(Session.uuid == key)
+                await connection.execute(row.values(expiredDate=session.expired_date))
         return session
 
     async def _write_expiry(self, session: StoredSession, written: int) -> None:
@@ -154,9 +212,12 @@ class SessionStore:
         self._tasks.begin(end_if_possible(), "end of a session")
 
     async def purge(self) -> None:
-        """Delete every expired session, by the expiry in memory."""
-        now = self._now()
+        """Delete every expired session, by the expiry in memory; by the rows where other nodes write them."""
+        now = self._now() - self._lag
         expired = [one.key for one in self._sessions.values() if one.expired_date < now]
+        if self._followed.is_shared:
+            old = select(Session.uuid).where(Session.expiredDate < now)
+            expired = [row.uuid for row in await self._database.read(old)]
         if not expired:
             return
         async with self._database.transaction() as connection:
@@ -166,6 +227,7 @@ class SessionStore:
 
     def _forget(self, key: str) -> None:
         self._written_expiry.pop(key, None)
+        self._looked_up.pop(key, None)
         self._sessions.pop(key, None)
 
     def _now(self) -> int:

@@ -6,9 +6,10 @@ The form of an Authorization header is checked before (`authentication`); a sess
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.cluster import FollowedState
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.ids import Purpose, new_uuid
@@ -43,6 +44,7 @@ class Sessions:
         vault: Vault,
         clock: Clock,
         configuration: GlobalConfiguration,
+        followed: FollowedState,
         supervisor: Supervisor | None = None,
     ) -> None:
         self._supervisor = supervisor or Supervisor(clock.sleep)
@@ -51,7 +53,9 @@ class Sessions:
         self._configuration = configuration
         self._tasks = Tasks()
         self._accounts = Accounts(database, vault)
-        self._store = SessionStore(database, clock, self._tasks)
+        self._follows = followed.is_shared
+        timeout = partial(configuration.get, SESSION_TIMEOUT)
+        self._store = SessionStore(database, clock, self._tasks, followed, timeout)
 
     async def open(self) -> None:
         """Load the valid sessions of an earlier run, and start purging (`session.cleanup.interval`, seconds)."""
@@ -105,7 +109,7 @@ class Sessions:
     async def _begin(self, identity: Identity, location: str | None = None, purpose: Purpose = "session") -> LoggedIn:
         await self.purge()
         now = int(self._clock.time())
-        if self._store.count_of(identity) >= self._configuration.get(MAX_SESSIONS):
+        if await self._store.count_of(identity) >= self._configuration.get(MAX_SESSIONS):
             text = "Login sessions hit limit of max allowed concurrent login sessions"
             raise ApiError(ErrorCode("ID.1006", text, location=location))
         uuid = new_uuid(purpose)
@@ -114,13 +118,22 @@ class Sessions:
         await self._store.add(session)
         return _as_shown(session, uuid)
 
-    def exists(self, session_uuid: str) -> bool:
-        """Return whether the session exists; it may have expired."""
-        return self._store.exists(self._key(session_uuid))
+    async def _key_of(self, session_uuid: str) -> str:
+        """Return the fingerprint of a session, which is known as it is in the store then. Raise StoreUnavailable."""
+        key = self._key(session_uuid)
+        await self._store.look_up(key)
+        return key
 
-    def recognize(self, session_uuid: str) -> Identity | None:
+    async def exists(self, session_uuid: str) -> bool:
+        """Return whether the session exists; it may have expired."""
+        return self._store.exists(await self._key_of(session_uuid))
+
+    async def recognize(self, session_uuid: str) -> Identity | None:
         """Return who has the session, or None if it is not valid. Do not extend it (wire-protocol 2.6)."""
-        session = self._store.valid(self._key(session_uuid))
+        key = self._key(session_uuid)
+        if self._follows:
+            await self._store.look_up(key)
+        session = self._store.valid(key)
         return None if session is None else session.identity
 
     async def identify(self, claim: Claim) -> Identity:
@@ -130,6 +143,8 @@ class Sessions:
         if not isinstance(claim, str):
             raise ApiError(ErrorCode("ID.1001", NoClaim.NO_UUID.value))
         key = self._key(claim)
+        if self._follows:
+            await self._store.look_up(key)
         if self._store.valid(key) is None:
             if self._store.exists(key):
                 self._store.end_in_background(key)
@@ -141,15 +156,15 @@ class Sessions:
 
         Raise ApiError SYS.1003 if it is not valid.
         """
-        key = self._key(session_uuid)
+        key = await self._key_of(session_uuid)
         if self._store.valid(key) is None:
             raise not_found(f"invalid field[sessionUuid], resource[uuid:{session_uuid}, type:SessionVO] not found")
-        extended = self._store.extend(key, seconds or self._configuration.get(SESSION_TIMEOUT))
+        extended = await self._store.extend_everywhere(key, seconds or self._configuration.get(SESSION_TIMEOUT))
         return _as_shown(extended, session_uuid)
 
     async def log_out(self, session_uuid: str) -> None:
         """End a session, if it exists."""
-        await self._store.end(self._key(session_uuid))
+        await self._store.end(await self._key_of(session_uuid))
 
     async def end_of(self, owner: str) -> None:
         """End the sessions of an account with its users, or of one user, by the uuid of either (observed 9)."""

@@ -1,0 +1,44 @@
+"""Has the node that owns a backup storage answer calls of the lab's API about it: it alone probes the host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from imagestore_sim.cluster import Bus, CallBroken, NodeGone, Peers, TooManyCalls
+from imagestore_sim.lab_api.routes import Refused, Shape
+
+SERVICE = "lab storages"
+LONGEST_SECONDS = 90.0
+S = TypeVar("S", bound=Shape)
+
+
+class StorageOwners:
+    """The nodes that own storages, which may be this one."""
+
+    def __init__(self, peers: Peers, bus: Bus) -> None:
+        self._peers = peers
+        self._bus = bus
+
+    def elsewhere(self, storage: str) -> str | None:
+        """Return the node that owns a storage; None if it is this one."""
+        if self._peers.is_alone or (owner := self._peers.owner_of(storage)) == self._peers.uuid:
+            return None
+        return owner
+
+    async def ask(self, node: str, call: str, asked: Mapping[str, Any], shape: type[S], storage: str = "") -> S:
+        """Return what another node answers to a call about a storage. Raise Refused."""
+        content = {"call": call, "storage": storage, "asked": dict(asked)}
+        try:
+            answer = await self._bus.call(node, SERVICE, content, seconds=LONGEST_SECONDS)
+        except (NodeGone, CallBroken, TooManyCalls) as error:
+            raise Refused(503, str(error)) from None
+        if "refused" in answer:
+            raise Refused(*answer["refused"])
+        return shape.model_validate(answer["answer"])
+
+    async def ask_others(self, call: str, asked: Mapping[str, Any], shape: type[S]) -> list[S]:
+        """Return what each other node answers. Raise Refused."""
+        others = [node for node in self._peers.members if node != self._peers.uuid]
+        return await asyncio.gather(*(self.ask(node, call, asked, shape) for node in others))

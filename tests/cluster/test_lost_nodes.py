@@ -1,0 +1,148 @@
+"""What becomes of calls and jobs when a node is lost that they need."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster_clients import RECONNECT, STORAGES, Clients, clients, owner
+from imagestore_sim.cluster import Link
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import SimulatedHost
+from imagestore_sim.ids import new_uuid
+from imagestore_sim.testing.client import Client
+from imagestore_sim.virtual_clock import run_virtually
+from three_nodes import NAMES, Watched, three_nodes
+
+
+def job_of(world: Watched, name: str) -> str:
+    """Return a new uuid of a job that the ring gives to a node."""
+    return next(uuid for _ in range(1000) if owner(world, uuid := new_uuid("job")) == name)
+
+
+async def begin(client: Client, method: str, path: str, body: object, job: str) -> None:
+    answer = await client.request(method, path, body, headers={"X-Job-UUID": job})
+    assert answer.status == 202, answer
+
+
+async def poll(client: Client, job: str) -> tuple[int, str]:
+    """Return the status of a poll, and the details of the error that the job has ended with."""
+    answer = await client.request("GET", f"/api-jobs/{job}")
+    return answer.status, answer.body.get("error", {}).get("details", "")
+
+
+async def storage_of(world: Watched, nodes: Clients, name: str) -> str:
+    """Return the uuid of a storage that a node owns, whose host answers no probe."""
+    for storage in await nodes["a"].query(STORAGES):
+        if owner(world, storage["uuid"]) == name:
+            await world.network[storage["hostname"]].apply(read_fault("hung_sftp", {}))
+            return str(storage["uuid"])
+    raise AssertionError(f"{name} owns no storage")
+
+
+async def _owner_of_the_storage_is_killed() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        lost, storage = world.membership("b").uuid, await storage_of(world, nodes, "b")
+        job = job_of(world, "c")
+        await begin(nodes["a"], "PUT", f"{STORAGES}/{storage}/actions", RECONNECT, job)
+        await world.clock.sleep(0.5)
+        assert await poll(nodes["a"], job) == (202, "")
+        await world.cluster.kill("b")
+        await world.clock.sleep(6)
+        ended = (503, f"management node[uuid:{lost}] is unavailable")
+        assert [await poll(nodes[name], job) for name in ("a", "c")] == [ended] * 2
+
+
+def test_a_call_ends_when_the_node_leaves_that_carries_it_out() -> None:
+    """ZStack: SYS.1012 (CloudBus3ManagementNodeLifeCycleTracker)."""
+    run_virtually(_owner_of_the_storage_is_killed())
+
+
+async def _owner_of_the_job_is_killed(mode: str, seconds: float) -> tuple[str, list[tuple[int, str]], int]:
+    """Kill the node that carries out an AddImageStoreBackupStorage; return its uuid, the polls, and the rows left."""
+    async with three_nodes(mode) as world, clients(world) as nodes:
+        host = SimulatedHost("slow", clock=world.clock)
+        await world.network.add(host)
+        await host.apply(read_fault("hung_sftp", {}))
+        job, lost = job_of(world, "b"), world.membership("b").uuid
+        values = {"name": "slow", "hostname": "slow", "username": "root", "password": "password", "url": "/x"}
+        await begin(nodes["a"], "POST", STORAGES, {"params": values}, job)
+        await world.clock.sleep(0.5)
+        await world.cluster.kill("b")
+        await world.clock.sleep(seconds)
+        polls = [await poll(nodes[name], job) for name in ("a", "c")]
+        return lost, polls, len(await nodes["c"].query(STORAGES, "name=slow"))
+
+
+def test_a_job_of_a_node_that_has_left_ends_in_the_quick_mode() -> None:
+    lost, polls, rows = run_virtually(_owner_of_the_job_is_killed("quick", 6))
+    assert polls == [(503, f"management node[uuid:{lost}] is unavailable")] * 2
+    assert rows == 0
+
+
+@pytest.mark.thorough
+def test_a_job_of_a_node_that_has_left_never_ends_in_the_faithful_mode() -> None:
+    """ZStack: the row stays as it is for good (MysqlAsyncRestStore); the storage that it was adding does not."""
+    _, polls, rows = run_virtually(_owner_of_the_job_is_killed("faithful", 90))
+    assert polls == [(202, "")] * 2
+    assert rows == 0
+
+
+async def _paused_owner_of_the_job() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        storage, job, lost = await storage_of(world, nodes, "b"), job_of(world, "b"), world.membership("b").uuid
+        await begin(nodes["a"], "PUT", f"{STORAGES}/{storage}/actions", RECONNECT, job)
+        await world.clock.sleep(0.5)
+        world.cluster.pause("b")
+        await world.clock.sleep(6)
+        ended = (503, f"management node[uuid:{lost}] is unavailable")
+        assert await poll(nodes["c"], job) == ended
+        world.cluster.resume("b")
+        await world.clock.sleep(60)
+        assert [await poll(nodes[name], job) for name in NAMES] == [ended] * 3
+
+
+@pytest.mark.thorough
+def test_a_node_that_was_taken_for_dead_does_not_end_a_job_again() -> None:
+    run_virtually(_paused_owner_of_the_job())
+
+
+async def _unreachable_owner() -> None:
+    async with three_nodes("faithful") as world, clients(world) as nodes:
+        job, there = job_of(world, "b"), world.membership("b").uuid
+        world.cluster.cut("a", Link.PEERS)
+        await begin(nodes["a"], "POST", "/zones", {"params": {"name": "z"}}, job)
+        await world.clock.sleep(60)
+        assert await poll(nodes["c"], job) == (503, f"management node[uuid:{there}] is unavailable")
+        assert await nodes["b"].query("/zones", "name=z") == []
+        world.cluster.join("a", Link.PEERS)
+        job = job_of(world, "b")
+        world.cluster.cut("b", Link.PEERS)
+        await begin(nodes["a"], "POST", "/zones", {"params": {"name": "z"}}, job)
+        await world.clock.sleep(5)
+        world.cluster.join("b", Link.PEERS)
+        await world.clock.sleep(5)
+        assert (await poll(nodes["c"], job))[0] == 200
+        assert len(await nodes["b"].query("/zones", "name=z")) == 1
+
+
+@pytest.mark.thorough
+def test_a_job_ends_when_its_node_lives_but_cannot_be_reached() -> None:
+    run_virtually(_unreachable_owner())
+
+
+async def _locations(mode: str) -> list[bool]:
+    """Return whether each node names its own address, or the one that the client used."""
+    async with three_nodes(mode) as world, clients(world) as nodes:
+        found = []
+        for client in nodes.values():
+            headers = {"Host": "proxy:8080"}
+            answer = await client.request("POST", "/zones", {"params": {"name": "z"}}, headers=headers)
+            found.append(answer.body["location"].startswith(f"{client.url}/"))
+        return found
+
+
+@pytest.mark.thorough
+def test_a_client_is_sent_to_the_node_itself_in_the_faithful_mode() -> None:
+    """ZStack builds the location of its configured address (RESTFacadeImpl)."""
+    assert run_virtually(_locations("faithful")) == [True] * 3
+    assert run_virtually(_locations("quick")) == [False] * 3
