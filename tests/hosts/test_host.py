@@ -11,10 +11,13 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from asyncssh.constants import MSG_IGNORE
+from asyncssh.packet import SSHPacketLogger
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.commands import without
+from imagestore_sim.hosts.sshd import HostConnection
 from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target
 from processes import child
 
@@ -445,3 +448,29 @@ async def test_openssh_copies_files_by_sftp(host: SimulatedHost, openssh: list[s
     assert (tmp_path / "back").read_bytes() == b"x" * 100_000
     assert "100000" in output
     assert host.disk.listdir("/zs") == []
+
+
+@pytest.fixture
+def filled(monkeypatch: pytest.MonkeyPatch) -> list[type]:
+    """Return a list of those who receive an empty packet that fills, in this process."""
+    received: list[type] = []
+
+    def note(self: SSHPacketLogger, kind: int, *_: object) -> None:
+        if kind == MSG_IGNORE:
+            received.append(type(self))
+
+    monkeypatch.setattr(SSHPacketLogger, "log_received_packet", note)
+    return received
+
+
+async def test_a_probe_sends_no_empty_packets_to_fill_the_stream(
+    host: SimulatedHost, prober: Prober, filled: list[type]
+) -> None:
+    await capacity(prober, host, Layout.CREATE)
+    assert HostConnection not in filled
+
+
+async def test_a_folder_is_created_with_those_above_it(host: SimulatedHost, prober: Prober) -> None:
+    found = await prober.probe(storage(host, "/one/two/three"), layout=Layout.CREATE, fresh=True)
+    assert isinstance(found, Capacity)
+    assert host.disk.listdir("/one/two/three") == ["export", "registry"]

@@ -16,7 +16,7 @@ import pytest_asyncio
 from fixed_data import B1, B4, DATA
 from generators.metrics import page
 from imagestore_sim import __version__
-from imagestore_sim.backup_storage.status import RecentProbes
+from imagestore_sim.backup_storage.recent_probes import RecentProbes
 from imagestore_sim.clock import START
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.hosts import HostNetwork

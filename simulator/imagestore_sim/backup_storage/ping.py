@@ -6,8 +6,9 @@ import logging
 
 from imagestore_sim.backup_storage import global_config
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed
+from imagestore_sim.backup_storage.recent_probes import Outcome
 from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage
-from imagestore_sim.backup_storage.status import Outcome, StatusStore
+from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.probe import Capacity, PingMode, Prober, Reached

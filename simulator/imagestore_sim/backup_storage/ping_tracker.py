@@ -12,8 +12,9 @@ from imagestore_sim.backup_storage.auto_reconnect import AutoReconnect
 from imagestore_sim.backup_storage.connector import Connector
 from imagestore_sim.backup_storage.errors import NoSuchStorage
 from imagestore_sim.backup_storage.ping import Pinger
+from imagestore_sim.backup_storage.recent_probes import LastProbe
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
-from imagestore_sim.backup_storage.status import LastProbe, StatusStore
+from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Alone, PastOwner, Peers
 from imagestore_sim.correlation import correlated

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.backup_storage.capacity import LARGEST, CapacityStore
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
 from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events
+from imagestore_sim.backup_storage.recent_probes import LastProbe, Outcome, RecentProbes
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import CAPACITY, STATUS, Fence
@@ -19,75 +20,12 @@ from imagestore_sim.correlation import correlation
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.database.statement_cache import sql_of
-from imagestore_sim.probe import Capacity, ProbeFailure, Reached
+from imagestore_sim.probe import Capacity, ProbeFailure
 
-Outcome = Capacity | Reached | ProbeFailure
 PathAndContent = tuple[str, Mapping[str, object]]
 """Path and content of an event that is still to be recorded."""
 
-KEPT_PROBES = 16
-"""Probes of a storage that are remembered, whatever came of them; those that failed are events as well."""
 _STATUS_OF = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
-
-
-@dataclass(frozen=True, slots=True)
-class LastProbe:
-    """The outcome of a probe of a storage, its time (epoch seconds), and the job, ping or reconnect that it was for."""
-
-    time: float
-    outcome: Outcome
-    correlation: str | None = None
-
-
-class RecentProbes(Mapping[str, LastProbe]):
-    """The latest probe of each storage, by its uuid, and `of` those before it. They are in memory alone."""
-
-    def __init__(self) -> None:
-        self._by_storage: dict[str, deque[LastProbe]] = {}
-        self._answered: dict[str, LastProbe] = {}
-        self._measured: dict[str, Capacity] = {}
-
-    def __getitem__(self, uuid: str) -> LastProbe:
-        return self._by_storage[uuid][-1]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_storage)
-
-    def __len__(self) -> int:
-        return len(self._by_storage)
-
-    def add(self, uuid: str, probe: LastProbe) -> None:
-        """Remember a probe of a storage."""
-        kept = self._by_storage.get(uuid)
-        if kept is None:
-            kept = self._by_storage[uuid] = deque(maxlen=KEPT_PROBES)
-        kept.append(probe)
-        if not isinstance(probe.outcome, ProbeFailure):
-            self._answered[uuid] = probe
-        if isinstance(probe.outcome, Capacity):
-            self._measured[uuid] = probe.outcome
-
-    def answered(self, uuid: str) -> LastProbe | None:
-        """Return the latest probe that the host of a storage answered, None if none was."""
-        return self._answered.get(uuid)
-
-    def measured(self, uuid: str) -> Capacity | None:
-        """Return the latest capacity that a probe of a storage has found, None if none has."""
-        return self._measured.get(uuid)
-
-    def of(self, uuid: str) -> list[LastProbe]:
-        """Return the latest KEPT_PROBES of a storage, the oldest first."""
-        return list(self._by_storage.get(uuid, ()))
-
-    def forget(self, uuid: str) -> None:
-        """Forget those of a storage."""
-        for kept in (self._by_storage, self._answered, self._measured):
-            kept.pop(uuid, None)
-
-    def clear(self) -> None:
-        """Forget all."""
-        for kept in (self._by_storage, self._answered, self._measured):
-            kept.clear()
 
 
 class StatusStore:

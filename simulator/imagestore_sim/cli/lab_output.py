@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from imagestore_sim.backup_storage.recent_probes import LastProbe
 from imagestore_sim.backup_storage.records import Status, Storage
-from imagestore_sim.backup_storage.status import LastProbe
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab import Lab
 from imagestore_sim.masking import on_one_line

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from imagestore_sim.backup_storage.recent_probes import LastProbe, RecentProbes
 from imagestore_sim.backup_storage.records import State, Status
-from imagestore_sim.backup_storage.status import LastProbe, RecentProbes
 from imagestore_sim.lab_api.metrics import (
     ClusterFigures,
     Families,

@@ -23,8 +23,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from imagestore_sim import __version__
+from imagestore_sim.backup_storage.recent_probes import RecentProbes
 from imagestore_sim.backup_storage.records import State, Status
-from imagestore_sim.backup_storage.status import RecentProbes
 from imagestore_sim.cluster import WRITES
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from imagestore_sim.backup_storage.recent_probes import LastProbe, RecentProbes
 from imagestore_sim.backup_storage.records import Status
-from imagestore_sim.backup_storage.status import LastProbe, RecentProbes
 from imagestore_sim.probe import Capacity, ProbeFailure
 
 PREFIX = "imagestore_sim_backup_storage"

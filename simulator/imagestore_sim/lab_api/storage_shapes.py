@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, JsonValue
 
-from imagestore_sim.backup_storage.status import LastProbe
+from imagestore_sim.backup_storage.recent_probes import LastProbe
 from imagestore_sim.lab_api.routes import Shape
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached, Reason
 

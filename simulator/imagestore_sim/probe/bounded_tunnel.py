@@ -20,6 +20,7 @@ from imagestore_sim.probe.proxy_command import ProxyCommandTransport
 from imagestore_sim.probe.receive_limits import KEY_EXCHANGES, LOGIN_BYTES, ReceiveLimits
 from imagestore_sim.probe.round_robin import RoundRobin
 from imagestore_sim.probe.sliced_queue import SLICE_BYTES, SlicedQueue
+from imagestore_sim.ssh_packets import send_no_filling
 
 _GREETING_BYTES = 512  # kept of what the server sends first
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -58,8 +59,10 @@ class BoundedTunnel(asyncio.Protocol):
     need, or exchanges keys too often.
     """
 
-    def __init__(self, phases: Phases, round_robin: RoundRobin) -> None:
+    def __init__(self, phases: Phases, round_robin: RoundRobin, *, filling: bool = True) -> None:
+        """With `filling`, asyncssh sends what `send_no_filling` leaves out."""
         self._phases = phases
+        self._filling = filling
         self._greeting = b""
         self._in_login = True
         self._transport: Readable | None = None
@@ -141,6 +144,8 @@ class BoundedTunnel(asyncio.Protocol):
             self._watched = opened(transport)
         self._ssh = self._make_ssh()
         watch_key_exchanges(self._ssh, self._allow_key_exchange)
+        if not self._filling:
+            send_no_filling(self._ssh)
         self._ssh.connection_made(transport)
 
     def session_started(self) -> None:

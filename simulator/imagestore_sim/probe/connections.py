@@ -20,8 +20,14 @@ from imagestore_sim.tasks import Tasks
 class Connections:
     """Keeps one warm connection a host, by host name."""
 
-    def __init__(self, clock: Clock, login: Login, *, alive_timeout: float, keep_alive: float) -> None:
-        """Check connections that have been idle for `keep_alive` seconds; they answer within `alive_timeout`."""
+    def __init__(
+        self, clock: Clock, login: Login, *, alive_timeout: float, keep_alive: float, filling: bool = True
+    ) -> None:
+        """Check connections that have been idle for `keep_alive` seconds; they answer within `alive_timeout`.
+
+        `filling`: see BoundedTunnel.
+        """
+        self._filling = filling
         self._clock = clock
         self._login = login
         self._alive_timeout = alive_timeout
@@ -33,7 +39,7 @@ class Connections:
 
     def tunnel(self, phases: Phases) -> BoundedTunnel:
         """Return a tunnel for a new login."""
-        return BoundedTunnel(phases, self._round_robin)
+        return BoundedTunnel(phases, self._round_robin, filling=self._filling)
 
     def warm(self, target: Target) -> Connection | None:
         """Return the connection kept for the host of `target`; None without one that serves it."""

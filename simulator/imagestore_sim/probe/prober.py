@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from imagestore_sim.clock import Clock
+from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.probe.agent import PORT as AGENT_PORT
 from imagestore_sim.probe.agent import AgentClient
 from imagestore_sim.probe.capacity import Capacity, Method, PingMode, Reached
@@ -106,7 +106,13 @@ class Prober:
             connect_timeout=connect_timeout,
             max_logins=max_logins,
         )
-        self._connections = Connections(clock, self._login, alive_timeout=connect_timeout, keep_alive=keep_alive)
+        self._connections = Connections(
+            clock,
+            self._login,
+            alive_timeout=connect_timeout,
+            keep_alive=keep_alive,
+            filling=not isinstance(clock, RealClock),  # in virtual time, each turn of the event loop counts
+        )
         self._hosts: dict[str, HostState] = {}
         self._all_outside = resolve is None
         self.watch: Watch = _watch_nothing

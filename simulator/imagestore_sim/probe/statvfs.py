@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
 from pathlib import PurePosixPath
 
 import asyncssh
@@ -79,10 +78,14 @@ async def _create(sftp: SftpSession, path: str) -> None:
 
 
 async def _make_directories(sftp: SftpSession, path: str) -> None:
-    """Create a directory and the missing ones above it."""
-    for above in accumulate(PurePosixPath(path).parts, lambda one, other: str(PurePosixPath(one, other))):
-        if not await sftp.is_directory(above):
-            await sftp.make_directory(above)
+    """Create a directory, which is missing, and the missing ones above it."""
+    missing = [path]
+    for above in map(str, PurePosixPath(path).parents):
+        if await sftp.is_directory(above):
+            break
+        missing.append(above)
+    for folder in reversed(missing):
+        await sftp.make_directory(folder)
 
 
 async def _file_on_the_way(sftp: SftpSession, url: str) -> str | None:

@@ -1,0 +1,31 @@
+"""The empty SSH_MSG_IGNORE that asyncssh sends before each packet, as a filling that some ciphers need.
+
+It protects ciphers that chain packets, such as those in CBC mode (RFC 4251, 9.3.1), and doubles the work of both sides.
+OpenSSH sends none.
+"""
+
+from __future__ import annotations
+
+from asyncssh.connection import SSHConnection
+from asyncssh.constants import MSG_IGNORE
+from asyncssh.packet import SSHPacketLogger
+
+AUTHENTICATED = ("gcm", "poly1305")
+"""What the names of ciphers have in them that authenticate each packet by itself."""
+
+
+def needs_filling(ssh: SSHConnection) -> bool:
+    """Return whether the cipher that a connection sends with may need the filling."""
+    cipher = ssh.get_extra_info("send_cipher", "")
+    return not any(name in cipher for name in AUTHENTICATED)
+
+
+def send_no_filling(ssh: SSHConnection) -> None:
+    """Leave the filling out on a connection whose cipher does not need it."""
+    send = ssh.send_packet
+
+    def send_packet(kind: int, *arguments: bytes, handler: SSHPacketLogger | None = None) -> None:
+        if kind != MSG_IGNORE or needs_filling(ssh):
+            send(kind, *arguments, handler=handler)
+
+    ssh.send_packet = send_packet  # type: ignore[assignment]  # of this connection alone
