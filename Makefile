@@ -39,7 +39,8 @@ test-mariadb: $(INSTALLED) ## run tests on a real MariaDB and a Galera cluster o
 	$(PYTEST) -m mariadb --numprocesses auto --dist loadfile
 
 test-browser: $(INSTALLED) ## open the pages in Chromium, check their scripts; screenshots in build/screenshots (needs Chromium, and Node)
-	$(PYTEST) -m browser
+	$(PYTEST) tests/console -m 'browser and not alone' --numprocesses 2 --dist loadfile
+	$(PYTEST) tests/console -m 'browser and alone'
 
 test-soak: $(INSTALLED) ## run what goes on for half an hour and more; SOAK_SECONDS=60 makes it a minute, SOAK_RUNS=40 a thousand kills
 	$(PYTEST) tests/soak -m soak -s

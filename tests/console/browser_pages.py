@@ -22,7 +22,7 @@ WIDTHS = {360: 740, 1024: 768, 1920: 1080}
 """Widths of a phone, a tablet and a large screen, each with the height of its window."""
 THEMES: tuple[Theme, ...] = ("light", "dark")
 LOOKS: list[Look] = [(width, theme) for width in WIDTHS for theme in THEMES]
-WAIT_MS = 10_000
+WAIT_MS = 30_000  # on a busy machine
 OpenPage = Callable[..., Page]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from console.browser_pages import LOOKS, OpenPage, find_browser, watched_pages
+from console.browser_pages import LOOKS, WAIT_MS, OpenPage, find_browser, watched_pages
 from imagestore_sim.cli.stories import StoriesOnDemand
 from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
@@ -26,6 +26,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("needs Chromium (Debian: chromium)")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=WAIT_MS)
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()

@@ -68,6 +68,7 @@ def test_the_theme_is_chosen_and_kept(browser_lab: LabThread, open_page: OpenPag
     assert page.evaluate(ground) != light
 
 
+@pytest.mark.alone
 @pytest.mark.browser
 def test_a_lab_of_a_thousand_is_painted_at_once(open_page: OpenPage) -> None:
     with running_lab(hosts=1000, ping_interval=60) as large:

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from console.browser_pages import Look, OpenPage, Theme, picture
 from imagestore_sim.testing.lab_thread import LabThread
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 LOOKS: list[Look] = [(1280, "light"), (1280, "dark"), (360, "light")]
 NAME = "imagestore-2"
 

@@ -17,7 +17,7 @@ from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, STATUS_CHANGE
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 VIEWS = {"plain": "", "sorted": "?sort=%2Bstatus", "filtered": "?q=status%3DConnected"}
 STORAGES = 10_000
 CHANGES = 1000

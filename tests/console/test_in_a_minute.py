@@ -15,7 +15,7 @@ from imagestore_sim.scenario.play.results import Verdict
 from imagestore_sim.scenario.replay import play_virtually
 from imagestore_sim.testing.lab_thread import LabThread
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 NAME = "imagestore-1"
 DAYS: list[Look] = [(1024, "light"), (1920, "dark"), (360, "dark")]
 MOST_SECONDS = 60.0

@@ -16,9 +16,11 @@ from imagestore_sim.faults import FAULTS, NODE_FAULTS
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api.examples import examples
 from imagestore_sim.testing import Client
+from kept_lab import reset_fixtures
 
 PAGE = Path(__file__).parents[2] / "docs" / "lab-api.md"
-pytestmark = pytest.mark.imagestore_lab(hosts=1)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=1)]
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def document(client: Client) -> dict[str, Any]:
