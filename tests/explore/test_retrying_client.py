@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from imagestore_sim.explore.judging import play_judged
+from imagestore_sim.explore.story import content_of, read
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.play.results import Result, Verdict
 from imagestore_sim.scenario.replay import play_virtually
+from processes import Finished, run_here
 
 pytestmark = pytest.mark.clients
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "retrying-client"
@@ -46,3 +49,25 @@ def test_the_mended_one_finds_what_it_has_added(client: Path) -> None:
     result = played(f"{client} -fixed")
     assert result.verdict is Verdict.HELD, result.wrong
     assert result.steps[1].seen == "exit status 0: added: <nil>, found: 1, <nil>"
+
+
+def explored(command: str, folder: Path) -> Finished:
+    """Play the first stories around the program."""
+    return run_here("explore", "--client", command, "--runs", "4", "--seed", "1", "--out", str(folder))
+
+
+def test_a_search_finds_it_shrinks_it_and_is_green_once_it_is_mended(client: Path, tmp_path: Path) -> None:
+    found = explored(str(client), tmp_path)
+    assert found.status == 1, found
+    assert "program-ends-well: exit status 1: it believes that it has added one image: there are 2" in found.output
+    [file] = tmp_path.glob("program-ends-well-*.yaml")
+    story = content_of(file)
+    assert len(story["timeline"]) <= 3
+    assert any("fault" in step for step in story["timeline"])
+    assert play_judged(read(story)).verdict is Verdict.FAILED
+    for step in story["timeline"]:
+        if "program" in step:
+            step["program"]["command"] += " -fixed"
+    assert play_judged(read(story)).verdict is Verdict.HELD
+    mended = explored(f"{client} -fixed", tmp_path / "mended")
+    assert (mended.status, "0 findings" in mended.output) == (0, True), mended
