@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.sql.dml import UpdateBase
 
+from imagestore_sim.database import StoreConflict
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.encoding import with_elements
 from imagestore_sim.rest.errors import ApiError, ErrorCode, NothingToDo, PlainError, internal_error
@@ -149,7 +150,7 @@ class Dispatcher(Generic[S]):
     async def _safely(self, message: type[Message], uuid: str, work: Awaitable[Reply]) -> Reply:
         try:
             return await work
-        except (ApiError, PlainError):
+        except (ApiError, PlainError, StoreConflict):  # the whole call may be made again, see Database.atomically
             raise
         except NothingToDo:
             return Reply()

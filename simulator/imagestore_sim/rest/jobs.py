@@ -180,14 +180,17 @@ class Jobs:
                 result = JobResult(True, await work())
                 await self._finish_surely(job, result)
             else:
-                async with self._database.atomic():
-                    result = JobResult(True, await work())
-                    await self.store.finish(job.uuid, result)
+                result = await self._database.atomically(partial(self._worked_and_stored, job, work))
         except JobAborted as aborted:
             self._note(aborted)
             return None
         except Exception as error:
             return await self._fail(job, error)
+        return result
+
+    async def _worked_and_stored(self, job: _RunningJob, work: Work) -> JobResult:
+        result = JobResult(True, await work())
+        await self.store.finish(job.uuid, result)
         return result
 
     async def _fail(self, job: _RunningJob, error: Exception) -> JobResult | None:
@@ -232,12 +235,15 @@ class Jobs:
             reply = await work()
             await self._surely(partial(self.store.commit, reply))
         else:
-            async with self._database.atomic():
-                if job.is_stored:
-                    await self.store.require_running(job.uuid)
-                reply = await work()
-                await self.store.commit(reply)
+            reply = await self._database.atomically(partial(self._worked_and_committed, job, work))
         return replace(reply, commit=())
+
+    async def _worked_and_committed(self, job: _RunningJob, work: Work) -> Reply:
+        if job.is_stored:
+            await self.store.require_running(job.uuid)
+        reply = await work()
+        await self.store.commit(reply)
+        return reply
 
     async def _finish_surely(self, job: _RunningJob, result: JobResult) -> None:
         """Store the result as soon as the store takes it; until then a poll answers that the job still runs."""

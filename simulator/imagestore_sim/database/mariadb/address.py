@@ -11,6 +11,7 @@ NAMES = frozenset({"mariadb", "mariadb+asyncmy"})
 """The schemes of URLs of a MariaDB."""
 PARAMETERS = frozenset({"ssl_ca", "ssl_cert", "ssl_key", "unix_socket"})
 """The parameters that such a URL may have: files of certificates and keys, and the server's socket."""
+LAST_PORT = 65535
 _DRIVER = "mariadb+asyncmy"
 
 
@@ -27,4 +28,6 @@ def mariadb_url(url: URL) -> URL:
         raise DatabaseError(f"{name}: {unknown[0]}: there is no such parameter; expected {known}")
     if not url.database or not (url.host or "unix_socket" in url.query):
         raise DatabaseError(f"{name}: the host or the name of the database is missing; expected {EXAMPLE}")
+    if not 0 < (url.port or 1) <= LAST_PORT:
+        raise DatabaseError(f"{name}: a port is a number from 1 to {LAST_PORT}")
     return url.set(drivername=_DRIVER)

@@ -15,10 +15,10 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.compiler import DDLCompiler, TypeCompiler
 
+from imagestore_sim.database.mariadb.schema import OPTIONS
+
 NAME = "mariadb"
 """The name of SQLAlchemy's dialect."""
-OPTIONS = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci"
-"""As ZStack's tables, whatever the database has by default (query-semantics 3)."""
 WIDE = "MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 """Texts of any length, such as results of jobs, hold every character: 16 MB at most."""
 

@@ -29,9 +29,9 @@ _CREATE = (
     f"CREATE TABLE IF NOT EXISTS {_TABLE} (id INT NOT NULL PRIMARY KEY, holder VARCHAR(32) NOT NULL, "
     "untilDate DATETIME(6) NOT NULL) ENGINE=InnoDB"
 )
-_CREATE_VERSION = (
-    "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY) ENGINE=InnoDB"
-)
+OPTIONS = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci"
+"""As ZStack's tables, whatever the database has by default (query-semantics 3)."""
+_CREATE_VERSION = f"CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY) {OPTIONS}"
 _TABLES = text("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")
 _COLUMNS = text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE()")
 _VERSION = text("SELECT version_num FROM alembic_version")
