@@ -181,8 +181,8 @@ class Database:
     async def atomically(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, which is run in one `atomic` block.
 
-        Where MariaDB undoes it for the sake of another node's transaction, it is run again, MOST_TRIES times in all: so it
-        must change nothing but the store. Raise StoreConflict after the last time.
+        Where MariaDB undoes it for the sake of another node's transaction, it is run again, MOST_TRIES times in all:
+        so it must change nothing but the store. Raise StoreConflict after the last time.
         """
         for _ in range(MOST_TRIES - 1):
             try:
