@@ -12,7 +12,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from imagestore_sim.testing import Client
+from cluster_clients import RECONNECT, STORAGES
+from imagestore_sim.testing import CallFailed, Client
 from mariadb_server import VAULT_KEY, MariaDbServer
 from processes import Running, running
 
@@ -111,3 +112,32 @@ async def test_nodes_of_one_mariadb_share_the_storages_and_take_over(
         assert await third.stop() == 0
         await _until(_share([first]))
         await _until(lambda: _all_connected(first))
+
+
+async def _call_everywhere(nodes: Sequence[Running]) -> None:
+    """Write at each node, and read at the others at once; have each reconnect every storage, whichever owns it."""
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client(node.url)) for node in nodes]
+        session = await clients[0].log_in()
+        for client in clients:
+            client.session_uuid = session
+        zone = (await clients[0].call("POST", "/zones", {"params": {"name": "0"}}))["inventory"]["uuid"]
+        for number, writer in enumerate(clients * 5):
+            await writer.call("PUT", f"/zones/{zone}/actions", {"updateZone": {"name": f"{number}"}})
+            read = [await client.query("/zones", f"uuid={zone}") for client in clients]
+            assert [one[0]["name"] for one in read] == [f"{number}"] * len(clients)
+        for storage in await clients[1].query(STORAGES):
+            for client in clients:
+                done = await client.call("PUT", f"{STORAGES}/{storage['uuid']}/actions", RECONNECT)
+                assert done["inventory"]["status"] == "Connected"
+        await clients[2].log_out()
+        for client in clients[:2]:
+            with pytest.raises(CallFailed, match="Session expired"):
+                await client.query("/zones")
+
+
+async def test_any_node_of_a_mariadb_answers_any_call(mariadb_server: MariaDbServer, fleet: Path) -> None:
+    async with _nodes([mariadb_server] * 3, fleet) as nodes:
+        await _until(_share(nodes))
+        await _until(lambda: _all_connected(nodes[2]))
+        await _call_everywhere(nodes)
