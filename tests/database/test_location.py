@@ -13,7 +13,7 @@ from new_database import new_database
 from ordinary_user import open_folder, ordinary_user
 
 from imagestore_sim.database import Database, DatabaseError
-from imagestore_sim.database.location import file_of, url_of
+from imagestore_sim.database.location import file_of, shown_location, url_of
 from rows import rows
 
 
@@ -40,6 +40,11 @@ async def test_a_path_and_every_spelling_of_its_url_are_one_file(tmp_path: Path,
     assert file_of(location) == tmp_path.resolve() / "node.db"
     await _open_and_close(location)
     assert (tmp_path / "node.db").stat().st_size > 0
+
+
+def test_a_location_is_shown_without_its_password() -> None:
+    assert shown_location("mariadb://u:secret@h:1/d") == "mariadb://u:***@h:1/d"
+    assert shown_location("node.db") == "node.db"
 
 
 def test_another_database_is_no_file() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from imagestore_sim.database.errors import DatabaseError, is_locked, reason_of
-from imagestore_sim.database.mariadb.address import EXAMPLE, NAMES, mariadb_url
+from imagestore_sim.database.mariadb.address import EXAMPLE, NAMES, mariadb_url, shown
 
 SQLITE = "sqlite+aiosqlite"
 OUR_TABLES = {"alembic_version", "BackupStorageVO"}
@@ -55,6 +55,11 @@ def file_of(location: str) -> Path | None:
         return Path(str(url.database)).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle; a name that no file can have
         raise DatabaseError(f"{location}: this cannot be the path of a file: {error}") from None
+
+
+def shown_location(location: str) -> str:
+    """Return a location for people: a path as it is, a URL without its password. Raise DatabaseError."""
+    return location if file_of(location) is not None else shown(url_of(location))
 
 
 def identity_of(file: Path) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETE
 from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE
 from imagestore_sim.database import DatabaseError
+from imagestore_sim.database.location import shown_location
 from imagestore_sim.database.models import BackupStorage, GlobalConfig, Image, ImageStoreBackupStorage
 from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.database.models import ImageBackupStorageRef as Ref
@@ -32,7 +33,7 @@ async def read_database(location: str, since: float | None, until: float | None)
     """
     async with open_read_only(location) as connection:
         if since is not None:
-            await _check_kept(connection, location, since)
+            await _check_kept(connection, shown_location(location), since)
         events = await _events_since(connection, since or 0.0)
         began = since if since is not None else min((one["time"] for one in events), default=0.0)
         ended = until if until is not None else max((one["time"] for one in events), default=began)
@@ -41,7 +42,7 @@ async def read_database(location: str, since: float | None, until: float | None)
         interval = int(await _option(connection, PING_INTERVAL.name) or PING_INTERVAL.default)
         mode = await _option(connection, PING_MODE.name) or PING_MODE.default
     kept = [one for one in events if one["time"] <= ended]
-    return Recording(location, began, ended, interval, storages, kept, mode, images)
+    return Recording(shown_location(location), began, ended, interval, storages, kept, mode, images)
 
 
 async def _option(connection: AsyncConnection, name: str) -> str | None:
