@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.address_rules import check_hostname, check_url
 from imagestore_sim.backup_storage.connector import Connector
@@ -35,6 +36,7 @@ from imagestore_sim.cluster import PastOwner, Peers, is_orphan
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage
+from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.probe import Purpose, probing_for
 
@@ -89,7 +91,15 @@ class Lifecycle:
         async with self._database.transaction() as connection:
             for uuid in (await connection.scalars(half_added)).all():
                 if self._cluster.is_ours(uuid):
-                    await self._records.delete(connection, uuid)
+                    await self._delete_half_added(connection, uuid)
+
+    async def _delete_half_added(self, connection: AsyncConnection, uuid: str) -> None:
+        """Delete a storage; if its add has been told, tell its deletion as well: the node ended between the two."""
+        storage = await self._records.load(uuid)
+        await self._records.delete(connection, uuid)
+        told = select(StoredEvent.id).where(StoredEvent.path == ADDED, StoredEvent.resourceUuid == uuid).limit(1)
+        if storage is not None and await connection.scalar(told) is not None:
+            self._events.publish(await self._events.record(connection, DELETED, uuid, _content(storage)))
 
     async def reconnect_all(self, *, but: Container[str] = ()) -> None:
         """Reconnect every tracked storage except those in `but`, as ZStack does when a node starts (domain 3.4).
