@@ -235,6 +235,23 @@ async def test_a_server_that_is_killed_and_started_again_loses_nothing(
     assert await _names(database) == ["a", "b"]
 
 
+@rows("megabytes", [2, 18, 40])  # more than one packet of 16 MiB is refused in another way
+async def test_a_statement_that_is_too_large_is_not_written_and_the_next_one_is(
+    megabytes: int, own_mariadb: MariaDbServer, stack: AsyncExitStack
+) -> None:
+    own_mariadb.stop()
+    own_mariadb.start("--max-allowed-packet=1M")
+    database = await _open(stack, _new(own_mariadb))
+    too_large = {"name": "a", "description": "x" * megabytes * 1024 * 1024, "state": "Enabled", "type": "zstack"}
+    async with asyncio.timeout(BOUND):
+        for number in range(5):
+            with pytest.raises(StoreUnavailable, match="cannot be written"):
+                async with database.transaction() as connection:
+                    await connection.execute(insert(Zone).values(uuid=f"large-{number}", **too_large, **DATES))
+            await _add(database, f"small-{number}")
+    assert await _names(database) == [f"small-{number}" for number in range(5)]
+
+
 @rows(
     ("number", "said", "reason"),
     [

@@ -17,6 +17,7 @@ _CONFLICT = "the change met a change of another connection"
 _TOO_LARGE = "the statement is larger than the server's max_allowed_packet"
 LOST_IN_USE = frozenset({0, 1053, 1077, 1080, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031})
 """Numbers of errors after which the connection is of no use; 0 is the driver's for a connection that is closed."""
+_OUT_OF_SYNC = 2014
 CONFLICTS = frozenset({1213, 1020})
 """Deadlock, which Galera reports a failed certification as, too; and a record that has changed since it was read."""
 TOO_LONG = 1969
@@ -54,9 +55,15 @@ def is_mariadb(error: BaseException) -> bool:
 
 
 def code_of(error: BaseException) -> int | None:
-    """Return the number of a MariaDB error; None if it has none."""
+    """Return the number of a MariaDB error; None if it has none.
+
+    The driver's own InternalError has none: the server's packets came in another order than it expects, as they do when
+    the server refuses a statement before it has read the whole of it. The connection is of no use then.
+    """
     number = error.args[0] if error.args else None
-    return number if isinstance(number, int) else None
+    if isinstance(number, int):
+        return number
+    return _OUT_OF_SYNC if is_mariadb(error) and type(error).__name__ == "InternalError" else None
 
 
 def mariadb_reason(error: BaseException) -> str | None:
