@@ -152,6 +152,7 @@ class NodeFaults:
         """Those of the faults."""
         self._numbers = itertools.count(1)
         self._being_set = 0
+        self._is_closed = False
         """Faults whose event is not stored yet."""
         self.record: RecordEvent = _no_event
         """Stores an event. The node sets it once its store is open."""
@@ -206,7 +207,7 @@ class NodeFaults:
         finally:
             self._being_set -= 1
         self._applied[applied.id] = applied
-        if applied.expires_at is not None:
+        if applied.expires_at is not None and not self._is_closed:
             heals = self._heal_in_time(applied, applied.expires_at)
             applied.timer = self.tasks.begin(heals, f"fault {applied.id}")
         return applied
@@ -268,7 +269,8 @@ class NodeFaults:
         self._numbers = itertools.count(1)
 
     async def close(self) -> None:
-        """Let go of all requests, without events."""
+        """Let go of all requests, without events. A fault that is being set still no longer heals by itself."""
+        self._is_closed = True
         for applied in self:
             self._remove(applied, Healed.RESET)
         for applied in self._healed:
