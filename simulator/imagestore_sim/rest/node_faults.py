@@ -152,8 +152,8 @@ class NodeFaults:
         """Those of the faults."""
         self._numbers = itertools.count(1)
         self._being_set = 0
-        self._is_closed = False
         """Faults whose event is not stored yet."""
+        self._is_closed = False
         self.record: RecordEvent = _no_event
         """Stores an event. The node sets it once its store is open."""
         self.apis: Collection[str] = ()
