@@ -51,12 +51,19 @@ def skip_without_mariadb() -> None:
 def prepare_data(folder: Path) -> Path:
     """Make the data of a new server in `folder`; a server starts over a copy."""
     data = folder / "prepared"
-    subprocess.run(
+    done = subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}", "--skip-test-db",
          "--auth-root-authentication-method=normal"],
-        check=True, capture_output=True, timeout=_BOUND,
+        capture_output=True, text=True, timeout=_BOUND, env=_with_own_temporary_folder(folder),
     )  # fmt: skip
+    assert done.returncode == 0, f"no data for a server:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return data
+
+
+def _with_own_temporary_folder(folder: Path) -> dict[str, str]:
+    """Return the environment of a server: one that starts deletes the temporary tables of others in the same folder."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    return {**os.environ, "TMPDIR": str(folder / "tmp")}
 
 
 class MariaDbServer:
@@ -101,7 +108,9 @@ class MariaDbServer:
             *_OPTIONS, *self.options, *options,
         ]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=_with_own_temporary_folder(self.folder)
+            )
         end = time.monotonic() + _BOUND
         while not self._answers():
             assert self._process.poll() is None, f"the server ended:\n{self.log[-3000:]}"

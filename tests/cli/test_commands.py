@@ -244,7 +244,7 @@ async def test_faults_on_containers_need_an_engine(tmp_path: Path) -> None:
 def test_every_option_has_a_settings_field_or_is_the_command_s_own(command: str) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    own = {"config", "context", "name", "username", "password", "size", "used", "agent_port", "env", "shell"}
+    own = {"config", "context", "name", "username", "password", "size", "used", "agent_port", "env", "shell", "kill"}
     own |= {"count", "first", "inventory", "hosts_out", "lab_port"}
     for parameter in group.commands[command].params:
         assert parameter.name in Settings.model_fields.keys() | own

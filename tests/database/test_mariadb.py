@@ -38,8 +38,8 @@ BOUND = 30.0
 SHAPE = (
     "SELECT table_name, column_name, column_type, is_nullable, character_set_name, collation_name, column_key, extra"
     " FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY 1, 2;"
-    "SELECT table_name, column_name, non_unique, GROUP_CONCAT(seq_in_index) FROM information_schema.statistics"
-    " WHERE table_schema = DATABASE() GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    "SELECT table_name, column_name, non_unique, GROUP_CONCAT(seq_in_index ORDER BY seq_in_index)"
+    " FROM information_schema.statistics WHERE table_schema = DATABASE() GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
 )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import ColumnElement, exists, select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from imagestore_sim.cluster.alone import Alone
 from imagestore_sim.cluster.peers import Peers
 from imagestore_sim.database.models import Job, LongJob, ManagementNodeRecord
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import InstrumentedAttribute
 
 PROCESSING = "Processing"
 LONG_JOB_STATES = ("Running", "Canceling", "Suspended")
