@@ -177,6 +177,21 @@ async def test_nothing_is_tried_again_without_a_pause_for_others(database: Datab
     assert turns[0].done()
 
 
+async def test_nothing_is_tried_again_once_the_database_is_closed(database: Database) -> None:
+    await database.close()
+    with pytest.raises(StoreUnavailable, match="the database is closed"):
+        await asyncio.wait_for(_written_in_the_end(database), 2)
+
+
+async def _written_in_the_end(database: Database) -> None:
+    while True:
+        try:
+            async with database.transaction():
+                return
+        except StoreUnavailable:
+            await database.health.until_next_try()
+
+
 @pytest.mark.parametrize("when", ["deleted", "replaced"])
 async def test_nothing_is_acknowledged_that_would_be_lost_with_a_file_that_is_gone(
     database: Database, file: Path, when: str

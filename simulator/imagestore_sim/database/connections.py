@@ -33,7 +33,6 @@ BUSY_SECONDS = 10.0
 """How long a change waits in all for the lock of another process and for the changes that are queued before it."""
 BROKEN = (sqlite3.Error, SQLAlchemyError, OSError, ValueError)
 """What a failing connection raises; ValueError: the thread of an aiosqlite connection has ended."""
-CLOSED = "the database is closed"
 READ_ONLY = "PRAGMA query_only = ON"
 _READS = "imagestore_sim_reads"
 """The SQLAlchemy execution option of connections that only read."""

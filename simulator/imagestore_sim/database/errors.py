@@ -24,6 +24,7 @@ _REASONS = {
 }
 """Texts for SQLite's primary result codes, except those that mean a mistake in the statement itself."""
 
+CLOSED = "the database is closed"
 _CONNECTION_LOST = re.compile("connection closed|no active connection|closed database", re.IGNORECASE)
 
 

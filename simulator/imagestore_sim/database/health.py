@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-from imagestore_sim.database.errors import StoreUnavailable
+from imagestore_sim.database.errors import CLOSED, StoreUnavailable
 from imagestore_sim.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Health:
         self._check = check
         self._problems: dict[Side, str] = {}
         self._begun = False
+        self._closed = False
         self._failing_since = 0.0
         self._works = asyncio.Event()
         self._works.set()
@@ -86,13 +87,19 @@ class Health:
         await self._works.wait()
 
     async def until_next_try(self) -> None:
-        """Wait until no problem is known, for RETRY_SECONDS at most. Always yields to other tasks."""
+        """Wait until no problem is known, for RETRY_SECONDS at most. Always yields to other tasks.
+
+        Raise StoreUnavailable once the database is closed: no other try can succeed.
+        """
         await asyncio.sleep(0)  # real: see the class
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)  # real: see the class
 
     async def close(self) -> None:
-        """Cancel the checks."""
+        """Cancel the checks, and end what tries again."""
+        self._closed = True
         await self._tasks.close()
 
     async def _check_until_it_works(self) -> None:

@@ -11,8 +11,8 @@ from typing import Any, TypeVarTuple, cast
 from sqlalchemy import Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.database.connections import BROKEN, CLOSED, Connections, StoreConnection
-from imagestore_sim.database.errors import StoreUnavailable, describe, original, reason_of
+from imagestore_sim.database.connections import BROKEN, Connections, StoreConnection
+from imagestore_sim.database.errors import CLOSED, StoreUnavailable, describe, original, reason_of
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.statement_timeout import ReadTooLong

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.cancellation import complete
-from imagestore_sim.database.connections import BROKEN, CLOSED, Connections, StoreConnection
-from imagestore_sim.database.errors import StoreUnavailable, describe, is_locked
+from imagestore_sim.database.connections import BROKEN, Connections, StoreConnection
+from imagestore_sim.database.errors import CLOSED, StoreUnavailable, describe, is_locked
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.open_file import OpenFile
 from imagestore_sim.database.shared_file import SharedFile

@@ -23,9 +23,6 @@ READS = "imagestore_sim_reads"
 """The SQLAlchemy execution option of connections that only read."""
 
 
-CLOSED = "the database is closed"
-
-
 class Lost(Exception):
     """A read whose connection was lost, and which may be repeated."""
 

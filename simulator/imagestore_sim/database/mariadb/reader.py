@@ -10,9 +10,9 @@ from sqlalchemy import Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.cancellation import complete
-from imagestore_sim.database.errors import StoreUnavailable, describe, original, reason_of
+from imagestore_sim.database.errors import CLOSED, StoreUnavailable, describe, original, reason_of
 from imagestore_sim.database.health import Health, Side
-from imagestore_sim.database.mariadb.connections import CLOSED, Lost, MariaDbConnections
+from imagestore_sim.database.mariadb.connections import Lost, MariaDbConnections
 from imagestore_sim.database.mariadb.reasons import TOO_LONG, code_of, is_mariadb
 from imagestore_sim.database.mariadb.session import READ_SECONDS
 from imagestore_sim.database.statement_timeout import ReadTooLong

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.cancellation import complete
-from imagestore_sim.database.errors import StoreConflict, StoreUnavailable, describe, is_conflict, original
+from imagestore_sim.database.errors import CLOSED, StoreConflict, StoreUnavailable, describe, is_conflict, original
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.mariadb.connections import (
-    CLOSED,
     MariaDbConnections,
     OpenConnection,
     conflict_text,
