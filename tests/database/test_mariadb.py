@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 from uuid import uuid4
 
 import pytest
@@ -400,6 +402,27 @@ async def test_a_dump_is_a_backup(mariadb_server: MariaDbServer) -> None:
     async with Client(node.url) as client:
         await client.log_in()
         assert [zone["name"] for zone in await client.query("/zones")] == ["kept"]
+    await node.stop()
+
+
+async def test_the_records_of_a_file_move_with_a_snapshot_and_the_key_of_the_file(
+    mariadb_server: MariaDbServer, tmp_path: Path
+) -> None:
+    records, snapshot, file = tmp_path / "records.yaml", tmp_path / "snapshot.yaml", tmp_path / "records.db"
+    records.write_text(
+        "backupStorages:\n- {name: moved, hostname: gold, url: /bs, password: of the host, tracked: false}\n"
+    )
+    node = ManagementNode(Settings(port=0, database=str(file), bootstrap=records))
+    await node.start()
+    taken = await asyncio.to_thread(urlopen, f"{node.url}/lab/v1/snapshot")
+    snapshot.write_bytes(await asyncio.to_thread(taken.read))
+    await node.stop()
+    key = file.with_name(f"{file.name}.key")
+    node = ManagementNode(Settings(port=0, database=_new(mariadb_server), bootstrap=snapshot, vault_key_file=key))
+    await node.start()
+    async with Client(node.url) as client:
+        await client.log_in()
+        assert [storage["name"] for storage in await client.query("/backup-storage")] == ["moved"]
     await node.stop()
 
 
