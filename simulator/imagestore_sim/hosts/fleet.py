@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from imagestore_sim.hosts.agent_certificates import Authority
 from imagestore_sim.hosts.host import SimulatedHost
+from imagestore_sim.hosts.hosts_by_name import HostsByName
 from imagestore_sim.hosts.listener import Listener, NewListener
 from imagestore_sim.hosts.shared_port import SharedPort
 
@@ -68,7 +69,7 @@ class CannotListen(Exception):
         """Whether it is the port of the agents."""
 
 
-class Fleet(Mapping[str, SimulatedHost]):
+class Fleet(HostsByName):
     """Hosts by name, in any case. They have one authority, which issues the certificates of their agents."""
 
     def __init__(
@@ -78,21 +79,12 @@ class Fleet(Mapping[str, SimulatedHost]):
 
         With `shared` all hosts have the same port, and each an IPv4 address of its own. `start` makes the hosts.
         """
+        super().__init__()
         self.addresses = addresses
         self._new_host = new_host
         self._port, self._agent_port = port, agent_port
         loopback = all(IPv4Address(one).is_loopback for one in addresses.values()) if shared else False
         self._shared = [SharedPort(loopback=loopback) for _ in range(2)] if shared else []
-        self._hosts: dict[str, SimulatedHost] = {}
-
-    def __getitem__(self, name: str) -> SimulatedHost:
-        return self._hosts[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return (host.name for host in self._hosts.values())
-
-    def __len__(self) -> int:
-        return len(self._hosts)
 
     async def start(self) -> None:
         """Make the hosts and have them listen. Raise CannotListen; `stop` stops what has started by then."""

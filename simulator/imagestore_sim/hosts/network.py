@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from imagestore_sim import open_files
 from imagestore_sim.hosts.agent import PORT as AGENT_PORT
 from imagestore_sim.hosts.agent_certificates import Authority
 from imagestore_sim.hosts.host import SimulatedHost
+from imagestore_sim.hosts.hosts_by_name import HostsByName
 from imagestore_sim.hosts.listener import LOOPBACK
 from imagestore_sim.hosts.ssh_config import SshConfig
 from imagestore_sim.in_flight import under_way
@@ -22,15 +23,15 @@ AnyHost = Callable[[str, int], SimulatedHost]
 """Makes a host of a name and the port that storages know it by."""
 
 
-class HostNetwork(Mapping[str, SimulatedHost]):
+class HostNetwork(HostsByName):
     """Hosts by name, in any case. `resolve` is the name resolution of a prober."""
 
     def __init__(self, *, any_host: AnyHost | None = None) -> None:
         """With `any_host`, make a host on the spot for a name that `resolve` does not know; without, know no others."""
+        super().__init__()
         self.authority = Authority()
         """The authority that issues the certificates of the hosts' agents."""
         self._any_host = any_host
-        self._hosts: dict[str, SimulatedHost] = {}
         self._on_the_spot: set[str] = set()
         """Names of hosts that `resolve` made, in lower case, and that have not been changed since."""
         self._turn = asyncio.Lock()
@@ -38,15 +39,6 @@ class HostNetwork(Mapping[str, SimulatedHost]):
         self._config: SshConfig | None = None
         self._refusing = _RefusingAddress()
         self._closed = False
-
-    def __getitem__(self, name: str) -> SimulatedHost:
-        return self._hosts[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return (host.name for host in self._hosts.values())
-
-    def __len__(self) -> int:
-        return len(self._hosts)
 
     async def add(self, host: SimulatedHost) -> None:
         """Start a host, and resolve its name from then on.
