@@ -7,7 +7,7 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from imagestore_sim.clock import Clock
@@ -53,6 +53,62 @@ class HostPort(Protocol):
 NewListener = Callable[[Factory, Clock, Tasks], HostPort]
 
 
+class Acceptor:
+    """Accepts the connections of a listening socket, and rests while the process has nothing left to do so with."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        take: Callable[[socket.socket], None],
+        tasks: Tasks,
+        sleep: Callable[[float], Awaitable[None]],
+        *,
+        most: int,
+    ) -> None:
+        """Accept from now on, at most `most` connections in a turn of the event loop; `take` gets each of them.
+
+        `sleep` waits for some seconds, by the clock that the rest goes by.
+        """
+        self._listening = listening
+        self._take = take
+        self._tasks = tasks
+        self._sleep = sleep
+        self._most = most
+        self._ended = False
+        self._watch()
+
+    def accept(self, most: int | None = None) -> None:
+        """Accept what the kernel has accepted already, `most` connections."""
+        moved()
+        for _ in range(most or self._most):
+            try:
+                connection, _ = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                logger.warning("cannot accept a connection: %s", error.strerror)
+                asyncio.get_running_loop().remove_reader(self._listening.fileno())
+                self._tasks.begin(self._rest(), "listener out of resources")
+                return
+            connection.setblocking(False)
+            self._take(connection)
+
+    def end(self) -> None:
+        """Accept no more. The socket stays open."""
+        self._ended = True
+        asyncio.get_running_loop().remove_reader(self._listening.fileno())
+
+    def _watch(self) -> None:
+        asyncio.get_running_loop().add_reader(self._listening.fileno(), self.accept)
+
+    async def _rest(self) -> None:
+        await self._sleep(REST_SECONDS)
+        if not self._ended:
+            self._watch()
+
+
 class Listener:
     """A TCP port whose every connection gets a protocol of `factory`."""
 
@@ -61,6 +117,7 @@ class Listener:
         self._clock = clock
         self._tasks = tasks
         self._socket: socket.socket | None = None
+        self._acceptor: Acceptor | None = None
         self._fillers: list[socket.socket] = []
         self._state = PortState.OPEN
         self.address: tuple[str, int] | None = None
@@ -117,8 +174,10 @@ class Listener:
 
     def close(self) -> None:
         """Let go of the port. Connections that were accepted stay open."""
+        if self._acceptor is not None:
+            self._acceptor.end()
+            self._acceptor = None
         if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
         for filler in self._fillers:
@@ -133,8 +192,8 @@ class Listener:
 
     def finish(self) -> None:
         """Serve what the kernel has accepted already, and let go of the port."""
-        if self._state is PortState.OPEN:
-            self._accept()
+        if self._acceptor is not None:
+            self._acceptor.accept()
         self.close()
 
     def _bind(self, family: int, address: object, *, beside: bool = False) -> None:
@@ -153,7 +212,7 @@ class Listener:
         assert self._socket is not None
         if self._state is PortState.OPEN:
             self._socket.listen(BACKLOG)
-            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
+            self._acceptor = Acceptor(self._socket, self._serve, self._tasks, self._clock.sleep, most=BACKLOG)
         elif self._state is PortState.DEAF:
             self._socket.listen(0)
             self._fill()
@@ -169,30 +228,8 @@ class Listener:
                 filler.connect_ex(self._socket.getsockname())
             self._fillers.append(filler)
 
-    def _accept(self) -> None:
-        moved()
-        loop = asyncio.get_running_loop()
-        for _ in range(BACKLOG):
-            if self._socket is None:
-                return
-            try:
-                connection, _ = self._socket.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in EXHAUSTED:
-                    raise
-                logger.warning("cannot accept a connection: %s", error.strerror)
-                loop.remove_reader(self._socket.fileno())
-                self._tasks.begin(self._rest(self._socket), "listener out of resources")
-                return
-            connection.setblocking(False)
-            self._tasks.begin(serve(self._factory, connection), "accepted connection")
-
-    async def _rest(self, exhausted: socket.socket) -> None:
-        await self._clock.sleep(REST_SECONDS)
-        if self._socket is exhausted and self._state is PortState.OPEN:
-            asyncio.get_running_loop().add_reader(exhausted.fileno(), self._accept)
+    def _serve(self, connection: socket.socket) -> None:
+        self._tasks.begin(serve(self._factory, connection), "accepted connection")
 
 
 def new_socket(family: int) -> socket.socket:

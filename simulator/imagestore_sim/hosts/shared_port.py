@@ -9,17 +9,7 @@ import socket
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults.behaviour import PortState
-from imagestore_sim.hosts.listener import (
-    EXHAUSTED,
-    NO_LINGER,
-    REST_SECONDS,
-    Factory,
-    Listener,
-    new_socket,
-    serve,
-    share_port,
-)
-from imagestore_sim.in_flight import moved
+from imagestore_sim.hosts.listener import NO_LINGER, Acceptor, Factory, Listener, new_socket, serve, share_port
 from imagestore_sim.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -43,6 +33,7 @@ class SharedPort:
         """The port, from `open` on."""
         self._loopback = loopback
         self._socket: socket.socket | None = None
+        self._acceptor: Acceptor | None = None
         self._places: dict[str, SharedListener] = {}
         self._refusing: set[SharedListener] = set()
         self._tasks = Tasks()
@@ -51,8 +42,9 @@ class SharedPort:
     def open(self, number: int) -> None:
         """Take a port, with 0 any that is free. Raise OSError."""
         self._closed = False
-        self._socket = self._listen(number, shared=False)
-        self.number = self._socket.getsockname()[1]
+        listening = self._listen(number, shared=False)
+        self.number = listening.getsockname()[1]
+        self._begin(listening)
 
     async def close(self) -> None:
         """Let go of the port. Its hosts do not listen from then on."""
@@ -88,7 +80,7 @@ class SharedPort:
 
     def _join(self) -> None:
         """Listen by one socket for all hosts. Raise OSError."""
-        self._socket = self._listen(self.number, shared=True)
+        self._begin(self._listen(self.number, shared=True))
         for place in self._places.values():
             if place.state is PortState.OPEN:
                 place.let_go()
@@ -121,48 +113,27 @@ class SharedPort:
         except BaseException:
             bound.close()
             raise
-        asyncio.get_running_loop().add_reader(bound.fileno(), self._accept)
         return bound
 
-    def _stop_listening(self) -> None:
-        if self._socket is not None:
-            self._accept(most=BACKLOG)  # what the kernel has accepted already
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
+    def _begin(self, listening: socket.socket) -> None:
+        """Accept the connections of a socket. A rest is real: other programs let go of files."""
+        self._socket = listening
+        self._acceptor = Acceptor(listening, self._assign, self._tasks, asyncio.sleep, most=AT_ONCE)
 
-    def _accept(self, most: int = AT_ONCE) -> None:
-        moved()
-        for _ in range(most):
-            if self._socket is None:
-                return
-            try:
-                connection, _ = self._socket.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in EXHAUSTED:
-                    raise
-                logger.warning("cannot accept a connection: %s", error.strerror)
-                asyncio.get_running_loop().remove_reader(self._socket.fileno())
-                self._tasks.begin(self._rest(self._socket), "shared port out of resources")
-                return
-            self._assign(connection)
+    def _stop_listening(self) -> None:
+        if self._socket is not None and self._acceptor is not None:
+            self._acceptor.accept(most=BACKLOG)  # what the kernel has accepted already
+            self._acceptor.end()
+            self._socket.close()
+            self._socket = self._acceptor = None
 
     def _assign(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
         place = self._places.get(connection.getsockname()[0])
         if place is None or place.state is not PortState.OPEN:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             connection.close()
             return
         place.serve(connection)
-
-    async def _rest(self, exhausted: socket.socket) -> None:
-        await asyncio.sleep(REST_SECONDS)  # real: other programs let go of files
-        if self._socket is exhausted:
-            asyncio.get_running_loop().add_reader(exhausted.fileno(), self._accept)
 
 
 class SharedListener:
