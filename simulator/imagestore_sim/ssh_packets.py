@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from asyncssh.connection import SSHConnection
 from asyncssh.constants import MSG_IGNORE
-from asyncssh.packet import SSHPacketLogger
+from asyncssh.packet import SSHPacketLogger, String
 
 AUTHENTICATED = ("gcm", "poly1305")
 """What the names of ciphers have in them that authenticate each packet by itself."""
+_NOTHING = (String(b""),)
+
+
+def is_filling(kind: int, arguments: tuple[bytes, ...]) -> bool:
+    """Return whether a packet is the filling, rather than an SSH_MSG_IGNORE that somebody means to send."""
+    return kind == MSG_IGNORE and arguments == _NOTHING
 
 
 def needs_filling(ssh: SSHConnection) -> bool:
@@ -25,7 +31,7 @@ def send_no_filling(ssh: SSHConnection) -> None:
     send = ssh.send_packet
 
     def send_packet(kind: int, *arguments: bytes, handler: SSHPacketLogger | None = None) -> None:
-        if kind != MSG_IGNORE or needs_filling(ssh):
+        if not is_filling(kind, arguments) or needs_filling(ssh):
             send(kind, *arguments, handler=handler)
 
     ssh.send_packet = send_packet  # type: ignore[assignment]  # of this connection alone

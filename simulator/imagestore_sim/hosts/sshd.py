@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import asyncssh
 from asyncssh.channel import SSHChannel
-from asyncssh.packet import SSHPacketLogger, String
+from asyncssh.packet import SSHPacketLogger
 from typing_extensions import override
 
 from imagestore_sim.clock import RealClock
@@ -19,6 +19,7 @@ from imagestore_sim.hosts.session import Session
 from imagestore_sim.hosts.sftp import DiskServer
 from imagestore_sim.hosts.shell import home_of
 from imagestore_sim.lean import LeanEvent, share_attributes
+from imagestore_sim.ssh_packets import is_filling
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -40,8 +41,6 @@ _UNUSED_SETS = (
     "_x509_revoked_certs",
 )
 _NO_KEYS: frozenset[object] = frozenset()
-_IGNORE = 2  # SSH_MSG_IGNORE
-_NOTHING = (String(b""),)
 MOST_KEYS = 64
 """Host keys whose options are kept."""
 
@@ -81,12 +80,12 @@ class HostConnection(asyncssh.SSHServerConnection):
         """Read no configuration for the user who logs in: there is none."""
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        """Send a packet, once logged in without the empty one that asyncssh sends before each.
+        """Send a packet, once logged in without the filling before it (`ssh_packets`).
 
-        That one protects ciphers that are not offered here. In virtual time it is sent: the turns of the event loop
+        No cipher that needs it is offered here. In virtual time it is sent: the turns of the event loop
         that it takes count there.
         """
-        if pkttype == _IGNORE and args == _NOTHING and self._auth_complete and self._in_real_time:
+        if self._in_real_time and self._auth_complete and is_filling(pkttype, args):
             return
         super().send_packet(pkttype, *args, handler=handler)
 
