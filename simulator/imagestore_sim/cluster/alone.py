@@ -36,9 +36,6 @@ class Alone:
         """Return the address of another node: there is none."""
         return None
 
-    def on_joined(self, callback: NodeCallback) -> None:
-        """Never call back."""
-
     def on_left(self, callback: NodeCallback) -> None:
         """Never call back."""
 

@@ -37,7 +37,7 @@ class Fence:
         A storage that does not exist passes: what the caller writes finds that. `write` says what for, as in WRITES.
         """
         if self._membership.owner_of(uuid) == self._membership.uuid:
-            if await self._take(connection, [uuid], anew=False):
+            if await self._take(connection, [uuid], mine_too=True):
                 return
             if await connection.scalar(select(BackupStorage.uuid).where(BackupStorage.uuid == uuid)) is None:
                 return
@@ -47,21 +47,21 @@ class Fence:
 
     async def take(self, connection: AsyncConnection, uuids: Sequence[str]) -> None:
         """Take storages that the ring has just given to this node, as far as it still does."""
-        await self._take(connection, uuids, anew=True)
+        await self._take(connection, uuids, mine_too=False)
 
     def refuse(self, write: str, why: str) -> None:
         """Count and log a write that was refused."""
         self.refused[write] += 1
         logger.warning("a write of a %s is refused: %s", write, why)
 
-    async def _take(self, connection: AsyncConnection, uuids: Sequence[str], *, anew: bool) -> int:
+    async def _take(self, connection: AsyncConnection, uuids: Sequence[str], *, mine_too: bool) -> int:
         """Write this node and its epoch as the owner of storages, and return of how many it is now.
 
-        `anew` renews the epoch alone of those that it owned before.
+        With `mine_too`, write those as well that it took at this epoch already.
         """
         me, epoch, row, node = self._membership.uuid, self._membership.epoch, BackupStorage, ManagementNodeRecord
         older = row.ownerEpoch < epoch
-        may = older if anew else or_(row.ownerUuid == me, older)
+        may = or_(row.ownerUuid == me, older) if mine_too else older
         start = self._membership.start_epoch
         is_member = exists(select(node.uuid).where(and_(node.uuid == me, node.epoch == start)))
         taken = update(row).where(row.uuid.in_(uuids), may, is_member).values(ownerUuid=me, ownerEpoch=epoch)

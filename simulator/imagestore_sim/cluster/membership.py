@@ -1,7 +1,8 @@
 """The membership of one node: it joins, its heart beats in the store, it sees others come and go, and leaves.
 
 The members are rows (`rows`). A node that has beaten knows the members of that moment, and the ring over them; it tells
-those who listen who has joined and left since. A node whose heartbeat stands still is deleted by another one.
+those who listen who has left since, and when the members have changed. A node whose heartbeat stands still is deleted
+by another one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from imagestore_sim.cluster.modes import Mode
 from imagestore_sim.cluster.ring import Ring
 from imagestore_sim.cluster.rows import JOINING, RUNNING, Member, MemberRows, Table
 from imagestore_sim.database import StoreUnavailable
-from imagestore_sim.database.errors import StoreConflict
+from imagestore_sim.database.conflicts import made_again
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.units import write_date
 
@@ -91,11 +92,9 @@ class Membership:
         self._beaten = 0.0  # when the last heartbeat that succeeded began, by the monotonic clock
         self._owns_from = 0.0
         self._renewed = asyncio.Event()
-        self._told = asyncio.Event()
         self._failures = 0
         self._seen: dict[tuple[str, int], tuple[int, float]] = {}  # by start of a node: its last beat, and since when
         self._suspects: dict[tuple[str, int], int] = {}
-        self._on_joined: list[NodeCallback] = []
         self._on_left: list[NodeCallback] = []
         self._on_change: list[Callback] = []
 
@@ -148,10 +147,6 @@ class Membership:
         host = f"[{member.host}]" if ":" in member.host else member.host
         return f"http://{host}:{member.port}"
 
-    def on_joined(self, callback: NodeCallback) -> None:
-        """Call back with the uuid of each node that joins, once the ring has it."""
-        self._on_joined.append(callback)
-
     def on_left(self, callback: NodeCallback) -> None:
         """Call back with the uuid of each node that leaves, once the ring is without it."""
         self._on_left.append(callback)
@@ -164,10 +159,6 @@ class Membership:
         """Wait until no other node can still act for what this one owns by the ring."""
         while (seconds := self._owns_from - self._clock.monotonic()) > 0:
             await self._clock.sleep(seconds)
-
-    def look(self) -> None:
-        """Beat now: another node has told that the members have changed."""
-        self._told.set()
 
     # Joining and leaving
 
@@ -240,15 +231,14 @@ class Membership:
 
     async def _in_transaction(self, work: Callable[[AsyncConnection], Awaitable[T]], *, quiet: bool = False) -> T:
         """Return what `work` returns in a transaction, run again where it collides with one of another node."""
-        for number in range(MOST_CONFLICTS):
-            try:
-                async with self._store.transaction(quiet=quiet) as connection:
-                    return await work(connection)
-            except StoreConflict as conflict:
-                logger.debug("management node %s tries again: %s", self.uuid, conflict)
-                await self._clock.sleep(CONFLICT_SECONDS * (number + 1))
-        async with self._store.transaction(quiet=quiet) as connection:
-            return await work(connection)
+
+        async def attempt() -> T:
+            async with self._store.transaction(quiet=quiet) as connection:
+                return await work(connection)
+
+        return await made_again(
+            attempt, most=MOST_CONFLICTS + 1, pause=lambda number: self._clock.sleep(CONFLICT_SECONDS * number)
+        )
 
     async def _record(self, connection: AsyncConnection, what: str, member: Member) -> Any:
         inventory = {
@@ -264,9 +254,7 @@ class Membership:
 
     async def _beat_on(self) -> None:
         while not self.excluded.is_set():
-            with suppress(TimeoutError):
-                await self._clock.wait_for(self._told.wait(), self._until_next())
-            self._told.clear()
+            await self._clock.sleep(self._until_next())
             try:
                 await self._beat()
                 self._failures = 0
@@ -408,7 +396,7 @@ class Membership:
     # The view
 
     def _adopt(self, table: Table) -> None:
-        """Take over the members of a table, and tell who has joined and left since the last one."""
+        """Take over the members of a table, and tell who has left since the last one, and that they have changed."""
         new = {one.uuid: one for one in table.members if one.running}
         old = self._members
         self._epoch, self._members = max(table.epoch, self._epoch), new
@@ -416,11 +404,8 @@ class Membership:
             return
         self._ring = Ring(new, even=self.mode.even)
         gone = [uuid for uuid, _ in sorted(_starts(old) - _starts(new)) if uuid != self.uuid]
-        come = [uuid for uuid, _ in sorted(_starts(new) - _starts(old)) if uuid != self.uuid]
         for uuid in gone:
             self._tell(self._on_left, uuid)
-        for uuid in come:
-            self._tell(self._on_joined, uuid)
         self._tell(self._on_change)
 
     def _tell(self, callbacks: Sequence[Callable[..., None]], *about: str) -> None:

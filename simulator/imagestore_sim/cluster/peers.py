@@ -40,9 +40,6 @@ class Peers(Protocol):
     def address_of(self, node: str) -> str | None:
         """Return the URL of another node, None if it is no member any more."""
 
-    def on_joined(self, callback: NodeCallback) -> None:
-        """Call back with the uuid of each node that joins, once the ring has it."""
-
     def on_left(self, callback: NodeCallback) -> None:
         """Call back with the uuid of each node that leaves, once the ring is without it."""
 

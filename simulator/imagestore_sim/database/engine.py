@@ -7,7 +7,6 @@ without SQL or values. The next caller tries again, on a new connection if the o
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -20,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.backend import Backend, Reads, Transactions
+from imagestore_sim.database.conflicts import made_again
 from imagestore_sim.database.connections import BUSY_SECONDS, Prepare
-from imagestore_sim.database.errors import DatabaseError, StoreConflict, StoreUnavailable, describe
+from imagestore_sim.database.errors import DatabaseError, StoreUnavailable, describe
 from imagestore_sim.database.health import Health
 from imagestore_sim.database.location import file_of, url_of
 from imagestore_sim.database.mariadb.address import shown
@@ -33,7 +33,6 @@ from imagestore_sim.database.unit_of_work import UnitsOfWork
 from imagestore_sim.database.vault import Vault
 from imagestore_sim.in_flight import counted, under_way
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 MOST_TRIES = 5
@@ -184,14 +183,12 @@ class Database:
         Where MariaDB undoes it for the sake of another node's transaction, it is run again, MOST_TRIES times in all:
         so it must change nothing but the store. Raise StoreConflict after the last time.
         """
-        for _ in range(MOST_TRIES - 1):
-            try:
-                async with self.atomic():
-                    return await work()
-            except StoreConflict as conflict:
-                logger.info("a change of the store is made again: %s", conflict)
-        async with self.atomic():
-            return await work()
+
+        async def attempt() -> T:
+            async with self.atomic():
+                return await work()
+
+        return await made_again(attempt, most=MOST_TRIES)
 
     async def after_commit(self, callback: Callable[[], Awaitable[None] | None]) -> None:
         """Call `callback` after the commit of the current task's `atomic` block, or at once outside of one.
