@@ -91,3 +91,19 @@ def test_the_log_of_calls_while_the_node_is_down_is_the_same_each_time() -> None
     first, again = play(read(story)), play(read(story))
     assert "cannot be reached: Connection refused" in first.log_text
     assert first.log_text == again.log_text
+
+
+def test_the_log_of_posts_that_meet_a_fault_is_the_same_each_time() -> None:
+    story = {
+        "title": "an event is posted twice",
+        "hosts": {"imagestore-1": {}},
+        "timeline": [
+            {"fault": {"node": "hook_duplicated"}},
+            {"at": "1s", "stop": {"host": "imagestore-1"}},
+            {"eventually": {"storage": "imagestore-1", "status": "Disconnected", "within": "2m"}},
+        ],
+        "oracle": "hooks-are-events",
+    }
+    first, again = play(read(story)), play(read(story))
+    assert "/management-node/fault/hit" in first.log_text
+    assert first.log_text == again.log_text

@@ -20,10 +20,11 @@ from imagestore_sim.explore.runs import Call, Census, Json, Played, Post, Told, 
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.probe.login_slots import Purpose
 from imagestore_sim.rest.faulted_request import HEADER, PAST_FAULTS
+from imagestore_sim.scenario.play.posts import LOOPBACK, PATH
 from imagestore_sim.web_server import Handle
 
-LOOPBACK = "127.0.0.1"
-EVENTS = "/events"
+EVENTS = f"{PATH}/events"
+"""Where the receiver takes events: below the path whose port a log leaves out, for it differs from run to run."""
 PREFIX = re.compile("(/zstack)?/v1")
 JOB = re.compile(r"/api-jobs/([0-9a-f]+)")
 OPEN_FILES = "/proc/self/fd"

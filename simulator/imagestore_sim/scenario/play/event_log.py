@@ -34,8 +34,8 @@ class EventLog:
     def stable(self, text: str) -> str:
         """Return `text` without what differs from run to run.
 
-        The world's folder is removed, and so is the port where a client under test gets posts. The fingerprints of host
-        keys, which each run generates, are numbered in the order in which they come.
+        The world's folder is removed, and so is the port where a client under test, or the oracle, gets posts. The
+        fingerprints of host keys, which each run generates, are numbered in the order in which they come.
         """
 
         def numbered(match: re.Match[str]) -> str:
