@@ -131,5 +131,5 @@ MUTANTS = (
     Mutant("failed-add-stays", "an add that fails leaves its record", _keep_failed_adds),
     Mutant("one-try", "a lost storage is reconnected once, and then given up", _reconnect_once),
     Mutant("description-lost", "an update of several fields leaves the description as it was", _lose_descriptions),
-    Mutant("number-twice", "two events are told with one number", _tell_wrong_status),
+    Mutant("number-twice", "two events get the same number", _tell_wrong_status),
 )
