@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from imagestore_sim import tasks as tasks_module
 from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size
 from processes import child
 
@@ -46,6 +47,23 @@ async def test_close_cancels_what_runs_and_logs_nothing(caplog: pytest.LogCaptur
     assert all(task.cancelled() for task in running)
     assert len(tasks) == 0
     assert caplog.records == []
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks_module, "CANCEL_AGAIN_SECONDS", 0.01)
+    arrived = asyncio.get_running_loop().create_future()
+
+    async def wait_twice() -> None:
+        await asyncio.wait_for(arrived, 60)  # of Python 3.11: its end and a cancellation come in the same turn
+        await _for_ever()
+
+    tasks = Tasks()
+    task = tasks.begin(wait_twice(), "the loser")
+    await asyncio.sleep(0)
+    arrived.set_result(None)
+    async with asyncio.timeout(10):
+        await tasks.close()
+    assert task.cancelled()
 
 
 async def test_close_waits_for_clean_up_and_for_tasks_that_it_begins() -> None:

@@ -20,7 +20,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.masking import masked_path, on_one_line
 from imagestore_sim.plain_reasons import plain_reason
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, cancel_and_wait
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -275,5 +275,4 @@ async def _running(work: Coroutine[object, object, T]) -> AsyncIterator[asyncio.
     try:
         yield task
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_and_wait(task)

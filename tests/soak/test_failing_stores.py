@@ -29,7 +29,7 @@ from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.testing import Client
 from processes import running
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 SECONDS = float(os.environ.get("SOAK_FAULT_SECONDS", "60"))
 RECOVERY_SECONDS = 15.0
 ARGUMENTS = ("serve", "--port", "0", "--database", "node.db", "--ping-interval", "2", "--log-level", "warning")

@@ -24,7 +24,7 @@ from imagestore_sim.settings import Settings
 from processes import child
 from stalls import measuring_stalls
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 CLIENT = Path(__file__).with_name("fuzz_client.py")
 CLIENTS = 2
 MOST_SECONDS = 0.2

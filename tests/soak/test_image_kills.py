@@ -25,7 +25,7 @@ from mixed_changes import BROKEN
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.testing import CallFailed, Client
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 RUNS = int(os.environ.get("SOAK_RUNS", "4"))
 FIRST = int(os.environ.get("SOAK_SEED", "0"))
 KILLS = int(os.environ.get("SOAK_KILLS", "25"))

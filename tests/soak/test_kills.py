@@ -21,7 +21,7 @@ from mixed_changes import BROKEN, Changes, State, Tally, state_of
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.testing import Client
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 RUNS = int(os.environ.get("SOAK_RUNS", "4"))
 KILLS = 25
 ARGUMENTS = ("serve", "--port", "0", "--database", "node.db", "--ping-interval", "5", "--log-level", "error",

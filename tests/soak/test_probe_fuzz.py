@@ -67,6 +67,7 @@ async def fuzz(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(0)
 @pytest.mark.sshd
 async def test_hosts_out_of_their_mind_neither_stall_nor_escape_nor_leak(
     start_sshd: StartSshd, tmp_path: Path, caplog: pytest.LogCaptureFixture

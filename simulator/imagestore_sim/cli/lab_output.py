@@ -21,7 +21,7 @@ from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab import Lab
 from imagestore_sim.masking import on_one_line
 from imagestore_sim.probe import ProbeFailure, Reached
-from imagestore_sim.tasks import until_done_or_set
+from imagestore_sim.tasks import cancel_and_wait, until_done_or_set
 from imagestore_sim.units import size_text
 
 REFRESH_SECONDS = 0.5
@@ -38,8 +38,7 @@ async def follow(lab: Lab, console: Console, stopped: asyncio.Event) -> None:
         if task.done():
             task.result()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_and_wait(task)
 
 
 def ssh_command(lab: Lab) -> str | None:

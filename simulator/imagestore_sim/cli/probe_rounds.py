@@ -18,7 +18,7 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.node.from_settings import new_prober
 from imagestore_sim.probe import PingMode, ProbeFailure, Prober
 from imagestore_sim.settings import Settings
-from imagestore_sim.tasks import until_done_or_set
+from imagestore_sim.tasks import cancel_and_wait, until_done_or_set
 
 Show = Callable[[Asked, Outcome], None]
 """Called with each outcome as it comes."""
@@ -105,8 +105,7 @@ class Rounds:
             task = asyncio.ensure_future(self.one(show))
             await until_done_or_set(task, stopped)
             if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await cancel_and_wait(task)
                 break
             show_all(task.result())
             status = _status_of(task.result())

@@ -15,7 +15,7 @@ from imagestore_sim import open_files
 from imagestore_sim.cli.exits import InputError
 from imagestore_sim.clock import RealClock
 from imagestore_sim.exposure import warning
-from imagestore_sim.tasks import new_event_loop, until_done_or_set
+from imagestore_sim.tasks import cancel_and_wait, new_event_loop, until_done_or_set
 
 STOP_SECONDS = 2.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -132,8 +132,7 @@ async def _until_started(starting: asyncio.Future[None], stopped: asyncio.Event)
         await until_done_or_set(starting, stopped)
     finally:
         if not starting.done():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            await cancel_and_wait(starting)
     if not starting.cancelled():
         starting.result()
 

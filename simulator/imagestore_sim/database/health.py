@@ -49,6 +49,8 @@ class Health:
         self._failing_since = 0.0
         self._works = asyncio.Event()
         self._works.set()
+        self._checks = False
+        """Whether a task checks the store, one at most: that of a problem that has just ended goes on with the next."""
         self._tasks = Tasks()
 
     def begin(self) -> None:
@@ -69,6 +71,8 @@ class Health:
         if not self._problems:
             self._failing_since = time.monotonic()  # real: see the class
             self._works.clear()
+        if not self._checks and not self._closed:
+            self._checks = True
             self._tasks.begin(self._check_until_it_works(), "checks of the store")
         if self._problems.get(side) != text:
             logger.error("%s; it is tried again each second", text)
@@ -103,7 +107,7 @@ class Health:
         await self._tasks.close()
 
     async def _check_until_it_works(self) -> None:
-        while self._problems:
+        while self._problems and not self._closed:
             await asyncio.sleep(CHECK_SECONDS)  # real: see the class
             try:
                 await self._check()
@@ -111,3 +115,4 @@ class Health:
                 continue
             except Exception:
                 logger.exception("%s: the check of the store went wrong", self._name)
+        self._checks = False

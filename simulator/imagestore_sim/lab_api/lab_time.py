@@ -11,6 +11,7 @@ from aiohttp import web
 
 from imagestore_sim.clock import AdjustableClock, Clock, is_adjustable
 from imagestore_sim.lab_api.guard import Guard, HandleRequest, NotAdmitted, response_to
+from imagestore_sim.tasks import cancel_and_wait
 from imagestore_sim.units import parse_time
 from imagestore_sim.web_server import Connection, connection_of
 
@@ -161,6 +162,5 @@ async def _unless_left(work: Coroutine[object, object, None], connection: Connec
             raise ConnectionResetError("the client has left")
     finally:
         if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+            await cancel_and_wait(task)
     return task.result()

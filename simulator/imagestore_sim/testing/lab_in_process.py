@@ -22,6 +22,7 @@ from imagestore_sim.lab_api.guard import TOKEN_HEADER
 from imagestore_sim.lab_api.lab_time import TIME_HEADER
 from imagestore_sim.rest.node_faults import AppliedNodeFault
 from imagestore_sim.settings import Settings, token_of
+from imagestore_sim.tasks import cancel_and_wait
 from imagestore_sim.testing.client import Client
 from imagestore_sim.testing.lab_thread import LabThread
 from imagestore_sim.testing.times import epoch_of, seconds_of
@@ -144,9 +145,7 @@ class LabInProcess:
                 stepping.result()
             return await waiting
         finally:
-            stepping.cancel()
-            waiting.cancel()
-            await asyncio.wait({stepping, waiting})
+            await cancel_and_wait(stepping, waiting)
 
 
 class _BrokenHost:

@@ -21,6 +21,7 @@ from imagestore_sim.clock import TimerClock
 from imagestore_sim.lab import Lab, clock_of_loop, lab_loop
 from imagestore_sim.lab_api import OpenStories, StoryWriter
 from imagestore_sim.settings import Settings, token_of
+from imagestore_sim.tasks import cancel_and_wait
 from imagestore_sim.testing.client import Client
 from imagestore_sim.virtual_clock import VirtualEventLoop, jumps_during
 
@@ -313,8 +314,7 @@ class _ClockStandIn(StandIn):
         finally:
             timer.cancel()
             if not work.done():
-                work.cancel()
-                await asyncio.wait({work})
+                await cancel_and_wait(work)
 
 
 @contextmanager

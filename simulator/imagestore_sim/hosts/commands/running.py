@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 
 from imagestore_sim.hosts.commands.declare import Usage, command, program, reason
 from imagestore_sim.hosts.shell import NOT_FOUND, SYNTAX_ERROR, Call, Input
+from imagestore_sim.tasks import cancel_and_wait
 
 LONGEST_SLEEP = 3600.0  # seconds: no command stays on a host for ever
 TIMED_OUT = 124
@@ -95,9 +96,7 @@ async def until_interrupted(work: Coroutine[object, object, None], keyboard: Inp
         for one in done:
             one.result()
     finally:
-        for one in tasks:
-            one.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
 
 
 async def _read_on(keyboard: Input) -> None:

@@ -11,7 +11,7 @@ from imagestore_sim.backup_storage.events import Event as BackupStorageEvent
 from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.scenario.recording.recording import Event, Recording
 from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
-from imagestore_sim.tasks import until_done_or_set
+from imagestore_sim.tasks import cancel_and_wait, until_done_or_set
 from imagestore_sim.testing.client import Client
 
 
@@ -43,8 +43,7 @@ async def follow_node(
         reading = asyncio.ensure_future(_read_into(events, stream))
         began()
         await until_done_or_set(reading, stop)
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        await cancel_and_wait(reading)
         error = None if reading.cancelled() else reading.exception()
         if error is not None and (isinstance(error, EventsMissed) or not events):
             raise error
