@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -98,6 +99,23 @@ _WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 """Fields of a record that are not columns of its table, or are converted first."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A kind of record whose fields are the columns of its table."""
+
+    place: str
+    """The key of the bootstrap file."""
+    name: str
+    """What the uuid of a record without one is made of, beside the record's name."""
+    model: type[Zone | WebHook]
+    resource_type: str
+    """The type that tags name."""
+
+
+_ZONES = _Plain("zones", "zone", Zone, "ZoneVO")
+_WEB_HOOKS = _Plain("webHooks", "web-hook", WebHook, "WebhookVO")
+
+
 def _names(bootstrap: Bootstrap) -> set[str]:
     return {account.name for account in bootstrap.accounts}
 
@@ -169,7 +187,7 @@ class BootstrapLoader:
             for config in bootstrap.resourceConfigs:
                 with unique("resourceConfigs", config.name):
                     await self._add_resource_config(connection, config)
-            await self._add_zones(connection, bootstrap.zones)
+            await self._add_plain(connection, _ZONES, bootstrap.zones)
             await self._add_storages(connection, bootstrap.backupStorages)
             await self._add_images(connection, bootstrap.images)
             for item in bootstrap.trash:
@@ -177,7 +195,7 @@ class BootstrapLoader:
             for key in bootstrap.accessKeys:
                 with unique("accessKeys", key.accessKeyId):
                     await self._add_access_key(connection, key)
-            await self._add_web_hooks(connection, bootstrap.webHooks)
+            await self._add_plain(connection, _WEB_HOOKS, bootstrap.webHooks)
             change = self._sources.replace if replace else self._sources.add
             sources = [
                 ImageSource(one.url, one.size, one.actualSize, one.format, one.rate, one.error)
@@ -310,16 +328,19 @@ class BootstrapLoader:
         values |= {"accountUuid": ADMIN_UUID, "description": option.description, **self._dates(record)}
         await connection.execute(insert(ResourceConfig), {"uuid": record.uuid or new_uuid(), **values})
 
-    async def _add_zones(self, connection: AsyncConnection, records: Sequence[ZoneRecord]) -> None:
-        rows = RowBatch(connection, "zones")
-        there = await _values(connection, Zone.uuid)
+    async def _add_plain(
+        self, connection: AsyncConnection, kind: _Plain, records: Sequence[ZoneRecord | WebHookRecord]
+    ) -> None:
+        """Add the records that are not there, with their tags. Raise BootstrapError."""
+        rows = RowBatch(connection, kind.place)
+        there = await _values(connection, kind.model.uuid)
         for record in records:
-            zone = uuid_of("zone", record)
-            if zone not in there:
-                there.add(zone)
+            uuid = uuid_of(kind.name, record)
+            if uuid not in there:
+                there.add(uuid)
                 values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-                rows.add(Zone, record.name, {"uuid": zone, **values, **self._dates(record)})
-                await self._add_tags(connection, rows, zone, "ZoneVO", record)
+                rows.add(kind.model, record.name, {"uuid": uuid, **values, **self._dates(record)})
+                await self._add_tags(connection, rows, uuid, kind.resource_type, record)
                 await rows.end_record()
         await rows.insert()
 
@@ -380,19 +401,6 @@ class BootstrapLoader:
         if model is SystemTag:
             own = {"type": "System", "inherent": record.inherent}
         return {"uuid": record.uuid or new_uuid(), "tag": record.tag, **own, **self._dates(record)}
-
-    async def _add_web_hooks(self, connection: AsyncConnection, records: Sequence[WebHookRecord]) -> None:
-        rows = RowBatch(connection, "webHooks")
-        there = await _values(connection, WebHook.uuid)
-        for record in records:
-            hook = uuid_of("web-hook", record)
-            if hook not in there:
-                there.add(hook)
-                values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-                rows.add(WebHook, record.name, {"uuid": hook, **values, **self._dates(record)})
-                await self._add_tags(connection, rows, hook, "WebhookVO", record)
-                await rows.end_record()
-        await rows.insert()
 
     async def _add_images(self, connection: AsyncConnection, records: Sequence[ImageRecord]) -> None:
         rows = RowBatch(connection, "images")

@@ -6,12 +6,12 @@ import struct
 
 import asyncssh
 from asyncssh.connection import SSHConnection
+from asyncssh.constants import MSG_IGNORE, MSG_USERAUTH_BANNER
 from asyncssh.packet import String
 
 _HEADER = struct.Struct(">IBI")  # length, type, number
 _INIT, _VERSION, _NAME, _EXTENDED_REPLY = 1, 2, 104, 201
 _EXTENSION = b"statvfs@openssh.com"
-_IGNORE, _BANNER = 2, 53  # SSH_MSG_IGNORE, SSH_MSG_USERAUTH_BANNER
 _FLOOD_BYTES = 2**20
 _PACKET = 1000  # bytes of each
 
@@ -56,10 +56,10 @@ class BrokenSftp:
 def flood(connection: SSHConnection) -> None:
     """Send a megabyte of SSH_MSG_IGNORE."""
     for _ in range(_FLOOD_BYTES // _PACKET):
-        connection.send_packet(_IGNORE, String(bytes(_PACKET)))
+        connection.send_packet(MSG_IGNORE, String(bytes(_PACKET)))
 
 
 def flood_login(connection: asyncssh.SSHServerConnection) -> None:
     """Send a megabyte of SSH_MSG_USERAUTH_BANNER to a client that is logging in."""
     for _ in range(_FLOOD_BYTES // _PACKET):
-        connection.send_packet(_BANNER, String("x" * _PACKET), String(""))
+        connection.send_packet(MSG_USERAUTH_BANNER, String("x" * _PACKET), String(""))
