@@ -22,6 +22,7 @@ VAULT_KEY = "bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU="
 """The key that the nodes of tests share."""
 _BOUND = 60.0  # seconds to start or stop
 _ENOUGH = 3 * 1024**3  # bytes
+_MEBIBYTE = 2**20
 _OPTIONS = (
     "--skip-name-resolve",
     "--innodb-buffer-pool-size=32M",
@@ -273,6 +274,36 @@ def own_mariadb(prepared_mariadb: Path) -> Iterator[MariaDbServer]:
     """Return a server for one test, which may stop it."""
     with data_folder() as folder:
         yield from _running(MariaDbServer(folder / "m", prepared_mariadb))
+
+
+@pytest.fixture
+def small_mariadb(prepared_mariadb: Path) -> Iterator[MariaDbServer]:
+    """Return a server whose data are on a file system of their own, of 224 MiB."""
+    with data_folder() as folder:
+        disk = folder / "disk"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=224m", "tmpfs", str(disk)]
+        mounted = subprocess.run(command, capture_output=True, text=True, timeout=_BOUND)
+        if mounted.returncode:
+            pytest.skip(f"needs the right to mount a file system: {mounted.stderr.strip()}")
+        try:
+            yield from _running(MariaDbServer(disk / "m", prepared_mariadb))
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True, timeout=_BOUND)
+
+
+@contextlib.contextmanager
+def full_disk(server: MariaDbServer) -> Iterator[None]:
+    """Fill up the file system of a server while the block runs."""
+    ballast = server.folder / "ballast"
+    with ballast.open("wb") as file:
+        for _ in range(shutil.disk_usage(server.folder).free // _MEBIBYTE):
+            file.write(bytes(_MEBIBYTE))
+        file.write(bytes(shutil.disk_usage(server.folder).free))
+    try:
+        yield
+    finally:
+        ballast.unlink()
 
 
 def _running(server: MariaDbServer) -> Iterator[MariaDbServer]:

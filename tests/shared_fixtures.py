@@ -26,7 +26,7 @@ from imagestore_sim.testing.plugin import MARKER
 from imagestore_sim.virtual_clock import VirtualEventLoop
 from kept_lab import KeptLab
 from kept_node import KeptNode, rows_of
-from mariadb_server import galera, mariadb_server, own_mariadb, prepared_mariadb
+from mariadb_server import galera, mariadb_server, own_mariadb, prepared_mariadb, small_mariadb
 from recorded_probes import probes
 from sshd import OpenSshServer, StartSshd, find_sshd
 from stores import store_settings
@@ -42,6 +42,7 @@ __all__ = [
     "own_mariadb",
     "prepared_mariadb",
     "probes",
+    "small_mariadb",
     "store_settings",
 ]
 

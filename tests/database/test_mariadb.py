@@ -30,13 +30,15 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
-from mariadb_server import PASSWORD, VAULT_KEY, GaleraCluster, MariaDbServer
+from mariadb_server import PASSWORD, VAULT_KEY, GaleraCluster, MariaDbServer, full_disk
 from rows import rows
 
 pytestmark = [pytest.mark.mariadb, pytest.mark.plain_loop]
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
 BOUND = 30.0
+ROWS = 200
+"""Rows of a transaction that needs room."""
 SHAPE = (
     "SELECT table_name, column_name, column_type, is_nullable, character_set_name, collation_name, column_key, extra"
     " FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY 1, 2;"
@@ -335,6 +337,30 @@ async def test_a_server_that_became_read_only_is_named(stack: AsyncExitStack, ow
     async with asyncio.timeout(BOUND):
         await database.health.until_it_works()
     await _add(database, "b")
+
+
+async def _fill(database: Database) -> None:
+    for number in range(200):
+        async with database.transaction() as connection:
+            for row in range(ROWS):
+                await _insert(connection, f"z{number}-{row}")
+
+
+async def test_a_full_disk_undoes_the_change_and_is_named_and_work_goes_on_once_there_is_room(
+    stack: AsyncExitStack, small_mariadb: MariaDbServer
+) -> None:
+    database = await _open(stack, _new(small_mariadb))
+    await _add(database, "a")
+    with full_disk(small_mariadb):
+        with pytest.raises(StoreUnavailable, match="cannot be written: the disk of the database server is full"):
+            await _fill(database)
+        stored = len(await _names(database)) - 1
+        assert stored % ROWS == 0, "a part of a transaction was stored"
+        assert database.health.problem is not None
+    async with asyncio.timeout(BOUND):
+        await database.health.until_it_works()
+    await _add(database, "b")
+    assert len(await _names(database)) == 2 + stored
 
 
 async def test_values_stay_out_of_errors(database: Database) -> None:

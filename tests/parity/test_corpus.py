@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,9 @@ def _shown(found: list[Outcome], numbers: frozenset[int]) -> str:
 
 
 @pytest.mark.parametrize("file", ["cases.jsonl", pytest.param("cases-2.jsonl", marks=pytest.mark.scenarios)])
-def test_every_answer_that_is_on_no_list_is_zstacks(file: str) -> None:
+def test_every_answer_that_is_on_no_list_is_zstacks(file: str, store_settings: dict[str, Any]) -> None:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        found = runner.run(outcomes(file))
+        found = runner.run(outcomes(file, **store_settings))
     wrong = different(found)
     unexpected = wrong - _chosen() - read_numbers(OPEN)
     assert not unexpected, f"\n{_shown(found, unexpected)}"

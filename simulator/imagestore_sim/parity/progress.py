@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 from imagestore_sim.parity.corpus import CORPUS, FILES, Case, compared, read_cases, read_deviations, read_numbers
 from imagestore_sim.parity.embedded import empty_lab
@@ -31,11 +32,11 @@ EARLIER = (
 gives the id to a new zone, is a duplicate, and later calls do not count that zone."""
 
 
-async def outcomes(file: str) -> list[Outcome]:
-    """Return the emulator's answers to the comparable calls of a corpus file."""
+async def outcomes(file: str, **store: Any) -> list[Outcome]:
+    """Return the emulator's answers to the comparable calls of a corpus file; `store` as of `empty_lab`."""
     cases = read_cases(CORPUS / file)
     known = {case.id for case in compared(cases)}
-    async with empty_lab() as lab:
+    async with empty_lab(**store) as lab:
         runner = Runner(Endpoint.of(lab.url), lab.clock)
         for case in EARLIER:
             await runner.ask(case)
