@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.mariadb, pytest.mark.plain_loop]
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
 BOUND = 30.0
+OTHER_KEY = "YW5vdGhlci1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dCE="
 ROWS = 200
 """Rows of a transaction that needs room."""
 SHAPE = (
@@ -460,7 +461,7 @@ async def test_a_node_needs_the_key_that_the_others_have(mariadb_server: MariaDb
     for settings, complaint in (
         (Settings(port=0, database=url), "needs the key of the passwords that it holds; give --vault-key-file FILE"),
         (
-            Settings(port=0, database=url, vault_key="YW5vdGhlci1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dCE="),
+            Settings(port=0, database=url, vault_key=OTHER_KEY),
             "IMAGESTORE_SIM_VAULT_KEY: this key does not belong to the database",
         ),
     ):
@@ -468,6 +469,19 @@ async def test_a_node_needs_the_key_that_the_others_have(mariadb_server: MariaDb
         with pytest.raises(DatabaseError, match=complaint):
             await refused.start()
         await refused.stop()
+
+
+async def test_of_two_nodes_with_different_keys_one_is_the_first_over_an_empty_database(
+    mariadb_server: MariaDbServer,
+) -> None:
+    url = _new(mariadb_server)
+    keys = (VAULT_KEY, OTHER_KEY)
+    nodes = [ManagementNode(Settings(port=0, database=url, vault_key=key)) for key in keys]
+    outcomes = await asyncio.gather(*(node.start() for node in nodes), return_exceptions=True)
+    await asyncio.gather(*(node.stop() for node in nodes))
+    [refused] = [outcome for outcome in outcomes if outcome is not None]
+    assert isinstance(refused, DatabaseError)
+    assert str(refused) == "IMAGESTORE_SIM_VAULT_KEY: this key does not belong to the database"
 
 
 def test_virtual_time_waits_for_the_server(mariadb_server: MariaDbServer) -> None:

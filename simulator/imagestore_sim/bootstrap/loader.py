@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, union_all, update
+from sqlalchemy import insert, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import HOSTS, Status
@@ -70,7 +70,7 @@ from imagestore_sim.database.models import (
     Zone,
 )
 from imagestore_sim.database.models import InstallPathRecycle as Recycle
-from imagestore_sim.database.vault import is_protected
+from imagestore_sim.database.vault import ANY_SECRET, is_protected
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.identity.accounts import DEFAULT_POLICY, allow_reading, default_policy
 from imagestore_sim.identity.quotas import CATEGORY, NAMES, insert_quotas
@@ -163,7 +163,10 @@ class BootstrapLoader:
         self._now = clock.local()
 
     async def load(self, bootstrap: Bootstrap, *, replace: bool = False) -> None:
-        """Write all records, or none on an error. With `replace`, delete all others first. Raise BootstrapError."""
+        """Write all records, or none on an error. With `replace`, delete all others first.
+
+        Raise BootstrapError; DatabaseError if another node has stored secrets with another key meanwhile.
+        """
         by_category = bootstrap.globalConfig.items()
         options = [(category, *option) for category, by_name in by_category for option in by_name.items()]
         try:
@@ -174,6 +177,8 @@ class BootstrapLoader:
         admin = AccountRecord(uuid=ADMIN_UUID, name=ADMIN_NAME, password=DEFAULT_PASSWORD)
         accounts = (*bootstrap.accounts, *(() if ADMIN_NAME in _names(bootstrap) else (admin,)))
         async with self._database.atomic(), self._database.transaction() as connection:
+            if self._database.is_shared:
+                await self._check_key(connection)
             if replace:
                 await clear_records(connection, [account.name for account in accounts])
             quotas = self._default_quotas(bootstrap, replace=replace)
@@ -207,6 +212,11 @@ class BootstrapLoader:
             else:
                 for option in options:
                     await self._configuration.change(*option)
+
+    async def _check_key(self, connection: AsyncConnection) -> None:
+        """Raise DatabaseError if the stored secrets have another key: of nodes that start at once, one is the first."""
+        for secret in await connection.scalars(text(ANY_SECRET)):
+            self._vault.check(str(secret))
 
     def _default_quotas(self, bootstrap: Bootstrap, *, replace: bool) -> dict[str, int]:
         """Return the quotas of a new account, as the options will be once the file is loaded."""
