@@ -50,7 +50,7 @@ from imagestore_sim.node.parts import Parts
 from imagestore_sim.openapi.served import ServedDocument
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
-from imagestore_sim.web_server import Connection, Handle, Request, Runner, http_url
+from imagestore_sim.web_server import Connection, Handle, LateRoutes, Request, Runner, http_url
 
 SHUTDOWN_SECONDS = 0.5
 MESSAGE_BYTES = 16 * 2**20
@@ -112,21 +112,25 @@ class HttpServer:
         """Wraps what answers ZStack's API, from the moment that it is served."""
         self._answer_rest: Handle | None = None
         application = web.Application(client_max_size=BODY_LIMIT)
-        application.router.add_get("/healthz", self._healthz)
-        application.router.add_get("/readyz", self._readyz)
-        application.router.add_get("/metrics", self._show_metrics)
-        application.router.add_get("/probe", foundation.probe_page.answer, allow_head=False)
-        settings = foundation.settings
-        application.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
-        application.add_routes(pages())
-        application.add_routes(lab_api_routes(list(self.lab_routes()), foundation.guard))
-        for method in ("POST", "PUT"):
-            application.router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
-        application.router.add_post(CLOUD_BUS, self._receive_message)
+        application.router.register_resource(LateRoutes(self._register_routes))
         application.on_shutdown.append(self._end_streams)
-        application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner: Runner | None = None
         self.application = application
+
+    def _register_routes(self, router: web.UrlDispatcher) -> None:
+        """Add every route but those that the router never sees, which are ZStack's API as soon as it is served."""
+        router.add_get("/healthz", self._healthz)
+        router.add_get("/readyz", self._readyz)
+        router.add_get("/metrics", self._show_metrics)
+        router.add_get("/probe", self._foundation.probe_page.answer, allow_head=False)
+        settings = self._foundation.settings
+        router.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
+        router.add_routes(pages())
+        router.add_routes(lab_api_routes(list(self.lab_routes()), self._foundation.guard))
+        for method in ("POST", "PUT"):
+            router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
+        router.add_post(CLOUD_BUS, self._receive_message)
+        router.add_route("*", "/{path:.*}", self._answer)
 
     async def listen(self, host: str, port: int) -> str:
         """Listen, and return the URL. Port 0 picks a free one. Raise StartError."""
