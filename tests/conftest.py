@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+MODULE_MARKERS = re.compile(r"^pytestmark = (?:\[\n.*?^\]|.*?$)", re.MULTILINE | re.DOTALL)
+"""The statement that gives markers to every test of a module."""
+MARKER = re.compile(r"pytest\.mark\.(\w+)")
+CONJUNCTION = re.compile(r"(?:not )?\w+(?: and (?:not )?\w+)*")
+REFUSED = re.compile(r"\bnot (\w+)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -14,6 +22,19 @@ def pytest_configure(config: pytest.Config) -> None:
     hands_out = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
     if not hands_out:
         config.pluginmanager.import_plugin("shared_fixtures")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Ignore a module whose `pytestmark` has a marker that `-m` refuses: no test of it would run.
+
+    A quarter of the modules are such in a default run, and each worker would import them all.
+    """
+    expression = config.option.markexpr
+    if collection_path.suffix != ".py" or not CONJUNCTION.fullmatch(expression):
+        return None
+    given = MODULE_MARKERS.search(collection_path.read_text())
+    markers = MARKER.findall(given[0]) if given else []
+    return True if set(markers) & set(REFUSED.findall(expression)) else None
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
