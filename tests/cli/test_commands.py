@@ -245,7 +245,7 @@ def test_every_option_has_a_settings_field_or_is_the_command_s_own(command: str)
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
     own = {"config", "context", "name", "username", "password", "size", "used", "agent_port", "env", "shell", "kill"}
-    own |= {"count", "first", "inventory", "hosts_out", "lab_port"}
+    own |= {"count", "first", "inventory", "hosts_out", "lab_port", "port_each"}
     for parameter in group.commands[command].params:
         assert parameter.name in Settings.model_fields.keys() | own
         if parameter.name in Settings.model_fields and parameter.param_type_name == "option":

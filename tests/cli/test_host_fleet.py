@@ -58,6 +58,27 @@ async def test_a_node_reaches_a_fleet_by_its_names_and_a_host_is_broken_by_name(
         assert await fleet.stop() == 0
 
 
+async def test_hosts_with_a_port_each_are_reached_at_one_name(tmp_path: Path) -> None:
+    """As in a pod or on another machine, where hosts have no addresses of their own."""
+    files = ("--inventory", "fleet.yaml", "--hosts-file", "fleet.hosts")
+    async with running("host", "--count", "3", "--port-each", "--port", "0", *files, cwd=tmp_path) as fleet:
+        [hosts] = await _lines(fleet.process.stdout, 1)
+        records = yaml.safe_load((tmp_path / "fleet.yaml").read_text())["backupStorages"]
+        ports = [one["sshPort"] for one in records]
+        assert hosts == f"hosts imagestore-1 to imagestore-3 on ports {ports[0]} to {ports[2]}"
+        assert len(set(ports)) == 3
+        names = [one["hostname"] for one in records]
+        assert (tmp_path / "fleet.hosts").read_text() == "".join(f"127.0.0.1 {name}\n" for name in names)
+        (tmp_path / "fleet.hosts").write_text(f"localhost {' '.join(names)}\n")
+        node_files = ("--bootstrap", "fleet.yaml", "--hosts-file", "fleet.hosts", "--database", "node.db")
+        async with running("serve", "--port", "0", *node_files, cwd=tmp_path) as node, Client(node.url) as client:
+            await client.log_in()
+            storages = await client.query("/backup-storage/image-store")
+            assert {one["hostname"]: one["status"] for one in storages} == dict.fromkeys(names, "Connected")
+            await node.stop()
+        assert await fleet.stop() == 0
+
+
 async def test_an_inventory_on_standard_output_has_addresses_and_nothing_else_is_there(tmp_path: Path) -> None:
     command = (*COMMAND, "host", "--count", "2", "--from", "127.3.0.1", "--port", "0", "--inventory", "-")
     process = await asyncio.create_subprocess_exec(
@@ -86,6 +107,15 @@ async def test_an_inventory_on_standard_output_has_addresses_and_nothing_else_is
         ),
         (["--from", "192.0.2.1", "--port", "0"], "192.0.2.1 is no address of this machine"),
         (["--count", "2", "--port", "0", "--inventory", "/nowhere/fleet.yaml"], "--inventory /nowhere/fleet.yaml: No"),
+        (
+            ["--port-each", "--from", "127.3.0.1"],
+            "--from gives each host an address of its own, and --port-each a port",
+        ),
+        (["--port-each", "--inventory", "-"], "--inventory with --port-each needs --hosts-file"),
+        (
+            ["--port-each", "--port", "65535", "--count", "2"],
+            "--port-each: from port 65535 on there are 1, which is fewer than 2",
+        ),
     ],
 )
 def test_a_fleet_that_cannot_be_had_is_one_line(options: Sequence[str], expected: str) -> None:

@@ -20,14 +20,15 @@ async def _unknown(hostname: str, port: int) -> tuple[str, int]:
 async def test_names_of_the_files_have_their_addresses_and_others_are_left(tmp_path: Path) -> None:
     first, second = tmp_path / "a.hosts", tmp_path / "b.hosts"
     first.write_text("# fleet\n127.1.0.1 Store-1 alias  # one\n\n::1 six\n")
-    second.write_text("127.2.0.1 store-1\n127.2.0.2 store-2\n")
+    second.write_text("127.2.0.1 store-1\n127.2.0.2 store-2\nfleet-b.example store-3 store-4\n")
     found = HostsFiles([first, second], RealClock(), _unknown)
-    names = ("store-1", "ALIAS", "six", "store-2", "else")
+    names = ("store-1", "ALIAS", "six", "store-2", "store-4", "else")
     assert [await found(name, 22) for name in names] == [
         ("127.1.0.1", 22),
         ("127.1.0.1", 22),
         ("::1", 22),
         ("127.2.0.2", 22),
+        ("other fleet-b.example", 22),
         ("other else", 22),
     ]
     assert ("STORE-2" in found, "else" in found) == (True, False)
@@ -45,10 +46,11 @@ async def test_a_file_that_changes_counts_within_a_second_and_one_that_cannot_be
     assert await found("h", 1) == ("127.1.0.1", 1)
     clock.now += 1
     assert await found("h", 1) == ("127.1.0.2", 1)
-    file.write_text("nonsense h\n")
-    clock.now += 1
-    assert await found("h", 1) == ("127.1.0.2", 1)
-    assert "line 1: expected ADDRESS NAME, but got 'nonsense h'" in caplog.text
+    for line in ("127.1.0.300 h", "h", "a;b h"):
+        file.write_text(f"{line}\n")
+        clock.now += 1
+        assert await found("h", 1) == ("127.1.0.2", 1)
+        assert f"line 1: expected ADDRESS NAME, but got '{line}" in caplog.text
 
 
 def test_a_file_that_cannot_be_used_at_first_is_named(tmp_path: Path) -> None:

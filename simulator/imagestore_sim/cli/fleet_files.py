@@ -14,7 +14,7 @@ URL = "/Cloud_bs"
 STANDARD_OUTPUT = Path("-")
 
 
-def inventory(hosts: Mapping[str, str], port: int, username: str, password: str) -> Iterator[str]:
+def inventory(hosts: Mapping[str, str], ports: Mapping[str, int], username: str, password: str) -> Iterator[str]:
     """Yield the lines of a bootstrap file with a storage on each host; `hosts` maps names to hostnames."""
     yield f"# {len(hosts)} storages, for imagestore-sim serve --bootstrap, and imagestore-sim load\n"
     yield "backupStorages:\n"
@@ -24,7 +24,7 @@ def inventory(hosts: Mapping[str, str], port: int, username: str, password: str)
             "hostname": hostname,
             "username": username,
             "password": password,
-            "sshPort": port,
+            "sshPort": ports[name],
             "url": URL,
         }
         yield f"  - {json.dumps(record, ensure_ascii=False)}\n"

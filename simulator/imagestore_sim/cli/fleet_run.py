@@ -6,8 +6,9 @@ import asyncio
 import errno
 import gc
 import platform
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -34,13 +35,14 @@ from imagestore_sim.hosts.fleet import (
 )
 from imagestore_sim.hosts.listener import NewListener
 from imagestore_sim.node.errors import cannot_listen
-from imagestore_sim.settings import Settings
+from imagestore_sim.settings import LAST_PORT, Settings
 from imagestore_sim.web_server import authority
 
 if TYPE_CHECKING:
     from imagestore_sim.lab_api import HostsService
 
 DEFAULT_SIZE = 2**40
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 DESCRIPTION = "Simulated hosts without a management node, and what is wrong with them."
 
 
@@ -59,11 +61,12 @@ class HostOptions:
     inventory: Path | None
     hosts_file: Path | None
     lab_port: int | None
+    port_each: bool
 
     @property
     def is_fleet(self) -> bool:
-        """Return whether hosts have addresses of their own."""
-        return self.count > 1 or self.first is not None
+        """Return whether they are many hosts, or one as there are many."""
+        return self.count > 1 or self.first is not None or self.port_each
 
 
 async def run_hosts(settings: Settings, given: HostOptions) -> int:
@@ -89,8 +92,11 @@ def _fleet(settings: Settings, given: HostOptions) -> Fleet:
     """Return the hosts, which have not started. Raise InputError."""
     names = numbered_names(given.name, given.count) if given.is_fleet else [given.name]
     addresses = [settings.host]
-    if given.is_fleet:
-        _check_files(given.count)
+    if given.port_each:
+        _check_ports(settings.port, given)
+        addresses *= given.count
+    elif given.is_fleet:
+        _check_files(given.count, 1, "one for the connection that a node keeps to each")
         try:
             addresses = [str(one) for one in addresses_from(given.first or FIRST, given.count)]
         except ValueError as error:
@@ -112,7 +118,8 @@ def _fleet(settings: Settings, given: HostOptions) -> Fleet:
         return host
 
     places = dict(zip(names, addresses, strict=True))
-    return Fleet(places, settings.port, given.agent_port, new_host, shared=given.is_fleet)
+    shared = given.is_fleet and not given.port_each
+    return Fleet(places, settings.port, given.agent_port, new_host, shared=shared, port_each=given.port_each)
 
 
 def _disk(given: HostOptions, name: str, clock: Clock) -> VirtualDisk:
@@ -122,12 +129,20 @@ def _disk(given: HostOptions, name: str, clock: Clock) -> VirtualDisk:
     return VirtualDisk(size=given.size or DEFAULT_SIZE, used=given.used, clock=clock)
 
 
-def _check_files(count: int) -> None:
-    """Raise InputError if the process may not open a connection for each of `count` hosts."""
-    needed, allowed = FILES_OF_A_FLEET + count, open_files.limit()
+def _check_ports(first: int, given: HostOptions) -> None:
+    """Raise InputError if there are not as many ports as hosts, from the first on, or not as many open files."""
+    if first and first + given.count - 1 > LAST_PORT:
+        there = LAST_PORT + 1 - first
+        raise InputError(f"--port-each: from port {first} on there are {there}, which is fewer than {given.count}")
+    _check_files(given.count, 2, "one to listen and one for the connection that a node keeps, for each")
+
+
+def _check_files(count: int, each: int, why: str) -> None:
+    """Raise InputError if the process may not open the files of `count` hosts, `each` for one of them."""
+    needed, allowed = FILES_OF_A_FLEET + count * each, open_files.limit()
     if needed > allowed:
         raise InputError(
-            f"{count} hosts need {needed} open files, one for the connection that a node keeps to each, and {allowed}"
+            f"{count} hosts need {needed} open files, {why}, and {allowed}"
             " are the most allowed; raise the hard limit (ulimit -Hn), or run several with --count fewer"
         )
 
@@ -172,24 +187,32 @@ async def _serve_lab_api(settings: Settings, port: int, hosts: Fleet) -> HostsSe
 def _write_files(given: HostOptions, hosts: Fleet) -> None:
     """Write the files that the options ask for. Raise InputError."""
     if given.hosts_file is not None:
-        fleet_files.write(given.hosts_file, fleet_files.hosts_file(hosts.addresses), "--hosts-file")
+        fleet_files.write(given.hosts_file, fleet_files.hosts_file(_reachable(hosts.addresses)), "--hosts-file")
     if given.inventory is not None:
         named = {name: name for name in hosts} if given.hosts_file else hosts.addresses
-        port = next(iter(hosts.values())).address[1]
-        lines = fleet_files.inventory(named, port, given.username, given.password)
+        ports = {name: host.address[1] for name, host in hosts.items()}
+        lines = fleet_files.inventory(named, ports, given.username, given.password)
         fleet_files.write(given.inventory, lines, "--inventory")
+
+
+def _reachable(addresses: Mapping[str, str]) -> Mapping[str, str]:
+    """Return where other machines reach hosts: by the name of this machine those that listen at every address of it."""
+    return {name: socket.gethostname() if one in EVERY_ADDRESS else one for name, one in addresses.items()}
 
 
 def _announce(given: HostOptions, hosts: Fleet, service: HostsService | None) -> None:
     """Warn of what other machines can reach, and print where the hosts are: beside an inventory to standard error."""
     first = next(iter(hosts.values()))
-    agent = first.agent.address
     where = authority(*first.address)
-    if is_exposed([first.address, agent]):
+    if is_exposed([first.address] if given.port_each else [first.address, first.agent.address]):
         warn_of_openings(where, [f"{given.username} logs in with the password that --password gives"])
-    lines = [f"ready ssh://{where}", f"agent https://{authority(*agent)}"]
-    if given.is_fleet:
-        lines.append(f"hosts {_range(list(hosts))} at {_range(list(hosts.addresses.values()))}")
+    if given.port_each:
+        places = [str(host.address[1]) for host in hosts.values()]
+        lines = [f"ready ssh://{where}", f"hosts {_range(list(hosts))} on ports {_range(places)}"]
+    else:
+        lines = [f"ready ssh://{where}", f"agent https://{authority(*first.agent.address)}"]
+        if given.is_fleet:
+            lines.append(f"hosts {_range(list(hosts))} at {_range(list(hosts.addresses.values()))}")
     if service is not None:
         warn_of_openings(service.url, service.openings())
         lines.append(f"lab {service.url}")

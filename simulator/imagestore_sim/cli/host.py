@@ -26,6 +26,14 @@ def _address(text: str) -> IPv4Address:
 RULES = (
     Refuse(lambda given: given.size and given.used > given.size, "--used {used} is more than --size {size}"),
     Refuse(lambda given: given.used > (given.size or DEFAULT_SIZE), f"--used {{used}} is more than {DEFAULT_SIZE}"),
+    Refuse(
+        lambda given: given.port_each and given.first is not None,
+        "--from gives each host an address of its own, and --port-each a port: give one of them",
+    ),
+    Refuse(
+        lambda given: given.port_each and given.inventory is not None and given.hosts_out is None,
+        "--inventory with --port-each needs --hosts-file: no two storages may have one hostname, so they have names",
+    ),
     Parsed("first", _address, "--from"),
 )
 
@@ -109,6 +117,15 @@ def host(
             rich_help_panel=FLEET,
         ),
     ] = None,
+    port_each: Annotated[
+        bool,
+        typer.Option(
+            "--port-each",
+            help="Give each host a port of its own, from --port on, at --host, in place of an address of its own.",
+            envvar="IMAGESTORE_SIM_PORT_EACH",
+            rich_help_panel=FLEET,
+        ),
+    ] = False,
     inventory: Annotated[
         Path | None,
         typer.Option(
@@ -157,6 +174,8 @@ def host(
         imagestore-sim host store-7 --port 0 --password secret
         a thousand hosts, imagestore-1 and on, and the records that a node reads
         imagestore-sim host --count 1000 --inventory fleet.yaml
+        hosts that nodes on other machines reach at the name of this one
+        imagestore-sim host --count 1000 --port-each --host 0.0.0.0
         break one of them by its name
         imagestore-sim host --count 1000 --lab-port 8081
     """
@@ -177,5 +196,6 @@ def host(
         inventory=inventory,
         hosts_file=hosts_out,
         lab_port=lab_port,
+        port_each=port_each,
     )
     return run(lambda: run_hosts(settings, given))

@@ -1,4 +1,4 @@
-"""A fleet: simulated hosts without a lab, one or many. Many share one port, each at an address of its own."""
+"""A fleet: simulated hosts without a lab, one or many. Each has an address of its own, or a port of its own."""
 
 from __future__ import annotations
 
@@ -73,16 +73,26 @@ class Fleet(HostsByName):
     """Hosts by name, in any case. They have one authority, which issues the certificates of their agents."""
 
     def __init__(
-        self, addresses: Mapping[str, str], port: int, agent_port: int, new_host: NewHost, *, shared: bool
+        self,
+        addresses: Mapping[str, str],
+        port: int,
+        agent_port: int,
+        new_host: NewHost,
+        *,
+        shared: bool,
+        port_each: bool = False,
     ) -> None:
         """Take the address of each host by its name, and its ports; 0 is any that is free.
 
-        With `shared` all hosts have the same port, and each an IPv4 address of its own. `start` makes the hosts.
+        With `shared` all hosts have the same port, and each an IPv4 address of its own. With `port_each` the ports of
+        the hosts follow each other from `port` on, or are any that are free, and their agents do not listen: nodes ask
+        all agents on one port. `start` makes the hosts.
         """
         super().__init__()
         self.addresses = addresses
         self._new_host = new_host
         self._port, self._agent_port = port, agent_port
+        self._port_each = port_each
         loopback = all(IPv4Address(one).is_loopback for one in addresses.values()) if shared else False
         self._shared = [SharedPort(loopback=loopback) for _ in range(2)] if shared else []
 
@@ -98,15 +108,21 @@ class Fleet(HostsByName):
             host = self._new_host(name, *listeners)
             host.agent.authority = authority
             self._hosts[name.lower()] = host
-            await self._start(host, address)
+            await self._start(host, address, self._port_of(number))
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    async def _start(self, host: SimulatedHost, address: str) -> None:
-        """Start a host, and its agent whenever the host starts."""
-        with _listening(address, self._port, agents=False):
-            await host.start(address, self._port)
+    def _port_of(self, number: int) -> int:
+        """Return the port of a host by its number from 0; 0 is any that is free."""
+        return self._port + number if self._port_each and self._port else self._port
+
+    async def _start(self, host: SimulatedHost, address: str, port: int) -> None:
+        """Start a host, and its agent whenever the host starts, if agents listen."""
+        with _listening(address, port, agents=False):
+            await host.start(address, port)
         host.port = host.address[1]
+        if self._port_each:
+            return
 
         async def open_agent() -> None:
             await host.agent.open(address, self._agent_port)

@@ -1,18 +1,23 @@
-"""Addresses of host names from files in the format of /etc/hosts (`--hosts-file`), as those of a fleet of hosts."""
+"""Addresses of host names from files in the format of /etc/hosts (`--hosts-file`), as those of a fleet of hosts.
+
+A line may have another host name in place of the address: hosts at one address, which is found when it is needed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.host_names import is_host_name
 from imagestore_sim.in_flight import under_way
-from imagestore_sim.probe.resolving import Address, Resolve
+from imagestore_sim.probe.resolving import Address, Resolve, literal_address
 
 logger = logging.getLogger(__name__)
+_LETTER = re.compile("[A-Za-z][^.]*$")  # in the last part of a name; that of an address is a number
 _LOOK_SECONDS = 1.0  # between two looks whether a file has changed
 
 
@@ -34,8 +39,8 @@ class HostsFiles:
     async def __call__(self, hostname: str, port: int) -> Address:
         """Return the address of `hostname`. Raise OSError as the other resolver does."""
         await self._follow()
-        address = self._addresses.get(hostname.lower())
-        return await self._others(hostname, port) if address is None else (address, port)
+        found = self._addresses.get(hostname.lower(), "")
+        return (found, port) if literal_address(found) else await self._others(found or hostname, port)
 
     async def _follow(self) -> None:
         now = self._clock.monotonic()
@@ -73,9 +78,8 @@ def _entries(text: str, file: Path) -> Iterator[tuple[str, str]]:
         words = line.partition("#")[0].split()
         if not words:
             continue
-        try:
-            address = str(ipaddress.ip_address(words[0]))
-        except ValueError:
-            raise ValueError(f"hosts file {file}, line {number}: expected ADDRESS NAME, but got {line!r}") from None
+        place = literal_address(words[0]) or words[0]
+        if len(words) == 1 or not (literal_address(place) or (_LETTER.search(place) and is_host_name(place))):
+            raise ValueError(f"hosts file {file}, line {number}: expected ADDRESS NAME, but got {line!r}")
         for name in words[1:]:
-            yield name.lower(), address
+            yield name.lower(), place
