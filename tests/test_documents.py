@@ -23,6 +23,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").glob("*.md")),
     *sorted((ROOT / "clients").glob("*/README.md")),
+    *sorted((ROOT / "deploy").glob("helm/*/README.md")),
 ]
 OF_OTHER_PROGRAMS = {
     "--build-arg", "--detach", "--env", "--force", "--init", "--no-healthcheck", "--platform", "--publish",
@@ -36,6 +37,7 @@ OF_OTHER_PROGRAMS = {
     "--save-dev", "--test",  # npm, Node
     "--path",  # openapi-python-client
     "--file",  # Maven, Docker
+    "--from-literal", "--set", "--values",  # kubectl, Helm
     "--home-dir", "--now", "--shell", "--system",  # useradd, systemctl
 }  # fmt: skip
 """Options that the documents name and other programs have."""
@@ -59,7 +61,7 @@ def options(command: Any) -> Iterator[str]:
 
 @rows("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_document_names_is_there(page: Path) -> None:
-    files = named(r"\b((?:simulator|tests|docs|scenarios|docker|benchmarks)/[\w./-]*\w/?)", page)
+    files = named(r"\b((?:simulator|tests|docs|scenarios|docker|deploy|benchmarks)/[\w./-]*\w/?)", page)
     assert {file for file in files if not (ROOT / file).exists()} == set()
     links = {link.partition("#")[0] for link in named(r"\]\(([^)#][^)]*)\)", page) if "://" not in link}
     assert {link for link in links if not (page.parent / link).exists()} == set()

@@ -1,0 +1,222 @@
+"""The chart under deploy/helm: what it renders is what Kubernetes, the commands and the nodes take."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from deploy.helm import CHART, EXAMPLES, NEWEST, OLDEST, Helm, containers, find_helm, one_of, variables
+from imagestore_sim import __version__
+from imagestore_sim.bootstrap import read_bootstrap
+from imagestore_sim.testing import Client
+from processes import program, running
+from rows import rows
+
+HERE = Path(__file__).parent
+EXAMPLE_NAMES = [None, *sorted(one.stem for one in EXAMPLES.glob("*.yaml"))]
+RECORDS = "/etc/imagestore-sim/records"
+SECONDS = 300.0
+
+
+@pytest.fixture(scope="module")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    return find_helm(tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="module")
+def rendered(helm: Helm) -> dict[str | None, list[dict[str, Any]]]:
+    """Return the objects of each example; None are the defaults."""
+    return {name: helm.render(values=name) for name in EXAMPLE_NAMES}
+
+
+def test_the_chart_has_the_version_of_the_program_and_its_page_names_every_value() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+    page = (CHART / "README.md").read_text()
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    names = {name for top, below in values.items() for name in (top, *(below if isinstance(below, dict) else ()))}
+    assert {name for name in names if not re.search(rf"\b{name}\b", page)} == set()
+
+
+@pytest.mark.clients
+def test_lint_finds_nothing(helm: Helm) -> None:
+    for name in EXAMPLE_NAMES:
+        values = [] if name is None else ["--values", str(EXAMPLES / f"{name}.yaml")]
+        finished = helm.run("lint", "--strict", str(CHART), *values)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        assert "[WARNING]" not in finished.stdout
+
+
+@pytest.mark.clients
+def test_every_object_fits_the_schemas_of_kubernetes(
+    rendered: dict[str | None, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    validate = _kubernetes_validate(tmp_path)
+    monitor = Draft202012Validator(json.loads((HERE / "service_monitor.json").read_text()))
+    files = []
+    for name, objects in rendered.items():
+        known = [one for one in objects if one["kind"] != "ServiceMonitor"]
+        for one in objects:
+            if one not in known:
+                monitor.validate(one)
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(yaml.safe_dump_all(known))
+    assert one_of(rendered["three-nodes"], "ServiceMonitor", "r-imagestore-sim")
+    for version in (OLDEST, NEWEST):
+        command = [validate, "--strict", "-k", version, *map(str, files)]
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        told = finished.stdout + finished.stderr
+        assert (finished.returncode, "WARN" in told or "ERROR" in told) == (0, False), told
+        assert told.count(" passed ") == sum(len(list(yaml.safe_load_all(one.read_text()))) for one in files)
+
+
+def _kubernetes_validate(folder: Path) -> str:
+    """Return the program, installed into an environment of its own. Skip the test without a package index."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, timeout=SECONDS)
+    install = f"{folder}/venv/bin/pip install --quiet --disable-pip-version-check -r {HERE / 'requirements.txt'}"
+    finished = subprocess.run(shlex.split(install), capture_output=True, text=True, timeout=SECONDS, check=False)
+    if finished.returncode:
+        pytest.skip(f"needs kubernetes-validate from a package index: {finished.stderr[-200:]}")
+    return str(folder / "venv" / "bin" / "kubernetes-validate")
+
+
+@pytest.mark.clients
+def test_the_options_and_variables_of_every_pod_are_those_of_its_command(
+    rendered: dict[str | None, list[dict[str, Any]]],
+) -> None:
+    for objects in rendered.values():
+        own = [one for one in objects if one["kind"] == "Secret"]
+        for container in containers(objects).values():
+            command = program().commands[container["args"][0]]
+            given = variables(container)
+            arguments = [re.sub(r"\$\((\w+)\)", "r-0", one) for one in container["args"][1:]]
+            assert set(re.findall(r"\$\((\w+)\)", " ".join(container["args"]))) <= set(given)
+            read = {parameter.envvar for parameter in command.params}
+            assert {one for one in given if one.startswith("IMAGESTORE_SIM_")} <= read
+            with mock.patch.dict(os.environ, given):
+                command.make_context(container["args"][0], arguments)
+            for one in container.get("env", []):
+                secret = one.get("valueFrom", {}).get("secretKeyRef", {"name": ""})
+                if own and secret["name"] == own[0]["metadata"]["name"]:
+                    assert secret["key"] in own[0]["stringData"]
+
+
+@pytest.mark.clients
+def test_the_records_are_read_and_their_hosts_are_those_of_the_fleets(
+    rendered: dict[str | None, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    for objects in rendered.values():
+        node = containers(objects)["r-imagestore-sim"]
+        data = one_of(objects, "ConfigMap", "r-imagestore-sim")["data"]
+        (tmp_path / "bootstrap.yaml").write_text(data["bootstrap.yaml"])
+        with mock.patch.dict(os.environ, variables(node)):
+            records = read_bootstrap(tmp_path / "bootstrap.yaml")
+        places = {one.hostname: one.sshPort for one in records.backupStorages}
+        for line in data["fleets.hosts"].splitlines()[1:]:
+            service, *names = line.split()
+            assert one_of(objects, "Service", service)["spec"]["clusterIP"] == "None"
+            arguments = containers(objects)[service]["args"]
+            assert (arguments[1], f"--count={len(names)}" in arguments) == (names[0], True)
+            [first] = [int(one.partition("=")[2]) for one in arguments if one.startswith("--port=")]
+            assert [places.pop(name) for name in names] == list(range(first, first + len(names)))
+        assert set(places) <= {"10.0.0.1"}
+
+
+@pytest.mark.clients
+def test_several_nodes_share_a_mariadb_and_one_has_a_volume(rendered: dict[str | None, list[dict[str, Any]]]) -> None:
+    kinds = {name: [one["kind"] for one in objects] for name, objects in rendered.items()}
+    assert [kinds[name].count("PersistentVolumeClaim") for name in (None, "three-nodes", "own-hosts")] == [1, 0, 1]
+    assert [kinds[name].count("PodDisruptionBudget") for name in (None, "three-nodes")] == [0, 1]
+    assert [kinds[name].count("Secret") for name in (None, "three-nodes", "secrets")] == [0, 0, 1]
+    several = containers(rendered["three-nodes"])["r-imagestore-sim"]["args"]
+    assert "--advertise=$(POD_NAME).r-imagestore-sim-nodes.lab.svc:8080" in several
+    assert "--cluster-mode=quick" in several
+    assert not any(one.startswith("--database") for one in several)
+    alone = containers(rendered[None])["r-imagestore-sim"]["args"]
+    assert "--database=/var/lib/imagestore-sim/node.db" in alone
+    assert not any(one.startswith("--advertise") for one in alone)
+
+
+@pytest.mark.clients
+@rows(
+    "options, expected",
+    [
+        (["node.replicas=3"], "several nodes share a MariaDB, so give store.databaseUrl"),
+        (["node.replicas=0"], "minimum: got 0, want 1"),
+        (["node.replicas=many"], "at '/node/replicas': got string, want integer"),
+        (["node.replica=2"], "at '/node': additional properties 'replica' not allowed"),
+        (["node.clusterMode=slow"], "value must be one of 'faithful', 'quick'"),
+        (["node.allowedHosts[0]=a b"], "at '/node/allowedHosts/0': 'a b' does not match pattern"),
+        (["store.databaseUrl.value=postgres://h/n"], "at '/store/databaseUrl/value'"),
+        (["store.databaseUrl.value=mariadb://u:p@h/n"], "store.vaultKey is missing"),
+        (["store.vaultKey.value=short"], "at '/store/vaultKey/value'"),
+        (["labApi.token.value=two words"], "at '/labApi/token/value'"),
+        (["fleets[0].name=a"], "at '/fleets/0': missing property 'count'"),
+        (["fleets[0].name=A_b", "fleets[0].count=1"], "at '/fleets/0/name': 'A_b' does not match pattern"),
+        (
+            ["fleets[0].name=a", "fleets[0].count=1", "fleets[1].name=a", "fleets[1].count=1"],
+            "fleets: two of them are called a",
+        ),
+        (["fleets[0].name=a", "fleets[0].count=1", "fleets[0].size=1", "fleets[0].used=2"], "used is more than size"),
+        (["fleets[0].name=a", "fleets[0].count=16000"], "a ConfigMap holds a million"),
+        (["bootstrap.accounts[0].name=admin", "adminPassword.value=x"], "and adminPassword is given: give one"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_in_plain_words(helm: Helm, options: list[str], expected: str) -> None:
+    given = [word for option in options for word in ("--set", option)]
+    assert expected in helm.refusal(*given)
+
+
+@pytest.mark.clients
+async def test_what_the_pods_run_finds_each_other(helm: Helm, tmp_path: Path) -> None:
+    """Their commands, here as processes, with the name of the Service that of this machine."""
+    port = _free_ports(3)
+    objects = helm.render("--set", f"fleet.firstPort={port}", "--set", "fleet.password.value=secret-1")
+    every = containers(objects)
+    data = one_of(objects, "ConfigMap", "r-imagestore-sim")["data"]
+    service = "r-imagestore-sim-fleet-imagestore"
+    for name, text in data.items():
+        (tmp_path / name).write_text(text.replace(service, "localhost"))
+    secrets = {"IMAGESTORE_SIM_PASSWORD": "secret-1", "FLEET_PASSWORD": "secret-1"}
+
+    def arguments(name: str) -> list[str]:
+        changed = {"--host=0.0.0.0": "--host=127.0.0.1", "--port=8080": "--port=0", "--lab-port=8081": "--lab-port=0"}
+        here = [one.replace(RECORDS, str(tmp_path)) for one in every[name]["args"]]
+        return [changed.get(one, one.replace("/var/lib/imagestore-sim", str(tmp_path))) for one in here]
+
+    async with AsyncExitStack() as exits:
+        fleet = await exits.enter_async_context(running(*arguments(service), cwd=tmp_path, **secrets))
+        node = await exits.enter_async_context(running(*arguments("r-imagestore-sim"), cwd=tmp_path, **secrets))
+        client = await exits.enter_async_context(Client(node.url))
+        await client.log_in()
+        storages = await client.query("/backup-storage/image-store")
+        assert {one["hostname"]: (one["sshPort"], one["status"]) for one in storages} == {
+            f"imagestore-{number + 1}": (port + number, "Connected") for number in range(3)
+        }
+        assert (await node.stop(), await fleet.stop()) == (0, 0)
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of some ports that are free, one after the other."""
+    for first in range(12000, 30000, 50):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as trial:
+                    trial.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise AssertionError("no port is free")
