@@ -29,7 +29,7 @@ lab: $(INSTALLED) ## run a management node with three simulated ImageStore hosts
 test: $(INSTALLED) ## run the tests, on every core
 	$(PYTEST) -m 'not browser and not compose and not clients and not scenarios and not soak and not processes and not thorough and not mariadb' --numprocesses auto --dist worksteal
 
-test-thorough: $(INSTALLED) ## run floods, fuzz, oracles and recorded answers
+test-thorough: $(INSTALLED) ## run floods, fuzz, properties, oracles and recorded answers
 	$(PYTEST) -m 'thorough and not scenarios and not soak and not processes and not mariadb' --numprocesses auto --dist worksteal
 
 test-processes: $(INSTALLED) ## run the tests that start the command: starts that fail, kills, every command of the README

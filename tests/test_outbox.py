@@ -74,6 +74,7 @@ async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 @pytest.mark.plain_loop
+@pytest.mark.thorough
 async def test_receivers_that_hang_do_not_delay_one_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     hung = 300  # more than are tried at once
     monkeypatch.setattr(outbox, "SLOW_AFTER", 0.3)

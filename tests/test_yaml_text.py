@@ -6,16 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from imagestore_sim.bootstrap.reader import _FileLoader
 from imagestore_sim.scenario.format.reader import Loader
 from imagestore_sim.yaml_text import MOST_LEVELS, BoundedLoader, read_large_yaml, read_yaml
 
 LOADERS = [_FileLoader, Loader]
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
-VALUES = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(SCALARS, inner)), max_leaves=20)
 TEXTS = [
     "",
     "---\n",
@@ -68,13 +64,6 @@ def test_a_text_has_the_same_value_or_error_when_it_is_read_as_a_large_one(loade
     for text in TEXTS:
         if "&a\n" not in text:  # its tree has no end
             assert outcome(text, loader, large=True) == outcome(text, loader, large=False), text
-
-
-@given(VALUES, st.booleans())
-def test_what_is_dumped_is_read_the_same_way_as_a_large_text(value: object, in_flow: bool) -> None:
-    text = yaml.safe_dump(value, default_flow_style=in_flow, allow_unicode=True)
-    for loader in LOADERS:
-        assert outcome(text, loader, large=True) == outcome(text, loader, large=False)
 
 
 @pytest.mark.thorough

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+import pytest
 import yaml
 from cryptography.fernet import Fernet
 
@@ -20,6 +21,7 @@ from imagestore_sim.testing.client import CallFailed, Client
 from imagestore_sim.virtual_clock import run_virtually
 from three_nodes import NAMES, Watched, three_nodes
 
+pytestmark = pytest.mark.thorough
 CONFIG = "/global-configurations/backupStorage/ping.interval"
 
 

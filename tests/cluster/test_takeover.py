@@ -82,6 +82,7 @@ def test_nodes_that_start_at_once_load_their_records_one_after_another_and_share
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_a_start_waits_for_one_that_has_died_no_longer_than_two_minutes() -> None:
     async def play() -> None:
         async with three_nodes("quick", nodes=()) as world:
@@ -110,7 +111,7 @@ def test_a_node_that_stops_is_followed_at_the_next_heartbeat_of_the_others() -> 
     run_virtually(play())
 
 
-@pytest.mark.parametrize("cut", ["pause", "store"])
+@pytest.mark.parametrize("cut", ["pause", pytest.param("store", marks=pytest.mark.thorough)])
 def test_a_node_that_cannot_beat_pings_nothing_once_its_lease_has_ended_and_joins_again(cut: str) -> None:
     async def play() -> None:
         async with three_nodes("quick", ping_interval=1) as world:
@@ -138,6 +139,7 @@ def test_a_node_that_cannot_beat_pings_nothing_once_its_lease_has_ended_and_join
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_neither_a_clock_that_is_wrong_nor_hosts_out_of_reach_make_a_node_leave() -> None:
     async def play() -> None:
         async with three_nodes("quick") as world:
@@ -156,6 +158,7 @@ def test_neither_a_clock_that_is_wrong_nor_hosts_out_of_reach_make_a_node_leave(
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_zstacks_times_take_a_dead_node_out_after_thirty_to_forty_seconds() -> None:
     async def play() -> None:
         async with three_nodes("faithful") as world:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("few_steps")
 STORAGE, SIZE = "b" * 32, 2**30
 
 
-@pytest.mark.parametrize("writes", [True, False])
+@pytest.mark.parametrize("writes", [pytest.param(True, marks=pytest.mark.thorough), False])
 async def test_an_image_is_a_sparse_file_in_the_url_where_hosts_may_be_written_to(
     sshd: OpenSshServer, tmp_path: Path, writes: bool
 ) -> None:

@@ -32,9 +32,13 @@ def calls(document: dict[str, Any]) -> set[tuple[str, str]]:
     return {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
 
 
+@pytest.mark.thorough
 async def test_the_document_is_valid(imagestore_client: Client) -> None:
+    OpenAPIV31SpecValidator(await document(imagestore_client)).validate()
+
+
+async def test_every_call_has_an_id_of_its_own_and_a_summary(imagestore_client: Client) -> None:
     described = await document(imagestore_client)
-    OpenAPIV31SpecValidator(described).validate()
     ids = [one["operationId"] for operations in described["paths"].values() for one in operations.values()]
     assert len(set(ids)) == len(ids)
     assert all(one["summary"] for operations in described["paths"].values() for one in operations.values())

@@ -70,7 +70,8 @@ def apis_of(described: Json) -> list[str]:
 EMULATED: list[type[Message]] = sorted(emulated(), key=by_name)
 
 
-@pytest.mark.parametrize("one_an_api", [False, pytest.param(True, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("one_an_api", [False, True])
 def test_the_document_is_valid(one_an_api: bool) -> None:
     OpenAPIV31SpecValidator(whole(one_an_api)).validate()
 

@@ -24,6 +24,7 @@ from imagestore_sim.query import ZONE, Query, QueryEngine, register_functions
 from imagestore_sim.query.collation import fold
 from imagestore_sim.query.conditions import Condition, Operator, Sort
 
+pytestmark = pytest.mark.thorough
 ALIKE = {
     "A": "aAáÀâÄåāǎ",
     "B": "bB",

@@ -240,6 +240,7 @@ async def _add(client: Client, name: str, storages: list[str]) -> str:
 
 
 @pytest.mark.usefixtures("few_steps")
+@pytest.mark.thorough
 def test_images_that_were_there_before_are_added_in_the_beginning(tmp_path: Path) -> None:
     database = tmp_path / "node.db"
     followed = run_virtually(_images(database))

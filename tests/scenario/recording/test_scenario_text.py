@@ -165,6 +165,7 @@ timeline:
 
 
 @pytest.mark.usefixtures("few_steps")
+@pytest.mark.thorough
 def test_images_that_came_and_went_come_and_go_in_the_replay() -> None:
     scenario = parse_scenario(IMAGES)
     first = play_virtually(scenario)
