@@ -189,10 +189,12 @@ async def test_history_is_bounded(imagestore_lab: Lab, monkeypatch: pytest.Monke
     monkeypatch.setattr("imagestore_sim.backup_storage.capacity.KEPT_CAPACITIES", 10)
     monkeypatch.setattr("imagestore_sim.backup_storage.capacity.TRIM_EVERY", 5)
     capacities, one = imagestore_lab.node.storages.capacities, await storage(imagestore_lab)
-    for number in range(1, 40):
-        async with imagestore_lab.node.parts.store.database.transaction() as connection:
-            await capacities.write(connection, one.uuid, TIB, number)
+    for _ in range(30):
+        await capacities.reserve(one.uuid, 1)
+    before = (await capacities.history(one.uuid, limit=1))[-1].available
+    for _ in range(9):
+        await capacities.reserve(one.uuid, 1)
     kept: list[Any] = await capacities.history(one.uuid, limit=100)
     assert 10 <= len(kept) < 15
     assert isinstance(kept[-1], CapacityReading)
-    assert [point.available for point in kept][-10:] == list(range(30, 40))
+    assert [point.available for point in kept][-10:] == list(range(before, before - 10, -1))

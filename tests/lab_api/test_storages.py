@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -111,8 +112,9 @@ async def test_a_spike_is_still_there_when_points_are_left_out(imagestore_client
     parts, uuid = imagestore_lab.node.storages, await uuid_of(imagestore_client)
     for number in range(60):
         await imagestore_lab.clock.sleep(10)
-        async with imagestore_lab.node.parts.store.database.transaction() as connection:
-            await parts.capacities.write(connection, uuid, TIB, 1 if number == 30 else TIB - number)
+        available, now = 1 if number == 30 else TIB - number, parts.capacities.now()
+        write = partial(parts.capacities.write, uuid=uuid, total=TIB, available=available, now=now)
+        await imagestore_lab.node.parts.store.database.change(write)
     found = await history(imagestore_client, "?points=10")
     times = [one["time"] for one in found["capacities"]]
     assert len(times) <= 10

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Integer, bindparam, delete, func, insert, select
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage, NotEnoughSpace
-from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, Event, Events
-from imagestore_sim.backup_storage.records import StorageRecords
+from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, Event, Events, NewEvent, Occasion
+from imagestore_sim.backup_storage.records import change
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
+from imagestore_sim.database.changes import Changes
 from imagestore_sim.database.models import BackupStorage, CapacityHistory
 
 logger = logging.getLogger(__name__)
@@ -25,6 +28,19 @@ _CAPACITY_OF = select(BackupStorage.totalCapacity, BackupStorage.availableCapaci
     BackupStorage.uuid == bindparam("uuid")
 )
 _INSERT = insert(CapacityHistory)
+_OF_STORAGE = CapacityHistory.backupStorageUuid == bindparam("uuid")
+_ANY_KEPT = select(CapacityHistory.id).where(_OF_STORAGE).limit(1)
+_CREATED = select(BackupStorage.createDate).where(BackupStorage.uuid == bindparam("uuid"))
+_OLDEST = (
+    select(CapacityHistory.id)
+    .where(_OF_STORAGE)
+    .order_by(CapacityHistory.id.desc())
+    .offset(bindparam("newer", type_=Integer))
+    .limit(1)
+)
+_TRIM = delete(CapacityHistory).where(
+    CapacityHistory.backupStorageUuid == bindparam("trimmed"), CapacityHistory.id < bindparam("oldest")
+)
 LARGEST = 2**63 - 1
 """The largest number of bytes that a column holds, here and in ZStack (a Java long)."""
 
@@ -38,57 +54,85 @@ class CapacityReading:
     time: float = 0.0
 
 
+class Now(NamedTuple):
+    """A moment: epoch seconds, local time, and the occasion of the events of that moment."""
+
+    time: float
+    local: datetime
+    occasion: Occasion
+
+
 class CapacityStore:
     """Writes capacities, from connects and pings and from images that take or release space."""
 
-    def __init__(self, database: Database, records: StorageRecords, events: Events, clock: Clock) -> None:
+    def __init__(self, database: Database, events: Events, clock: Clock) -> None:
         self._database = database
-        self._records = records
         self._events = events
         self._clock = clock
         self._written: Counter[str] = Counter()
 
-    async def write(self, connection: AsyncConnection, uuid: str, total: int, available: int) -> list[Event]:
-        """Write total and available bytes, and record the change. Raise NoSuchStorage.
+    def write(self, changes: Changes, uuid: str, total: int, available: int, now: Now) -> Event | None:
+        """Write total and available bytes in a plan, record the change, and return its event; None if nothing changed.
 
-        Both may grow or shrink. Return the event, in a list that is empty if nothing changed; the caller publishes it.
+        Both may grow or shrink. The caller calls `written` after the commit, and publishes the event. Raise
+        NoSuchStorage.
         """
-        before = await self._current(connection, uuid)
+        before = _current(changes, uuid)
         if (before.total, before.available) == (total, available):
-            return []
-        if before.total and before.total != total:
-            logger.info("backup storage %s was resized from %d to %d bytes", uuid, before.total, total)
-        await self._records.change(connection, uuid, totalCapacity=total, availableCapacity=available)
+            return None
+        numbers = {"totalCapacity": total, "availableCapacity": available}
+        change(changes, uuid, now.local, numbers)
         if before.total and not self._written[uuid]:
-            await self._keep_initial(connection, uuid, before)
-        await self._keep(connection, uuid, total, available, self._clock.time())
+            self._keep_initial(changes, uuid, before)
+        self._keep(changes, uuid, CapacityReading(total, available, now.time))
         content = {
             "backupStorageUuid": uuid,
             "oldTotalCapacity": before.total,
             "oldAvailableCapacity": before.available,
-            "totalCapacity": total,
-            "availableCapacity": available,
+            **numbers,
         }
-        return [await self._events.record(connection, CAPACITY_CHANGED, uuid, content)]
+        return self._events.add(changes, NewEvent(CAPACITY_CHANGED, uuid, content), now.occasion)
+
+    def written(self, event: Event) -> None:
+        """Follow the commit of a change, whose event this is."""
+        old, new = (event.content[name] for name in ("oldTotalCapacity", "totalCapacity"))
+        if old not in (0, new):
+            logger.info("backup storage %s was resized from %d to %d bytes", event.resource_uuid, old, new)
+        self._written[event.resource_uuid] += 1
+
+    def now(self) -> Now:
+        """Return the present moment, for a plan."""
+        return Now(self._clock.time(), self._clock.local(), self._events.occasion())
 
     async def reserve(self, uuid: str, size: int, *, reserved: int = 0) -> None:
         """Take `size` bytes from the available ones.
 
         Raise NotEnoughSpace unless more than that are available beside `reserved` bytes; NoSuchStorage.
         """
-        async with self._database.transaction() as connection:
-            now = await self._current(connection, uuid)
-            if now.available - reserved <= size:
+
+        def take(available: int, _: int) -> int:
+            if available - reserved <= size:
                 raise NotEnoughSpace(size)
-            events = await self.write(connection, uuid, now.total, now.available - size)
-        self._events.publish(*events)
+            return available - size
+
+        await self._change(uuid, take)
 
     async def give_back(self, uuid: str, size: int) -> None:
         """Add `size` bytes to the available ones, up to the total. Raise NoSuchStorage."""
-        async with self._database.transaction() as connection:
-            now = await self._current(connection, uuid)
-            events = await self.write(connection, uuid, now.total, min(now.total, now.available + size))
-        self._events.publish(*events)
+        await self._change(uuid, lambda available, total: min(total, available + size))
+
+    async def _change(self, uuid: str, available_after: Callable[[int, int], int]) -> None:
+        """Write the available bytes that a function makes of those before and the total."""
+        now = self.now()
+
+        def plan(changes: Changes) -> Event | None:
+            before = _current(changes, uuid)
+            return self.write(changes, uuid, before.total, available_after(before.available, before.total), now)
+
+        event = await self._database.change(plan)
+        if event is not None:
+            self.written(event)
+            self._events.publish(event)
 
     async def history(
         self, uuid: str, limit: int = KEPT_CAPACITIES, *, since: float | None = None
@@ -110,31 +154,29 @@ class CapacityStore:
         """Forget which storages have a history: the records were replaced, and some may have none."""
         self._written.clear()
 
-    async def _current(self, connection: AsyncConnection, uuid: str) -> CapacityReading:
-        row = (await connection.execute(_CAPACITY_OF, {"uuid": uuid})).one_or_none()
-        if row is None:
-            raise NoSuchStorage(uuid)
-        return CapacityReading(*row)
-
-    async def _keep_initial(self, connection: AsyncConnection, uuid: str, capacity: CapacityReading) -> None:
+    def _keep_initial(self, changes: Changes, uuid: str, capacity: CapacityReading) -> None:
         """Add the capacity that a record had from the start to its history, dated by the record's creation.
 
         It was written by a bootstrap file rather than measured. A creation date in the future counts as 0.
         """
-        any_kept = select(CapacityHistory.id).where(CapacityHistory.backupStorageUuid == uuid).limit(1)
-        if await connection.scalar(any_kept) is None:
-            created = await connection.scalar(select(BackupStorage.createDate).where(BackupStorage.uuid == uuid))
-            since = (created - self._clock.local(0.0)).total_seconds() if created is not None else 0.0
-            time = since if since < self._clock.time() else 0.0  # a record may say anything
-            await self._keep(connection, uuid, capacity.total, capacity.available, time)
+        if changes.rows(_ANY_KEPT, {"uuid": uuid}):
+            return
+        created = changes.rows(_CREATED, {"uuid": uuid})
+        since = (created[0][0] - self._clock.local(0.0)).total_seconds() if created else 0.0
+        time = since if since < self._clock.time() else 0.0  # a record may say anything
+        self._keep(changes, uuid, CapacityReading(capacity.total, capacity.available, time))
 
-    async def _keep(self, connection: AsyncConnection, uuid: str, total: int, available: int, time: float) -> None:
-        row = {"backupStorageUuid": uuid, "time": int(time * 1000)}
-        await connection.execute(_INSERT, {**row, "totalCapacity": total, "availableCapacity": available})
-        self._written[uuid] += 1
-        if self._written[uuid] % TRIM_EVERY == 0:
-            of_storage = CapacityHistory.backupStorageUuid == uuid
-            ids = select(CapacityHistory.id).where(of_storage).order_by(CapacityHistory.id.desc())
-            oldest = await connection.scalar(ids.offset(KEPT_CAPACITIES - 1).limit(1))
-            if oldest is not None:
-                await connection.execute(delete(CapacityHistory).where(of_storage, CapacityHistory.id < oldest))
+    def _keep(self, changes: Changes, uuid: str, capacity: CapacityReading) -> None:
+        row = {"backupStorageUuid": uuid, "time": int(capacity.time * 1000)}
+        changes.write(_INSERT, {**row, "totalCapacity": capacity.total, "availableCapacity": capacity.available})
+        if (self._written[uuid] + 1) % TRIM_EVERY == 0:
+            oldest = changes.rows(_OLDEST, {"uuid": uuid, "newer": KEPT_CAPACITIES - 1})
+            if oldest:
+                changes.write(_TRIM, {"trimmed": uuid, "oldest": oldest[0][0]})
+
+
+def _current(changes: Changes, uuid: str) -> CapacityReading:
+    rows = changes.rows(_CAPACITY_OF, {"uuid": uuid})
+    if not rows:
+        raise NoSuchStorage(uuid)
+    return CapacityReading(*rows[0])

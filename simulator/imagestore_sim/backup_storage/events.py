@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import orjson
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import Integer, Row, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.correlation import correlation
 from imagestore_sim.database import Database
+from imagestore_sim.database.changes import Changes, carry_out
 from imagestore_sim.database.models import Event as StoredEvent
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,29 @@ KEPT_EVENTS = 10_000
 _INSERT = insert(StoredEvent)
 TRIM_EVERY = 500
 """The events of a path are trimmed once in this many."""
+_OLDEST = (
+    select(StoredEvent.id)
+    .where(StoredEvent.path == bindparam("path"))
+    .order_by(StoredEvent.id.desc())
+    .offset(bindparam("newer", type_=Integer))
+    .limit(1)
+)
+_TRIM = delete(StoredEvent).where(StoredEvent.path == bindparam("trimmed"), StoredEvent.id < bindparam("oldest"))
+
+
+class NewEvent(NamedTuple):
+    """An event that is not stored yet; for the fields see Event."""
+
+    path: str
+    resource_uuid: str
+    content: Mapping[str, object]
+
+
+class Occasion(NamedTuple):
+    """When an event happens (epoch milliseconds), and the uuid of the request, ping or reconnect that caused it."""
+
+    milliseconds: int
+    correlation: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +127,38 @@ class Events:
         """How often the numbers of events have begun again at 1."""
         self._recorded: Counter[str] = Counter()
 
+    def occasion(self) -> Occasion:
+        """Return the present time, and what the current task runs for."""
+        return Occasion(int(self._clock.time() * 1000), correlation())
+
     async def record(
         self, connection: AsyncConnection, path: str, resource_uuid: str, content: Mapping[str, object]
     ) -> Event:
         """Store an event in the caller's transaction, and return it for `publish`."""
-        milliseconds = int(self._clock.time() * 1000)
-        row = {
-            "time": milliseconds,
-            "path": path,
-            "resourceUuid": resource_uuid,
-            "content": orjson.dumps(content).decode(),
-            "correlation": correlation(),
-        }
-        stored = await connection.execute(_INSERT, row)
-        await self._trim(connection, path)
-        key = stored.inserted_primary_key
-        assert key is not None
-        return Event(key[0], milliseconds / 1000, path, resource_uuid, content, correlation())
+        new = NewEvent(path, resource_uuid, content)
+        now = self.occasion()
+        return await connection.run_sync(carry_out(lambda changes: self.add(changes, new, now)))
 
-    async def _trim(self, connection: AsyncConnection, path: str) -> None:
+    def add(self, changes: Changes, new: NewEvent, now: Occasion) -> Event:
+        """Do what `record` does, in a plan."""
+        row = {
+            "time": now.milliseconds,
+            "path": new.path,
+            "resourceUuid": new.resource_uuid,
+            "content": orjson.dumps(new.content).decode(),
+            "correlation": now.correlation,
+        }
+        number = changes.write(_INSERT, row).number
+        self._trim(changes, new.path)
+        time = now.milliseconds / 1000
+        return Event(number, time, new.path, new.resource_uuid, new.content, now.correlation)
+
+    def _trim(self, changes: Changes, path: str) -> None:
         self._recorded[path] += 1
         if self._recorded[path] % TRIM_EVERY == 0:
-            of_path = select(StoredEvent.id).where(StoredEvent.path == path).order_by(StoredEvent.id.desc())
-            oldest = await connection.scalar(of_path.offset(KEPT_EVENTS - 1).limit(1))
-            if oldest is not None:
-                await connection.execute(delete(StoredEvent).where(StoredEvent.path == path, StoredEvent.id < oldest))
+            oldest = changes.rows(_OLDEST, {"path": path, "newer": KEPT_EVENTS - 1})
+            if oldest:
+                changes.write(_TRIM, {"trimmed": path, "oldest": oldest[0][0]})
 
     def restart(self) -> None:
         """Follow the deletion of all stored events: restart the subscriptions, since numbers begin again at 1."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR,
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
+from imagestore_sim.database.changes import Changes, carry_out
 from imagestore_sim.database.models import (
     BackupStorage,
     Image,
@@ -137,6 +139,11 @@ MOST_AT_ONCE = 50
 """Storages that SQLite reads in less time than it takes to hand the call to a thread."""
 
 
+def change(changes: Changes, uuid: str, now: datetime, values: Mapping[str, object]) -> bool:
+    """Do what `StorageRecords.change` does, in a plan; `now` is the local time."""
+    return changes.write(_CHANGE, {"changed": uuid, **values, "lastOpDate": now}).rows == 1
+
+
 class StorageRecords:
     """Reads and writes the rows. Changes are made in the caller's transaction, on the `connection` given."""
 
@@ -217,9 +224,8 @@ class StorageRecords:
 
     async def change(self, connection: AsyncConnection, uuid: str, **values: object) -> bool:
         """Change columns of all types, by name. Return False if the storage does not exist."""
-        row = {"changed": uuid, **values, "lastOpDate": self._clock.local()}
-        result = await connection.execute(_CHANGE, row)
-        return result.rowcount == 1
+        now = self._clock.local()
+        return await connection.run_sync(carry_out(lambda changes: change(changes, uuid, now, values)))
 
     async def change_host(self, connection: AsyncConnection, storage: Storage, **values: object) -> None:
         """Change columns of the host, by name; a new password is encrypted."""

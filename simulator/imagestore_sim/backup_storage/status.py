@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.capacity import LARGEST, CapacityStore
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectFailed, NoSuchStorage
-from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events
+from imagestore_sim.backup_storage.events import DISCONNECTED, PROBE_FAILED, STATUS_CHANGED, Event, Events, NewEvent
 from imagestore_sim.backup_storage.recent_probes import LastProbe, Outcome, RecentProbes
-from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
+from imagestore_sim.backup_storage.records import Status, Storage, change
 from imagestore_sim.clock import Clock
-from imagestore_sim.cluster import CAPACITY, STATUS, Fence
+from imagestore_sim.cluster import CAPACITY, STATUS, Fence, PastOwner
 from imagestore_sim.correlation import correlation
 from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database.changes import Changes, Plan
 from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.probe import Capacity, ProbeFailure
@@ -26,6 +27,14 @@ PathAndContent = tuple[str, Mapping[str, object]]
 """Path and content of an event that is still to be recorded."""
 
 _STATUS_OF = select(BackupStorage.status).where(BackupStorage.uuid == bindparam("uuid"))
+
+
+class _Outcome(NamedTuple):
+    """What was written: changes of the status, all events but that of the capacity, and that one."""
+
+    moves: Sequence[PathAndContent]
+    events: Sequence[Event]
+    capacity: Event | None = None
 
 
 class StatusStore:
@@ -37,7 +46,6 @@ class StatusStore:
     def __init__(
         self,
         database: Database,
-        records: StorageRecords,
         capacities: CapacityStore,
         events: Events,
         clock: Clock,
@@ -49,7 +57,6 @@ class StatusStore:
         """By uuid, how often a storage has gone from Connecting to Disconnected since it was last Connected."""
         self._clock = clock
         self._database = database
-        self._records = records
         self._capacities = capacities
         self._events = events
         self._fence = fence
@@ -97,12 +104,15 @@ class StatusStore:
         capacity = _bounded(capacity)
         self._remember(storage, capacity)
         if (capacity.total, capacity.available) != (storage.total, storage.available):
-            async with self._database.transaction() as connection:
-                await self._check(connection, storage.uuid, CAPACITY)
-                events: list[Event] = []
-                if await self._status_in(connection, storage.uuid) == Status.CONNECTED:
-                    events = await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
-            self._events.publish(*events)
+            now = self._capacities.now()
+
+            def plan(changes: Changes) -> _Outcome:
+                if _status_in(changes, storage.uuid) != Status.CONNECTED:
+                    return _Outcome([], [])
+                total, available = capacity.total, capacity.available
+                return _Outcome([], [], self._capacities.write(changes, storage.uuid, total, available, now))
+
+            self._follow(storage.uuid, await self._carry_out(storage.uuid, plan, CAPACITY))
 
     def remember(self, storage: Storage, outcome: Outcome) -> None:
         """Remember what a probe has found that changes neither status nor capacity."""
@@ -144,21 +154,49 @@ class StatusStore:
         also: Sequence[PathAndContent] = (),
     ) -> None:
         """Write status and capacity, where they are not None, and their events and those in `also`, together."""
-        async with self._database.transaction() as connection:
-            await self._check(connection, storage.uuid, STATUS)
-            moves = await self._move(connection, storage.uuid, status)
-            events = [
-                await self._events.record(connection, path, storage.uuid, content) for path, content in (*moves, *also)
-            ]
-            if capacity is not None:
-                events += await self._capacities.write(connection, storage.uuid, capacity.total, capacity.available)
-        self._count(storage.uuid, moves)
-        self._events.publish(*events)
+        uuid, now = storage.uuid, self._capacities.now()
 
-    async def _check(self, connection: AsyncConnection, uuid: str, write: str) -> None:
-        """Raise PastOwner if another node owns the storage by now."""
-        if self._fence is not None:
-            await self._fence.check(connection, uuid, write)
+        def plan(changes: Changes) -> _Outcome:
+            old = _status_in(changes, uuid)
+            moves: list[PathAndContent] = []
+            if status not in (None, old):
+                change(changes, uuid, now.local, {"status": status})
+                moves = [(STATUS_CHANGED, {"backupStorageUuid": uuid, "oldStatus": old, "newStatus": status})]
+            new = (NewEvent(path, uuid, content) for path, content in (*moves, *also))
+            events = [self._events.add(changes, one, now.occasion) for one in new]
+            if capacity is None:
+                return _Outcome(moves, events)
+            written = self._capacities.write(changes, uuid, capacity.total, capacity.available, now)
+            return _Outcome(moves, events, written)
+
+        self._follow(uuid, await self._carry_out(uuid, plan, STATUS))
+
+    async def _carry_out(self, uuid: str, plan: Plan[_Outcome], write: str) -> _Outcome:
+        """Carry out what the outcome of a probe changes, if this node may write about the storage."""
+
+        def allowed(changes: Changes) -> _Outcome:
+            if self._fence is not None:
+                self._fence.check(changes, uuid)
+            return plan(changes)
+
+        try:
+            return await self._database.change(allowed)
+        except NoSuchStorage:
+            self.forget(uuid)
+            raise
+        except PastOwner as error:
+            if self._fence is not None:
+                self._fence.refuse(write, str(error))
+            raise
+
+    def _follow(self, uuid: str, outcome: _Outcome) -> None:
+        """Count and publish what was written."""
+        self._count(uuid, outcome.moves)
+        events = outcome.events
+        if outcome.capacity is not None:
+            self._capacities.written(outcome.capacity)
+            events = [*events, outcome.capacity]
+        self._events.publish(*events)
 
     def _count(self, uuid: str, moves: Sequence[PathAndContent]) -> None:
         for _, content in moves:
@@ -167,21 +205,13 @@ class StatusStore:
             elif (content["oldStatus"], content["newStatus"]) == (Status.CONNECTING, Status.DISCONNECTED):
                 self.failed_connects[uuid] += 1
 
-    async def _move(self, connection: AsyncConnection, uuid: str, status: Status | None) -> list[PathAndContent]:
-        """Write a status, and return the event of the change in a list, which is empty if nothing changed."""
-        old = await self._status_in(connection, uuid)
-        if status is None or old == status:
-            return []
-        await self._records.change(connection, uuid, status=status)
-        return [(STATUS_CHANGED, {"backupStorageUuid": uuid, "oldStatus": old, "newStatus": status})]
 
-    async def _status_in(self, connection: AsyncConnection, uuid: str) -> str:
-        """Return the status as the transaction sees it. Raise NoSuchStorage."""
-        status = await connection.scalar(_STATUS_OF, {"uuid": uuid})
-        if status is None:
-            self.forget(uuid)
-            raise NoSuchStorage(uuid)
-        return str(status)
+def _status_in(changes: Changes, uuid: str) -> str:
+    """Return the status as the transaction sees it. Raise NoSuchStorage."""
+    rows = changes.rows(_STATUS_OF, {"uuid": uuid})
+    if not rows:
+        raise NoSuchStorage(uuid)
+    return str(rows[0][0])
 
 
 def _bounded(capacity: Capacity) -> Capacity:

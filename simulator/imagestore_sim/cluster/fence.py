@@ -11,11 +11,12 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.cluster.errors import PastOwner
 from imagestore_sim.cluster.membership import Membership
+from imagestore_sim.database.changes import Changes
 from imagestore_sim.database.models import BackupStorage, ManagementNodeRecord
 
 logger = logging.getLogger(__name__)
@@ -31,38 +32,45 @@ class Fence:
         self.refused: Counter[str] = Counter(dict.fromkeys(WRITES, 0))
         """How many writes of each kind were refused, since another node owns what they are about."""
 
-    async def check(self, connection: AsyncConnection, uuid: str, write: str) -> None:
+    def check(self, changes: Changes, uuid: str) -> None:
         """Take a storage in the caller's transaction. Raise PastOwner if another node owns it, by this ring or a later.
 
-        A storage that does not exist passes: what the caller writes finds that. `write` says what for, as in WRITES.
+        A storage that does not exist passes: what the caller writes finds that. The caller reports it to `refuse`.
         """
         if self._membership.owner_of(uuid) == self._membership.uuid:
-            if await self._take(connection, [uuid], mine_too=True):
+            if changes.write(_TAKE_ONE, {"taken": uuid, **self._place()}).rows:
                 return
-            if await connection.scalar(select(BackupStorage.uuid).where(BackupStorage.uuid == uuid)) is None:
+            if not changes.rows(_EXISTS, {"uuid": uuid}):
                 return
-        error = PastOwner(self._membership.uuid, uuid)
-        self.refuse(write, str(error))
-        raise error
+        raise PastOwner(self._membership.uuid, uuid)
 
     async def take(self, connection: AsyncConnection, uuids: Sequence[str]) -> None:
         """Take storages that the ring has just given to this node, as far as it still does."""
-        await self._take(connection, uuids, mine_too=False)
+        row = BackupStorage
+        taken = _taking(row.uuid.in_(uuids), row.ownerEpoch < bindparam("epoch"))
+        await connection.execute(taken, self._place())
 
     def refuse(self, write: str, why: str) -> None:
-        """Count and log a write that was refused."""
+        """Count and log a write that was refused; `write` says what for, as in WRITES."""
         self.refused[write] += 1
         logger.warning("a write of a %s is refused: %s", write, why)
 
-    async def _take(self, connection: AsyncConnection, uuids: Sequence[str], *, mine_too: bool) -> int:
-        """Write this node and its epoch as the owner of storages, and return of how many it is now.
+    def _place(self) -> dict[str, object]:
+        """Return this node, its epoch, and that at which it joined."""
+        one = self._membership
+        return {"me": one.uuid, "epoch": one.epoch, "start": one.start_epoch}
 
-        With `mine_too`, write those as well that it took at this epoch already.
-        """
-        me, epoch, row, node = self._membership.uuid, self._membership.epoch, BackupStorage, ManagementNodeRecord
-        older = row.ownerEpoch < epoch
-        may = or_(row.ownerUuid == me, older) if mine_too else older
-        start = self._membership.start_epoch
-        is_member = exists(select(node.uuid).where(and_(node.uuid == me, node.epoch == start)))
-        taken = update(row).where(row.uuid.in_(uuids), may, is_member).values(ownerUuid=me, ownerEpoch=epoch)
-        return (await connection.execute(taken)).rowcount
+
+def _taking(*which: ColumnElement[bool]) -> Update:
+    """Return the statement that writes a node and its epoch as the owner of storages, if it is a member."""
+    row, node = BackupStorage, ManagementNodeRecord
+    joined = and_(node.uuid == bindparam("me"), node.epoch == bindparam("start"))
+    taken = update(row).where(*which, exists(select(node.uuid).where(joined)))
+    return taken.values(ownerUuid=bindparam("me"), ownerEpoch=bindparam("epoch"))
+
+
+_TAKE_ONE = _taking(
+    BackupStorage.uuid == bindparam("taken"),
+    or_(BackupStorage.ownerUuid == bindparam("me"), BackupStorage.ownerEpoch < bindparam("epoch")),
+)
+_EXISTS = select(BackupStorage.uuid).where(BackupStorage.uuid == bindparam("uuid"))

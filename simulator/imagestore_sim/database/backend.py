@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVarTuple
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 from sqlalchemy import CursorResult, Dialect, Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from imagestore_sim.database.changes import Plan
+
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
@@ -29,6 +32,9 @@ class Transactions(Protocol):
 
         A `quiet` one changes no revision, and calls no watcher.
         """
+
+    async def change(self, plan: Plan[T]) -> T:
+        """Return the result of a plan, which is carried out in a transaction. Raise StoreUnavailable."""
 
 
 class Reads(Protocol):

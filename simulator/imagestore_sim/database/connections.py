@@ -9,8 +9,9 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import URL, Connection, ExceptionContext, event
@@ -26,6 +27,7 @@ from imagestore_sim.database.open_file import LOG_IS_LOST, OpenFile
 from imagestore_sim.database.statement_cache import SHARED_STATEMENTS, with_shared_dialect
 from imagestore_sim.database.statement_timeout import READ_SECONDS, StatementTimeout
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 Prepare = Callable[[sqlite3.Connection], None]
 """Called with each raw SQLite connection, to register functions and collations."""
@@ -50,6 +52,12 @@ class StoreConnection:
     async def run(self, sql: str) -> None:
         """Run a statement without rows, past SQLAlchemy."""
         await self.driver.execute_fetchall(sql)
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of `work`, which is done on the raw connection in its thread."""
+        # aiosqlite has no public function for it. That its own futures are seen by virtual time is needed, too.
+        result: T = await cast("Any", self.driver)._execute(partial(work, self.driver._conn))
+        return result
 
     async def close(self) -> None:
         """Close the connection, discarding what it has not committed; to the end, even if the caller is cancelled."""

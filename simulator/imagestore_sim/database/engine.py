@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.backend import Backend, Reads, Transactions
+from imagestore_sim.database.changes import Plan, carry_out
 from imagestore_sim.database.conflicts import made_again
 from imagestore_sim.database.connections import BUSY_SECONDS, Prepare
 from imagestore_sim.database.errors import DatabaseError, StoreUnavailable, describe
@@ -166,6 +167,19 @@ class Database:
         with under_way():
             async with self._writer.transaction(quiet=True) if quiet else self._units.transaction() as connection:
                 yield connection
+
+    async def change(self, plan: Plan[T]) -> T:
+        """Return the result of a plan, which is carried out in one transaction; see `changes`.
+
+        Inside `atomic` it is part of that transaction. It is carried out even if the task is cancelled once it has
+        begun. The plan may run in a thread, and more than once. Raise StoreUnavailable, and what the plan raises.
+        """
+        if self._units.is_active:
+            async with self.transaction() as connection:
+                return await connection.run_sync(carry_out(plan))
+        await self._pass_gate()
+        with under_way():
+            return await self._backend.writer.change(plan)
 
     @asynccontextmanager
     async def atomic(self) -> AsyncIterator[None]:

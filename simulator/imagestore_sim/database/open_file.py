@@ -30,6 +30,10 @@ class OpenFile:
         if identity_of(self.path) != self._identity:
             raise StoreUnavailable(_FILE_IS_GONE)
 
+    def is_in_place(self) -> bool:
+        """Return whether the file and the write-ahead log in use have their names."""
+        return identity_of(self.path) == self._identity and bool(self._log_identities) and not self.has_lost_log()
+
     def remember_log(self) -> None:
         """Remember which write-ahead log is in use, unless one is remembered. SQLite must have opened it by now."""
         self._log_identities = self._log_identities or self._current_log_identities()

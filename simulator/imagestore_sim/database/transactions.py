@@ -5,20 +5,45 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
 
+from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.cancellation import complete
+from imagestore_sim.database.changes import ChangesOfSqlite, Plan, carry_out
 from imagestore_sim.database.connections import BROKEN, Connections, StoreConnection
-from imagestore_sim.database.errors import CLOSED, StoreUnavailable, describe, is_locked
+from imagestore_sim.database.errors import CLOSED, StoreUnavailable, describe, is_locked, reason_of
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.open_file import OpenFile
 from imagestore_sim.database.shared_file import SharedFile
+from imagestore_sim.virtual_clock import VirtualEventLoop
 
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Sequence[Any]]
+"""Is done in SQLite's thread."""
+MOST_PLANS = 50
+"""Plans in one transaction."""
 _SLICE_SECONDS = 0.25
 """How long SQLite's thread waits for the lock at a time: a cancelled caller must not wait longer for the thread."""
+
+
+class _NotBegun(Exception):
+    """A transaction cannot begin now: another process holds the lock, or something is wrong with the file."""
+
+
+class _Waiting:
+    """A plan that waits for its turn, and its result."""
+
+    def __init__(self, plan: Plan[Any]) -> None:
+        self.plan = plan
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
 
 
 class Writer:
@@ -34,6 +59,7 @@ class Writer:
         """Called right after each commit, before whatever waits for it goes on."""
         self.lock = asyncio.Lock() if shared is None else shared.write_lock
         """Held by the task whose transaction runs."""
+        self._waiting: deque[_Waiting] = deque()
         self._shared = shared
         self._connections = connections
         self._file = file
@@ -63,6 +89,78 @@ class Writer:
                 await complete(self._roll_back(writer))
                 raise
             await complete(self._commit(writer, quiet=quiet))
+
+    async def change(self, plan: Plan[T]) -> T:
+        """Return the result of a plan, which is carried out in one transaction with others that wait.
+
+        It is carried out to its end even if the caller is cancelled meanwhile. One that raises is undone, and no other
+        one with it. In virtual time each has a transaction of its own: the order of all things there follows from the
+        number of calls of the thread. Raise StoreUnavailable.
+        """
+        if isinstance(asyncio.get_running_loop(), VirtualEventLoop):
+            async with self.transaction() as connection:
+                return await connection.run_sync(carry_out(plan))
+        deadline = time.monotonic() + self._connections.busy_seconds  # real: see transaction
+        mine = _Waiting(plan)
+        self._waiting.append(mine)
+        try:
+            async with self.lock:
+                if not mine.done:
+                    turn = [self._waiting.popleft() for _ in range(min(MOST_PLANS, len(self._waiting)))]
+                    await complete(self._carry_out(turn, deadline))
+        finally:
+            if not mine.done and mine in self._waiting:
+                self._waiting.remove(mine)
+        if mine.error is not None:
+            raise mine.error
+        result: T = mine.result
+        return result
+
+    async def _carry_out(self, plans: Sequence[_Waiting], deadline: float) -> None:
+        """Carry out some plans together; where one of them fails, each by itself."""
+        try:
+            results = await self._carry_out_together(plans, deadline)
+        except Exception as error:
+            if len(plans) == 1:
+                plans[0].error, plans[0].done = error, True
+                return
+        else:
+            for one, result in zip(plans, results, strict=True):
+                one.result, one.done = result, True
+            return
+        for one in plans:
+            await self._carry_out([one], deadline)
+
+    async def _carry_out_together(self, plans: Sequence[_Waiting], deadline: float) -> Sequence[Any]:
+        """Return the results of plans that are carried out in one transaction. Raise what one of them raises."""
+        work = partial(_carry_out, [one.plan for one in plans], self._connections.engine.dialect)
+        results = await self._carry_out_at_once(work)
+        if results is None:
+            results = await self._call(await self._begin(deadline), work)
+        self._committed()
+        return results
+
+    async def _carry_out_at_once(self, work: Work) -> Sequence[Any] | None:
+        """Do what `_call` does, with the beginning of the transaction; return None if it cannot begin now."""
+        writer = self._connections.writer.current
+        if writer is None or self._connections.closed or not self._file.is_in_place():
+            return None
+        try:
+            return await self._call(writer, partial(_begin_and, work))
+        except _NotBegun:
+            return None
+
+    async def _call(self, writer: StoreConnection, work: Work) -> Sequence[Any]:
+        """Run `work` in SQLite's thread, and undo it if it fails. Raise what it raises, StoreUnavailable."""
+        try:
+            return await writer.call(work)
+        except _NotBegun:
+            raise
+        except BaseException as error:
+            await self._roll_back(writer)
+            if isinstance(error, BROKEN) and (reason := reason_of(error)) is not None:
+                raise self._health.failed(Side.WRITE, reason) from error
+            raise
 
     async def _begin(self, deadline: float) -> StoreConnection:
         if self._connections.closed:
@@ -111,9 +209,13 @@ class Writer:
         except BROKEN as error:
             await self._roll_back(writer)
             raise self._health.failed(Side.WRITE, describe(error)) from error
-        self._health.worked(Side.WRITE)
         if quiet:
-            return
+            self._health.worked(Side.WRITE)
+        else:
+            self._committed()
+
+    def _committed(self) -> None:
+        self._health.worked(Side.WRITE)
         self.revision += 1
         if self._shared is not None:
             self._shared.revision += 1
@@ -128,3 +230,18 @@ class Writer:
             # SQLITE_ERROR: after an error of the disk SQLite has rolled back already, and there is nothing to undo.
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
                 await self._connections.writer.drop(writer)
+
+
+def _begin_and(work: Work, connection: sqlite3.Connection) -> Sequence[Any]:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise _NotBegun from error
+    return work(connection)
+
+
+def _carry_out(plans: Sequence[Plan[Any]], dialect: Dialect, connection: sqlite3.Connection) -> Sequence[Any]:
+    changes = ChangesOfSqlite(connection, dialect)
+    results = [plan(changes) for plan in plans]
+    connection.execute("COMMIT")
+    return results

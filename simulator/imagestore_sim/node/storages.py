@@ -34,8 +34,8 @@ def wire_storages(foundation: Foundation, store: Store, cluster: ClusterParts) -
     """Return the parts that keep backup storages; none of them has started."""
     database, clock, events = store.database, foundation.clock, foundation.events
     records = StorageRecords(database, store.vault, clock)
-    capacities = CapacityStore(database, records, events, clock)
-    status = StatusStore(database, records, capacities, events, clock, cluster.fence)
+    capacities = CapacityStore(database, events, clock)
+    status = StatusStore(database, capacities, events, clock, cluster.fence)
     connector = Connector(records, status, foundation.prober, store.configuration)
     tracker = PingTracker(
         records,

@@ -43,9 +43,12 @@ def _connect_by_ping(patch: pytest.MonkeyPatch) -> None:
 def _zero_capacity(patch: pytest.MonkeyPatch) -> None:
     async def set_disconnected(self: StatusStore, storage: Storage, why: Any, *, was_connected: bool) -> None:
         await plain(self, storage, why, was_connected=was_connected)
-        async with self._database.transaction() as connection:
-            events = await self._capacities.write(connection, storage.uuid, 0, 0)
-        self._events.publish(*events)
+        now = self._capacities.now()
+        event = await self._database.change(
+            lambda changes: self._capacities.write(changes, storage.uuid, 0, 0, now),
+        )
+        if event is not None:
+            self._events.publish(event)
 
     plain = StatusStore.set_disconnected
     patch.setattr(StatusStore, "set_disconnected", set_disconnected)

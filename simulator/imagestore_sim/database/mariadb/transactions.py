@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.cancellation import complete
+from imagestore_sim.database.changes import Plan, carry_out
 from imagestore_sim.database.errors import CLOSED, StoreConflict, StoreUnavailable, describe, is_conflict, original
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.mariadb.connections import (
@@ -22,6 +24,7 @@ from imagestore_sim.database.mariadb.reasons import is_lost
 from imagestore_sim.database.mariadb.revision import OwnRevision
 from imagestore_sim.database.mariadb.session import LOCK_SECONDS
 
+T = TypeVar("T")
 _PAUSE_SECONDS = 0.25
 """Between two attempts to find out whether a transaction was committed."""
 UNKNOWN = "the connection was lost during a commit, and whether it was stored is not known"
@@ -61,6 +64,11 @@ class MariaDbWriter:
                 await complete(self._roll_back(writer))
                 raise
             await complete(self._commit_quietly(writer) if quiet else self._commit(writer))
+
+    async def change(self, plan: Plan[T]) -> T:
+        """Return the result of a plan, which is carried out in a transaction. Raise StoreUnavailable, StoreConflict."""
+        async with self.transaction() as connection:
+            return await connection.run_sync(carry_out(plan))
 
     async def check(self) -> None:
         """Write without changing what nodes read. Raise StoreUnavailable."""
