@@ -46,6 +46,10 @@ PATIENCE = 0.05
 """Real seconds to wait for any other call in the executor before the loop runs on: the call may need the loop."""
 UNDELIVERED_SECONDS = 0.2
 """Real seconds to wait for bytes between sockets of this process; then the receiver is taken not to read them."""
+UNDELIVERED_POLLS = 50
+"""Polls for them in any case: a busy machine gives this process no time, and delivers nothing meanwhile."""
+DELIVERY_SECONDS = 0.001
+"""Real seconds between two polls for them."""
 DRIVER_SECONDS = 0.25
 """Real seconds for which time stands still after a test on another thread has stopped waiting for the lab."""
 
@@ -516,9 +520,27 @@ class _Selector(selectors.DefaultSelector):
     def _poll(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the sockets that are ready, in the order of their registration."""
         ready = super().select(timeout)
+        if self._loop.order is not None and ready:
+            ready = self._all_ready(ready)
         ready.sort(key=lambda one: self._order[one[0].fd])
         if self._loop.order is not None and ready:
             return self._arrange(ready, self._loop.order)
+        return ready
+
+    def _all_ready(self, ready: list[tuple[selectors.SelectorKey, int]]) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait until the kernel has delivered all that is in flight; return the sockets that are ready then.
+
+        What an Order may choose from is the same then, however busy the machine is.
+        """
+        read = {key.fd for key in self.get_map().values() if key.events & selectors.EVENT_READ}
+        patience = _Patience()
+        while coming := self._undelivered.in_flight(
+            read, {one.fd for one, mask in ready if mask & selectors.EVENT_READ}
+        ):
+            if patience.is_over():
+                self._undelivered.ignore(coming)
+            time.sleep(DELIVERY_SECONDS)
+            ready = super().select(0)
         return ready
 
     def _arrange(
@@ -569,10 +591,23 @@ class _Selector(selectors.DefaultSelector):
 
     def _poll_undelivered(self) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the sockets that become ready by bytes that are still under way between sockets of this process."""
-        end = time.monotonic() + UNDELIVERED_SECONDS
+        patience = _Patience()
         while self._undelivered.any():
-            if events := self._poll(0.001):
+            if events := self._poll(DELIVERY_SECONDS):
                 return events
-            if time.monotonic() > end:
+            if patience.is_over():
                 self._undelivered.give_up()
         return []
+
+
+class _Patience:
+    """How long to wait for bytes that are under way between sockets of this process."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + UNDELIVERED_SECONDS
+        self._polls = 0
+
+    def is_over(self) -> bool:
+        """Note a poll; return whether there have been enough, and for long enough."""
+        self._polls += 1
+        return self._polls > UNDELIVERED_POLLS and time.monotonic() > self._end

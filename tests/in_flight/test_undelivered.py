@@ -70,8 +70,23 @@ def test_only_tcp_connections_are_watched() -> None:
 def test_bytes_that_have_not_arrived_are_undelivered(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = pair
     undelivered = watch(one, other)
-    traffic = {one.fileno(): (1, 0, 10), other.fileno(): (1, 9, 0)}
+    traffic = {one.fileno(): (1, 0, 10, 0), other.fileno(): (1, 9, 0, 0)}
     monkeypatch.setattr("imagestore_sim.in_flight.undelivered._traffic", lambda descriptor: traffic[descriptor])
     assert undelivered.any()
-    traffic[other.fileno()] = (1, 10, 0)
+    traffic[other.fileno()] = (1, 10, 0, 0)
     assert not undelivered.any()
+
+
+def test_what_waits_for_a_full_socket_to_be_read_is_not_in_flight(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = pair
+    undelivered = watch(one, other)
+    here, there = one.fileno(), other.fileno()
+    traffic = {here: (1, 0, 10, 5), there: (1, 10, 0, 0)}
+    monkeypatch.setattr("imagestore_sim.in_flight.undelivered._traffic", lambda descriptor: traffic[descriptor])
+    assert undelivered.in_flight(read={there}, ready={there}) == []
+    assert undelivered.in_flight(read={there}, ready=()) == [there]
+    assert undelivered.in_flight(read=(), ready=()) == []
+    traffic[there] = (1, 9, 0, 0)
+    assert undelivered.in_flight(read={there}, ready={there}) == [there]
+    undelivered.ignore([there])
+    assert undelivered.in_flight(read={there}, ready={there}) == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
@@ -66,28 +67,50 @@ class UndeliveredBytes:
 
     def any(self) -> bool:
         """Return whether a watched socket is still to receive bytes, or the close of its peer."""
-        sent: dict[int, int] = {}
+        sent: dict[int, tuple[int, int]] = {}
         return any(not end.given_up and self._awaits(descriptor, end, sent) for descriptor, end in self._ends.items())
+
+    def in_flight(self, read: Container[int], ready: Container[int]) -> list[int]:
+        """Return the sockets among those that are `read` to which the kernel is about to deliver something.
+
+        One that is not `ready` has room for all that its peer was given to send. One that is has perhaps not: only what
+        its peer has sent is in flight.
+        """
+        sent: dict[int, tuple[int, int]] = {}
+        return [
+            descriptor
+            for descriptor, end in self._ends.items()
+            if end.met and not end.given_up and descriptor in read
+            if self._awaits(descriptor, end, sent, without_queue=descriptor in ready)
+        ]
 
     def give_up(self) -> None:
         """Ignore from now on the sockets that are still to receive something: they may never read it."""
-        for descriptor, end in self._ends.items():
-            end.given_up = end.given_up or self._awaits(descriptor, end, {})
+        self.ignore(descriptor for descriptor, end in self._ends.items() if self._awaits(descriptor, end, {}))
 
-    def _awaits(self, descriptor: int, end: _End, sent: dict[int, int]) -> bool:
-        """Return whether this end is still to receive something.
+    def ignore(self, descriptors: Iterable[int]) -> None:
+        """Ignore sockets from now on."""
+        for descriptor in list(descriptors):
+            self._ends[descriptor].given_up = True
 
-        `sent` keeps what each socket was given to send: no callback runs between two looks of one question.
+    def _awaits(
+        self, descriptor: int, end: _End, sent: dict[int, tuple[int, int]], without_queue: bool = False
+    ) -> bool:
+        """Return whether this end is still to receive something, of what its peer has sent, and of what that queues.
+
+        `sent` keeps what each socket has sent: no callback runs between two looks of one question.
         """
         if not end.met:
             return False
-        state, received, sent[descriptor] = _traffic(descriptor)
+        state, received, out, queued = _traffic(descriptor)
+        sent[descriptor] = out, queued
         other = self._other(end)
         if other is None:  # it is gone and has sent its FIN: until that arrives, this end is still ESTABLISHED
             return state == ESTABLISHED
         if other not in sent:
-            sent[other] = _traffic(other)[2]
-        return received < sent[other]
+            sent[other] = _traffic(other)[2:]
+        out, queued = sent[other]
+        return received < out + (0 if without_queue else queued)
 
     def _other(self, end: _End) -> int | None:
         """Return the socket at the other end, None if it was closed.
@@ -119,8 +142,8 @@ def _end(descriptor: int) -> _End | None:
         borrowed.detach()
 
 
-def _traffic(descriptor: int) -> tuple[int, int, int]:
-    """Return the TCP state of a socket, the bytes that it has received, and those that it was given to send.
+def _traffic(descriptor: int) -> tuple[int, int, int, int]:
+    """Return the TCP state of a socket, the bytes that it has received and sent, and those that wait to be sent.
 
     Zeros if they are unknown.
     """
@@ -129,10 +152,10 @@ def _traffic(descriptor: int) -> tuple[int, int, int]:
     try:
         info = borrowed.getsockopt(socket.IPPROTO_TCP, TCP_INFO, SIZE)
     except OSError:
-        return 0, 0, 0
+        return 0, 0, 0, 0
     finally:
         borrowed.detach()
     if len(info) < SIZE:  # an older kernel
-        return 0, 0, 0
+        return 0, 0, 0, 0
     state, received, not_sent, sent, again = _FIELDS.unpack(info)
-    return state, received, sent - again + not_sent
+    return state, received, sent - again, not_sent
