@@ -137,6 +137,14 @@ async def test_silence_lasts_until_the_fault_heals_or_the_client_leaves(imagesto
         assert (await imagestore_client.request("GET", "/backup-storage")).status == 200
 
 
+async def test_a_fault_that_is_set_after_a_reset_heals_by_itself(imagestore_client: Client) -> None:
+    assert (await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/reset")).status == 200
+    fault = await set_fault(imagestore_client, "api_error", **{"for": "0.1s"})
+    async with asyncio.timeout(SECONDS):
+        while (await shown(imagestore_client, fault))["healedBy"] != "time":
+            await asyncio.sleep(0.02)  # real: the lab's clock is
+
+
 async def test_a_node_stops_at_once_though_a_fault_holds_its_clients(
     imagestore_client: Client, imagestore_lab: Lab
 ) -> None:

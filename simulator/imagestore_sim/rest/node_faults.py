@@ -153,7 +153,8 @@ class NodeFaults:
         self._numbers = itertools.count(1)
         self._being_set = 0
         """Faults whose event is not stored yet."""
-        self._is_closed = False
+        self.is_closed = False
+        """Whether the node stops: no task begins any more."""
         self.record: RecordEvent = _no_event
         """Stores an event. The node sets it once its store is open."""
         self.apis: Collection[str] = ()
@@ -207,7 +208,7 @@ class NodeFaults:
         finally:
             self._being_set -= 1
         self._applied[applied.id] = applied
-        if applied.expires_at is not None and not self._is_closed:
+        if applied.expires_at is not None and not self.is_closed:
             heals = self._heal_in_time(applied, applied.expires_at)
             applied.timer = self.tasks.begin(heals, f"fault {applied.id}")
         return applied
@@ -263,14 +264,17 @@ class NodeFaults:
 
     async def restart(self) -> None:
         """Forget all faults, and number from 1 again. Requests that they hold go on. Nothing is recorded."""
-        await self.close()
+        await self._let_all_go()
         self._healed.clear()
         self.hits.clear()
         self._numbers = itertools.count(1)
 
     async def close(self) -> None:
         """Let go of all requests, without events. A fault that is being set still no longer heals by itself."""
-        self._is_closed = True
+        self.is_closed = True
+        await self._let_all_go()
+
+    async def _let_all_go(self) -> None:
         for applied in self:
             self._remove(applied, Healed.RESET)
         for applied in self._healed:
@@ -319,6 +323,9 @@ class _Node:
             raise FaultProblem(f"fault {self._applied.fault.kind}: the node has not opened its database")
         self._applied.past = past = PastReads(self._faults.database, self._faults.clock, seconds)
         await past.take()
+        if self._faults.is_closed:
+            await past.close()
+            raise FaultProblem(f"fault {self._applied.fault.kind}: the node stops")
         keeping = self._faults.tasks.begin(past.keep(), f"snapshots for {self._applied.id}")
 
         def end() -> None:

@@ -52,8 +52,12 @@ class PastReads:
                 await self._clock.sleep(max(LEAST_SECONDS, self._seconds / STEPS))
                 await self.take()
         finally:
-            while self._snapshots:
-                await self._snapshots.pop().close()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close all snapshots."""
+        while self._snapshots:
+            await self._snapshots.pop().close()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
