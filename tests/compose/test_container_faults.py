@@ -229,7 +229,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Conta
         await prepare()
     except EngineProblem as problem:
         pytest.skip(str(problem))
-    async with ContainersWorld(read_for_containers(file), RealClock(), 0, lambda _event: None) as world:
+    async with ContainersWorld(read_for_containers(file), RealClock(), 0, lambda event, node="": None) as world:
         yield world
 
 

@@ -15,9 +15,10 @@ from imagestore_sim.backup_storage.events import (
     STATUS_CHANGED,
     Event,
 )
-from imagestore_sim.backup_storage.image_events import ADDED as IMAGE_ADDED
-from imagestore_sim.explore.oracle import INVARIANTS, STATEMENTS, judge
-from imagestore_sim.explore.runs import Call, Census, Disk, Job, Played, Post, Told, Turn
+from imagestore_sim.cluster import LIFECYCLE
+from imagestore_sim.explore.invariants import INVARIANTS, STATEMENTS
+from imagestore_sim.explore.oracle import judge
+from imagestore_sim.explore.runs import Call, Census, Disk, Job, Played, Post, Span, Told, Turn
 from imagestore_sim.explore.story import read
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import Result, StepResult, Verdict
@@ -59,10 +60,6 @@ def event(number: int, path: str, content: Mapping[str, object], correlation: st
     return Event(number, float(number), path, GOLD, {"backupStorageUuid": GOLD, **content}, correlation)
 
 
-def changed_capacity(available: int) -> dict[str, int]:
-    return {"oldTotalCapacity": 100, "oldAvailableCapacity": 60, "totalCapacity": 100, "availableCapacity": available}
-
-
 def answered(
     body: Mapping[str, object], status: int = 200, path: str = f"/backup-storage/{GOLD}/actions"
 ) -> list[Call]:
@@ -78,9 +75,23 @@ def read_back(number: int, row: Mapping[str, object] = STORAGE) -> Call:
     return Call(2.0, "GET", "/backup-storage", None, 2.1, 200, {"inventories": [row]}, number=number)
 
 
+def cluster(*events: Event, mode: str = "quick", **shown: object) -> Played:
+    """Return a run of two nodes, in which nothing happens but this."""
+    played = run(*events, lives=["node-1", "node-2"], running=["node-1", "node-2"], **shown)
+    several = {"nodes": 2, "node": {"cluster_mode": mode}}
+    played.story = read({"title": "nothing", "hosts": {"imagestore-1": {}}, "timeline": [{"wait": "3m"}], **several})
+    return played
+
+
+def asked(node: int, epoch: int, began: float, last: int = 0, purpose: str = "ping") -> Turn:
+    """Return a probe of imagestore-1 by a node that knows an epoch; without `last`, it is over at once."""
+    first = int(began * 10)
+    return Turn("imagestore-1", purpose, began, began, node=node, epoch=epoch, first=first, last=last or first + 1)
+
+
 CONNECTED = moved(1, "Connecting", "Connected")
 LOST = moved(2, "Connected", "Disconnected", "ping")
-CAPACITY = event(3, CAPACITY_CHANGED, changed_capacity(50))
+CAPACITY = event(3, CAPACITY_CHANGED, {"totalCapacity": 100, "availableCapacity": 50})
 BROKEN: Mapping[OracleName, Played] = {
     OracleName.STATUS_MOVES: run(CONNECTED, LOST, moved(3, "Disconnected", "Connected", "ping")),
     OracleName.PING_NEVER_CONNECTS: run(CONNECTED, turns=[Turn("imagestore-1", "ping", 0.0, 1.0)]),
@@ -97,6 +108,15 @@ BROKEN: Mapping[OracleName, Played] = {
         ]
     ),
     OracleName.PINGS_ARE_BOUNDED: run(turns=[Turn(f"imagestore-{n}", "ping", 0.0, first=n + 1) for n in range(51)]),
+    OracleName.ONE_NODE_A_STORAGE: cluster(turns=[asked(1, 5, 1.0, last=30), asked(2, 5, 2.0)]),
+    OracleName.OWNERS_WRITE: cluster(CONNECTED, LOST, told=[Told(1.0, 1, 2, 7), Told(2.0, 2, 1, 5)]),
+    OracleName.EVENTS_IN_ORDER: run(events=[LOST, CONNECTED], told=[Told(1.0, 1), Told(2.0, 2)]),
+    OracleName.WRITES_ARE_READ: run(
+        calls=[
+            *answered({"updateBackupStorage": {"name": "silver"}}),
+            read_back(1),
+        ]
+    ),
     OracleName.READS_ARE_CURRENT: run(
         CONNECTED,
         LOST,
@@ -134,6 +154,9 @@ BROKEN: Mapping[OracleName, Played] = {
     OracleName.CAPACITY_IS_MEASURED: run(disks={"imagestore-1": Disk(100, 10, {})}),
     OracleName.NO_JOB_IS_OPEN: run(jobs=[Job("job", "APIReconnectBackupStorageMsg", "Processing")]),
     OracleName.ONE_CONNECTION_A_HOST: run(connections={"imagestore-1": 2}),
+    OracleName.NODES_AGREE: cluster(
+        turns=[asked(1, 5, 1.0)], answers={"/management-nodes": {"inventories": [{"uuid": "a" * 32}]}}
+    ),
     OracleName.NOTHING_IS_LEFT: run(left=Census(files=2)),
 }
 
@@ -175,14 +198,6 @@ def test_a_connect_that_a_failed_ping_overtook_may_still_connect() -> None:
         moved(3, "Connecting", "Disconnected", "ping"),
     ]
     assert judge(run(*events, moved(4, "Disconnected", "Connected", "reconnect")), [OracleName.STATUS_MOVES]) == []
-
-
-def test_an_image_that_does_not_arrive_gives_back_its_space_though_the_storage_is_disconnected() -> None:
-    began = Event(1, 1.0, IMAGE_ADDED, "b" * 32, {}, "image")
-    back, taken = (event(4, CAPACITY_CHANGED, changed_capacity(size), "image") for size in (70, 50))
-    for change, count in ((back, 0), (taken, 1)):
-        played = run(CONNECTED, began, LOST, change)
-        assert len(judge(played, [OracleName.CAPACITY_STANDS_STILL])) == count
 
 
 def test_a_storage_that_was_added_and_deleted_is_not_missed() -> None:
@@ -256,3 +271,36 @@ def test_more_pings_at_once_are_allowed_once_a_step_has_said_so() -> None:
         played.story = read({**content, "timeline": timeline})
         played.result.steps = [StepResult(1, "settings", "", False, Verdict.HELD, began, began)]
         assert len(judge(played, [OracleName.PINGS_ARE_BOUNDED])) == count
+
+
+def trespasses(mode: str, *turns: Turn, **shown: object) -> list[str]:
+    found = judge(cluster(turns=list(turns), mode=mode, **shown), [OracleName.ONE_NODE_A_STORAGE])
+    return [one.text for one in found]
+
+
+def test_a_past_owner_asks_a_host_never_in_mode_quick_and_for_a_while_in_mode_faithful() -> None:
+    late = [asked(1, 5, 1.0), asked(2, 7, 10.0), asked(1, 5, 25.0)]
+    assert trespasses("quick", *late) == ["node-1 asked imagestore-1 for a ping 15 s after node-2 had taken it over"]
+    assert trespasses("faithful", *late) == []
+    assert len(trespasses("faithful", *late, asked(1, 5, 31.0))) == 1
+    paused = [Span("node-1", 5.0, 20.0)]
+    assert trespasses("faithful", *late, asked(1, 5, 31.0), pauses=paused) == []
+    assert trespasses("quick", asked(1, 5, 1.0), asked(2, 7, 10.0), asked(1, 9, 25.0)) == []
+
+
+def test_images_may_come_from_another_node_than_the_owner() -> None:
+    assert trespasses("quick", asked(1, 5, 1.0, last=300), asked(2, 5, 2.0, purpose="command")) == []
+
+
+def test_a_job_of_a_node_that_has_left_may_stay_open_in_mode_faithful() -> None:
+    left = Event(1, 1.0, LIFECYCLE, "n" * 32, {"lifeCycle": "NodeLeft"}, None)
+    jobs = [Job("job", "APIReconnectBackupStorageMsg", "Processing")]
+    assert judge(cluster(left, mode="faithful", jobs=jobs), [OracleName.NO_JOB_IS_OPEN]) == []
+    assert len(judge(cluster(left, jobs=jobs), [OracleName.NO_JOB_IS_OPEN])) == 1
+
+
+def test_a_query_that_began_before_a_change_was_acknowledged_may_miss_it() -> None:
+    change = answered({"updateBackupStorage": {"name": "silver"}})
+    change[1].last = 2
+    assert judge(run(calls=[*change, read_back(1)]), [OracleName.WRITES_ARE_READ]) == []
+    assert len(judge(run(calls=[*change, read_back(3)]), [OracleName.WRITES_ARE_READ])) == 1

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from imagestore_sim.explore import oracle, searching
+from imagestore_sim.explore import invariants, searching
 from imagestore_sim.explore.findings import Finding, signature
+from imagestore_sim.explore.invariants import Found, Violation
 from imagestore_sim.explore.judging import play_judged
-from imagestore_sim.explore.oracle import Found, Violation
 from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.searching import STATE, Progress, Search, play_seed, seeds_from
 from imagestore_sim.explore.story import Content, content_of, read
@@ -38,7 +38,7 @@ def stops_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
             if step.stop is not None:
                 yield 1.5, "imagestore-1 was stopped"
 
-    monkeypatch.setitem(oracle.INVARIANTS, OracleName.NO_ERRORS, no_stops)
+    monkeypatch.setitem(invariants.INVARIANTS, OracleName.NO_ERRORS, no_stops)
 
 
 def search(folder: Path, progress: Progress, count: int) -> list[tuple[Finding, Path]]:

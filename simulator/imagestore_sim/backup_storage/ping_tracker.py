@@ -51,6 +51,8 @@ class PingTracker:
         Of a `cluster`, it pings what this node owns.
         """
         self._cluster = cluster or Alone()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when what it pings may have changed."""
         self._observe = observe
         self._records = records
         self._status = status
@@ -97,13 +99,16 @@ class PingTracker:
 
     def track(self, uuid: str) -> None:
         """Ping a storage from the next tick on."""
-        self._tracked.add(uuid)
+        if uuid not in self._tracked:
+            self._tracked.add(uuid)
+            self.on_change()
 
     def untrack(self, uuid: str) -> None:
         """Forget a storage, and cancel its automatic reconnects."""
         self._tracked.discard(uuid)
         self._failed_connects.pop(uuid, None)
         self._auto_reconnect.cancel(uuid)
+        self.on_change()
 
     def owned(self) -> Sequence[str]:
         """Return the uuids of the storages that it pings."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagestore_sim.explore.oracle import Violation
+from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.story import Content, text_of
 from imagestore_sim.scenario.format.oracle import OracleName
 

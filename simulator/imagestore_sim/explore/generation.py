@@ -18,16 +18,18 @@ from typing import Any
 
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_PARALLELISM
+from imagestore_sim.cluster import FAITHFUL, MODES
 from imagestore_sim.explore.calls import Known, draw_call, drawable_calls, drawable_reads, makes_storage
-from imagestore_sim.explore.oracle import AFTER_HEALING
+from imagestore_sim.explore.shown import after_healing
 from imagestore_sim.explore.story import Content
-from imagestore_sim.explore.values import OPTIONAL, draw_object
+from imagestore_sim.explore.values import DURATIONS, OPTIONAL, draw_object
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
 from imagestore_sim.faults.base import AnyFault
 from imagestore_sim.rest.messages import Message
-from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep, ClientStep
+from imagestore_sim.scenario.format.api_steps import ANSWERS, ApiStep, CallStep, ClientStep
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import ZONE
+from imagestore_sim.scenario.format.node_steps import KillNodeStep, NodesStep, RestartNodeStep, node_names
 from imagestore_sim.scenario.format.options import option_text
 from imagestore_sim.scenario.format.steps import STEPS, FaultStep, NodeFaultStep
 from imagestore_sim.units import duration_text, parse_seconds
@@ -40,8 +42,6 @@ GAPS = (0.0, 0.0, 0.1, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between two steps; two at one moment are what an order is drawn for."""
 FEWEST, MOST = 3, 30
 MOST_HOSTS = 4
-ANSWERS = ("error", "says", "status", "sent", "seconds", "posts")
-"""What steps expect of answers: the oracle judges, not the step."""
 SOURCES = (
     {"size": "1 GiB", "actualSize": "1 GiB", "rate": "512 MiB"},
     {"size": "8 GiB", "actualSize": "8 GiB", "rate": "512 MiB"},
@@ -51,13 +51,21 @@ READ = "read"
 """A query: a `call` step that changes nothing."""
 WITHOUT_MODEL = ("fault", "settings", READ)
 """Steps that are drawn by their own declarations: kinds of faults, options, and queries."""
-STARTS = ("restart_node", "kill_node")
+STARTS = ("restart_node", "kill_node", "start_node")
 MOST_STARTS = 4
 """Steps of these kinds in one story: to start a node takes as long as a hundred pings."""
 OF_PEOPLE = ("program",)
 """Steps that only people write: no declaration tells which programs there are."""
 WEIGHTS: Mapping[str, int] = {"fault": 8, "call": 5, "client": 3, "add_image": 2, READ: 2}
 """How often these are drawn, when the others are drawn once: each stands for many things."""
+SEVERAL = 0.3
+"""How probable a story of several nodes is."""
+MOST_NODES = 3
+HOSTS_OF_SEVERAL, STEPS_OF_SEVERAL = 2, 12
+"""Hosts and steps of such a story at the most: three nodes take three times as long as one."""
+NODE_STEPS = (NodesStep, RestartNodeStep, KillNodeStep)
+LASTING = 0.7
+"""How probable it is that what a step does to a node ends by itself."""
 FEW = 0.1
 """How probable a story is that begins without a storage."""
 OF_ADDS = 3
@@ -83,7 +91,9 @@ class Swarm:
     reads: Sequence[str]
     looking: float
     """How probable a look is after each step."""
-    nearness: float
+    nodes: Sequence[str] = ()
+    """The nodes of the story, if it has several."""
+    nearness: float = 0.0
     """How probable it is that a step meets the host that the one before has met."""
 
 
@@ -98,6 +108,8 @@ class Names:
     """Hosts that have no storage."""
     near: list[str] = field(default_factory=list)
     """The host that the last step has met."""
+    nodes: Sequence[str] = ()
+    """The nodes, if there are several."""
     made: int = 0
     starts: int = 0
     """How often the node has been started again."""
@@ -122,12 +134,16 @@ class Names:
 def generate(seed: int) -> Content:
     """Return the story of a seed: the same one each time."""
     draws = Random(f"story {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
-    swarm = draw_swarm(draws)
+    nodes, mode = _draw_nodes(seed)
+    swarm = draw_swarm(draws, nodes=nodes)
     content = draw_beginning(draws, swarm, seed)
+    if nodes:
+        content |= {"nodes": len(nodes), "node": {"cluster_mode": mode}}
     names = names_in(content)
     interval = seconds_of_interval(content["settings"][PING_INTERVAL.name])
     at = 0.0
-    for _ in range(draws.randint(FEWEST, MOST)):
+    most = draws.randint(FEWEST, MOST)
+    for _ in range(min(most, STEPS_OF_SEVERAL) if nodes else most):
         at += draws.choice(GAPS) * min(1.0, interval / SHORT)
         if (step := draw_step(draws, swarm, names)) is not None:
             content["timeline"].append({"at": duration_text(at), **step})
@@ -136,11 +152,26 @@ def generate(seed: int) -> Content:
     return with_healing(content)
 
 
+def _draw_nodes(seed: int) -> tuple[list[str], str]:
+    """Return the names of the nodes if there are several, and their mode."""
+    draws = Random(f"nodes {seed}")  # noqa: S311 - as above
+    if draws.random() > SEVERAL:
+        return [], ""
+    return node_names(draws.randint(2, MOST_NODES)), draws.choice(tuple(MODES))
+
+
+def nodes_in(content: Content) -> list[str]:
+    """Return the names of the nodes of a story that has several; none if it has one."""
+    count = content.get("nodes", 1)
+    return node_names(count) if count > 1 else []
+
+
 def names_in(content: Content) -> Names:
     """Return the names that a story begins with."""
     taken = [one["hostname"] for one in content["storages"]]
     hosts = list(content["hosts"])
-    return Names(hosts, [one["name"] for one in content["storages"]], free=[one for one in hosts if one not in taken])
+    free = [one for one in hosts if one not in taken]
+    return Names(hosts, [one["name"] for one in content["storages"]], free=free, nodes=nodes_in(content))
 
 
 def with_healing(content: Content) -> Content:
@@ -156,17 +187,31 @@ def with_healing(content: Content) -> Content:
         {"at": duration_text(began), "title": "heal everything", "heal": {}},
         {"heal": {"node": "all"}},
         {"start": {"host": "*"}},
+        *_healing_of_nodes(content),
         *({"settings": {name: before.get(name, _default(name))}} for name in sorted(changed)),
     ]
     return {**content, "timeline": [*timeline, *healing, {"title": "all is well again", "wait": quiet_time(content)}]}
 
 
+def _healing_of_nodes(content: Content) -> Iterator[Content]:
+    """Yield what heals several nodes; one that was taken for dead stops itself before it is started."""
+    if nodes_in(content):
+        yield from ({"resume_node": {}}, {"heal_partition": {}}, {"skew_clock": {"node": "*", "by": "0s"}})
+        yield {"wait": duration_text(2 * MODES[_mode_of(content)].beat)}
+        yield {"start_node": {"node": "*"}}
+
+
+def _mode_of(content: Content) -> str:
+    return str(content.get("node", {}).get("cluster_mode", FAITHFUL.name))
+
+
 def quiet_time(content: Content) -> str:
-    """Return how long a story waits after the healing: two of its longest intervals, and AFTER_HEALING."""
+    """Return how long a story waits after the healing: two of its longest intervals, and `after_healing`."""
     steps = [one.get("settings", {}) for one in content["timeline"]]
     first = {PING_INTERVAL.name: PING_INTERVAL.default, **content.get("settings", {})}
     given = [one[PING_INTERVAL.name] for one in (first, *steps) if PING_INTERVAL.name in one]
-    return duration_text(2 * max(seconds_of_interval(one) for one in given) + AFTER_HEALING)
+    patience = after_healing(content.get("nodes", 1), _mode_of(content))
+    return duration_text(2 * max(seconds_of_interval(one) for one in given) + patience)
 
 
 def seconds_of_interval(value: object) -> float:
@@ -188,11 +233,13 @@ def _some(draws: Random, everything: Sequence[Any]) -> list[Any]:
     return chosen or [draws.choice(everything)]
 
 
-def draw_swarm(draws: Random, hosts: Sequence[str] = ()) -> Swarm:
-    """Return a part of all that there is; without `hosts`, draw how many there are."""
+def draw_swarm(draws: Random, hosts: Sequence[str] = (), nodes: Sequence[str] = ()) -> Swarm:
+    """Return a part of all that there is; without `hosts`, draw how many there are. `nodes`: if there are several."""
+    drawn = hosts or [f"imagestore-{number}" for number in range(1, draws.randint(1, MOST_HOSTS) + 1)]
     return Swarm(
-        hosts=hosts or [f"imagestore-{number}" for number in range(1, draws.randint(1, MOST_HOSTS) + 1)],
-        steps=_some(draws, step_kinds()),
+        hosts=drawn if hosts or not nodes else drawn[:HOSTS_OF_SEVERAL],
+        nodes=nodes,
+        steps=_some(draws, step_kinds(several=bool(nodes))),
         faults=_some(draws, sorted(FAULTS)),
         node_faults=_some(draws, sorted(NODE_FAULTS)),
         calls=_some(draws, drawable_calls()),
@@ -204,9 +251,13 @@ def draw_swarm(draws: Random, hosts: Sequence[str] = ()) -> Swarm:
 
 
 @cache
-def step_kinds() -> tuple[str, ...]:
-    """Return the keys of the steps that do something: all that have a model, but for what they expect."""
-    acting = [name for name, model in STEPS.items() if not issubclass(model, Condition)]
+def step_kinds(*, several: bool = False) -> tuple[str, ...]:
+    """Return the keys of the steps that do something: all that have a model, but for what they expect.
+
+    Those that need several nodes are among them if there are.
+    """
+    without = Condition if several else Condition | NodesStep
+    acting = [name for name, model in STEPS.items() if not issubclass(model, without)]
     return (*(one for one in acting if one not in OF_PEOPLE), *WITHOUT_MODEL)
 
 
@@ -266,6 +317,8 @@ def draw_step(draws: Random, swarm: Swarm, names: Names) -> Content | None:
             names.begin(kind)
         except ValueError:
             continue
+        if names.nodes and kind in (READ, "call", "client") and draws.random() < 0.5:
+            content["node"] = draws.choice(names.nodes)
         if kind == READ:
             return {"call": content}
         names.near = [content["host"]] if content and content.get("host", "*") != "*" else names.near
@@ -291,8 +344,20 @@ def _draw_content(draws: Random, kind: str, swarm: Swarm, names: Names) -> Any:
     if issubclass(model, FaultStep):
         return {"host": _host(draws, names), **draw_parameters(draws, FAULTS[kind])}
     schema = _schema_of(model)
+    if issubclass(model, NODE_STEPS) and names.nodes:
+        return _draw_node_step(draws, schema, names)
     drawn = draw_object(draws, schema, schema.get("$defs", {}), without=(*_NAMES, *ANSWERS))
     return drawn | _draw_names(draws, model, schema, names)
+
+
+def _draw_node_step(draws: Random, schema: Mapping[str, Any], names: Names) -> Content:
+    """Return a step that happens to one of several nodes, or to two."""
+    count = min(len(names.nodes) - 1, draws.choice((1, 1, 1, 2)))
+    drawn = draw_object(draws, schema, schema.get("$defs", {}), without=("node",))
+    if "for" in schema["properties"] and draws.random() < LASTING:
+        drawn["for"] = draws.choice(DURATIONS)
+    chosen = draws.sample(names.nodes, count)
+    return {"node": chosen[0] if count == 1 else chosen, **drawn}
 
 
 def _draw_fault(draws: Random, swarm: Swarm, names: Names) -> Content:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imagestore_sim.explore.oracle import Violation, judge
+from imagestore_sim.explore.invariants import Violation
+from imagestore_sim.explore.oracle import judge
 from imagestore_sim.explore.playing import play
 from imagestore_sim.explore.runs import Played
 from imagestore_sim.scenario.format.model import Scenario
@@ -28,7 +29,7 @@ def write_verdicts(played: Played) -> list[Violation]:
     A story that was not played to its end proves nothing: they stay unknown.
     """
     result = played.result
-    broken = [] if result.problem or result.interrupted else judge(played, played.story.oracle)
+    broken = [] if result.problem or result.interrupted else judge(played, played.story.judged)
     for check in result.invariants:
         if check.kind != ORACLE:
             continue

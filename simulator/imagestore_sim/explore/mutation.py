@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from random import Random
 
-from imagestore_sim.explore.generation import Names, draw_step, draw_swarm, with_healing
+from imagestore_sim.explore.generation import Names, draw_step, draw_swarm, nodes_in, with_healing
 from imagestore_sim.explore.story import Content, read
 from imagestore_sim.units import duration_text, parse_seconds
 
@@ -20,8 +20,9 @@ def mutate(story: Content, seed: int) -> Content:
     """
     draws = Random(f"variation {seed}")  # noqa: S311 - runs are to be the same, nothing is secret
     scenario = read(story)
-    names = Names(list(scenario.all_hosts()), [one.name for one in scenario.all_storages()])
-    swarm = draw_swarm(draws, names.hosts)
+    storages = [one.name for one in scenario.all_storages()]
+    names = Names(list(scenario.all_hosts()), storages, nodes=nodes_in(story))
+    swarm = draw_swarm(draws, names.hosts, names.nodes)
     timeline = [one for one in _with_times(story["timeline"]) if _acts(one)]
     for _ in range(draws.randint(1, MOST_CHANGES)):
         number = draws.randint(0, len(timeline))

@@ -8,7 +8,7 @@ from functools import partial
 
 from imagestore_sim.explore.recorder import ErrorLines, census, open_files
 from imagestore_sim.explore.runs import Census, Played
-from imagestore_sim.explore.world import ExploredWorld
+from imagestore_sim.explore.world import ExploredCluster, ExploredWorld
 from imagestore_sim.orders import SeededOrder
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.play.results import Result
@@ -31,7 +31,8 @@ def play(story: Scenario) -> Played:
 
 async def _play(played: Played, errors: ErrorLines) -> None:
     before = census()
-    world = partial(ExploredWorld, played=played, errors=errors)
+    kind = ExploredWorld if played.story.nodes == 1 else ExploredCluster
+    world = partial(kind, played=played, errors=errors)
     played.result = await play_story(played.story, virtual_clock, world, seed=played.story.seed)
     await asyncio.sleep(0)  # real: what was cancelled ends
     played.left = Census(census().tasks - before.tasks)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -40,28 +41,33 @@ class Recorder:
         self._now = now
         self._numbers = itertools.count(1)
         """Of all that happens, in its order."""
+        self._living: dict[str, tuple[int, ManagementNode]] = {}
+        """By name: the latest start of each node, and the node."""
 
-    def tell(self, event: Event) -> None:
-        """Write down an event that the node has published."""
+    def tell(self, event: Event, name: str = "") -> None:
+        """Write down an event that the node has published: the one of several that has this name."""
+        life, node = self._living.get(name, (1, None))
         self._played.events.append(event)
-        self._played.told.append(Told(self._now(), next(self._numbers)))
+        self._played.told.append(Told(self._now(), next(self._numbers), life, _epoch_of(node)))
 
-    def watch(self, node: ManagementNode) -> None:
-        """Write down what a node does that has not started yet."""
+    def watch(self, node: ManagementNode, name: str = "") -> None:
+        """Write down what a node does that has not started yet: the one of several that has this name."""
         self._played.starts.append(self._now())
         self._played.start_numbers.append(next(self._numbers))
+        self._played.lives.append(name)
         life = len(self._played.starts)
+        self._living[name] = life, node
 
         def turn(hostname: str, purpose: Purpose) -> AbstractContextManager[None]:
-            return self._turn(hostname, purpose, life)
+            return self._turn(Turn(hostname, purpose, self._now(), node=life, epoch=_epoch_of(node)))
 
-        node.http.around_rest = self._around
+        node.http.around_rest = partial(self._around, life)
         node.foundation.prober.watch = turn
 
-    def _around(self, answer: Handle) -> Handle:
+    def _around(self, life: int, answer: Handle) -> Handle:
         async def recording(request: web.BaseRequest) -> web.StreamResponse:
             call = Call(self._now(), request.method, PREFIX.sub("", request.raw_path, count=1))
-            call.number = next(self._numbers)
+            call.number, call.node = next(self._numbers), life
             call.meets_faults = request.headers.get(HEADER) != PAST_FAULTS
             self._played.calls.append(call)
             try:
@@ -69,19 +75,24 @@ class Recorder:
             finally:
                 call.body = _json(request._read_bytes or b"")  # what has been read: a call may end without an answer
             call.ended, call.status, call.answer = self._now(), response.status, _json(_body_of(response))
-            call.job = _job_of(call)
+            call.job, call.last = _job_of(call), next(self._numbers)
             return response
 
         return recording
 
     @contextmanager
-    def _turn(self, hostname: str, purpose: Purpose, life: int) -> Iterator[None]:
-        turn = Turn(hostname, purpose, self._now(), node=life, first=next(self._numbers))
+    def _turn(self, turn: Turn) -> Iterator[None]:
+        turn.first = next(self._numbers)
         self._played.turns.append(turn)
         try:
             yield
         finally:
             turn.ended, turn.last = self._now(), next(self._numbers)
+
+
+def _epoch_of(node: ManagementNode | None) -> int:
+    """Return the epoch of the members as a node knows them; 0 before its database is open, and of the only node."""
+    return node.parts.cluster.peers.epoch if node is not None and node.is_open else 0
 
 
 def _body_of(response: web.StreamResponse) -> bytes:

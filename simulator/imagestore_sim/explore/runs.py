@@ -38,6 +38,10 @@ class Call:
     """Whether faults of the management plane may have changed what became of it."""
     number: int = 0
     """Of its beginning among all that happened: things at one moment of virtual time have an order, too."""
+    last: int = 0
+    """The number of its answer; 0 while there is none."""
+    node: int = 1
+    """Which start of a node it belongs to: `Played.lives`."""
 
     @property
     def is_poll(self) -> bool:
@@ -65,7 +69,9 @@ class Turn:
     began: float
     ended: float | None = None
     node: int = 1
-    """Which start of the node it belongs to."""
+    """Which start of a node it belongs to: `Played.lives`."""
+    epoch: int = 0
+    """Of the members, as that node knew them when it began; 0 for the only node of a story."""
     first: int = 0
     """The number of its beginning among all that happened."""
     last: int = 0
@@ -78,6 +84,19 @@ class Told:
 
     at: float
     number: int
+    node: int = 1
+    """Which start of a node has told it: `Played.lives`."""
+    epoch: int = 0
+    """Of the members, as that node knew them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time in which a node stood still."""
+
+    node: str
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +152,12 @@ class Played:
     """When the node was started, in seconds of the story; the first before it began."""
     start_numbers: list[int] = field(default_factory=list)
     """The numbers of these starts among all that happened."""
+    lives: list[str] = field(default_factory=list)
+    """Which of several nodes each start was; '' for the only one."""
+    pauses: list[Span] = field(default_factory=list)
+    """When nodes stood still."""
+    running: list[str] = field(default_factory=list)
+    """Which of several nodes run in the end."""
     kills: list[float] = field(default_factory=list)
     """When the node was killed."""
     ended: float = 0.0

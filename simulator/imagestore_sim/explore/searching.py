@@ -23,9 +23,9 @@ from imagestore_sim.explore.client import Around
 from imagestore_sim.explore.coverage import Coverage, covered
 from imagestore_sim.explore.findings import Finding, only, signature
 from imagestore_sim.explore.generation import generate
+from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.judging import write_verdicts
 from imagestore_sim.explore.mutation import mutate
-from imagestore_sim.explore.oracle import Violation
 from imagestore_sim.explore.playing import play
 from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.shrinking import shrink

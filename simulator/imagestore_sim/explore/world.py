@@ -13,17 +13,21 @@ from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.models import Job as StoredJob
 from imagestore_sim.explore.recorder import ErrorLines, EventReceiver, Recorder, census
-from imagestore_sim.explore.runs import Disk, Job, Json, Played
+from imagestore_sim.explore.runs import Disk, Job, Json, Played, Span
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.scenario.format.model import Scenario
+from imagestore_sim.scenario.format.node_steps import NEIGHBOURS
 from imagestore_sim.scenario.play.world import NO_ANSWER, OnEvent
 from imagestore_sim.scenario.worlds.programs import is_by_story
 from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
+from imagestore_sim.scenario.worlds.simulated_cluster import SimulatedCluster
 from imagestore_sim.settings import Settings
 
 QUESTIONS = ("/backup-storage", "/backup-storage/sftp", "/backup-storage/image-store", "/images", "/zones", "/longjobs")
 """What the node is asked in the end."""
+MEMBERS = "/management-nodes"
+"""What several nodes are asked as well."""
 PAGE = 2
 """Rows on a page of the storages, which are asked for in pages as well."""
 MOST_EVENTS = 1_000_000
@@ -37,9 +41,9 @@ class ExploredWorld(SimulatedWorld):
     ) -> None:
         """Fill in `played`; `errors` collects what is logged."""
 
-        def note(event: Event) -> None:
-            self._recorder.tell(event)
-            on_event(event)
+        def note(event: Event, node: str = "") -> None:
+            self._recorder.tell(event, node)
+            on_event(event, node)
 
         super().__init__(scenario, clock, seed, note)
         self._played = played
@@ -108,8 +112,8 @@ class ExploredWorld(SimulatedWorld):
         played = self._played
         played.ended = self._now()
         played.at_last = census()
-        journal = self._running_node().foundation.journal
-        played.apis = sorted({one.api for one in journal.since(0) if one.api and not is_by_story(one)})
+        journals = [node.foundation.journal.since(0) for node in self._running_nodes()]
+        played.apis = sorted({one.api for entries in journals for one in entries if one.api and not is_by_story(one)})
         for question in (*QUESTIONS, *self._pages()):
             played.answers[question] = await self._ask(question)
         store = self._running_node().parts.store
@@ -118,6 +122,9 @@ class ExploredWorld(SimulatedWorld):
         played.jobs = [Job(*row) for row in rows]
         played.connections = {name: len(host.links) for name, host in self.hosts.items()}
         played.disks = {name: _disk(host.disk) for name, host in self.hosts.items()}
+
+    def _running_nodes(self) -> list[ManagementNode]:
+        return [self._running_node()]
 
     def _pages(self) -> Iterator[str]:
         for start in range(0, max(1, len(self.storages)), PAGE):
@@ -129,6 +136,62 @@ class ExploredWorld(SimulatedWorld):
             return (await self.request("GET", question)).body
         except NO_ANSWER:
             return None
+
+
+class ExploredCluster(ExploredWorld, SimulatedCluster):
+    """Simulated hosts, and several nodes that are watched."""
+
+    def __init__(
+        self, scenario: Scenario, clock: Clock, seed: int, on_event: OnEvent, *, played: Played, errors: ErrorLines
+    ) -> None:
+        """Fill in `played`; `errors` collects what is logged."""
+        super().__init__(scenario, clock, seed, on_event, played=played, errors=errors)
+        self._paused: dict[str, float] = {}
+        """By node: since when it has been standing still."""
+
+    @override
+    def _running_nodes(self) -> list[ManagementNode]:
+        return list(self._cluster.nodes.values())
+
+    @override
+    def _watch(self, name: str, node: ManagementNode) -> None:
+        super()._watch(name, node)
+        self._recorder.watch(node, name)
+
+    @override
+    def _on_killed(self, name: str) -> None:
+        super()._on_killed(name)
+        self._note_end_of_pause(name)
+        self._played.kills.append(self._now())
+        self._errors.is_deaf = True
+
+    @override
+    async def kill_one(self, node: str, commits: int, within: float) -> None:
+        await super().kill_one(node, commits, within)
+        self._errors.is_deaf = False
+
+    @override
+    def pause(self, node: str) -> None:
+        super().pause(node)
+        self._paused.setdefault(node, self._now())
+
+    @override
+    def resume(self, node: str) -> None:
+        self._note_end_of_pause(node)
+        super().resume(node)
+
+    @override
+    async def _look(self) -> None:
+        for node in self.nodes:  # a node that stands still answers nothing
+            self.resume(node)
+            self.join(node, NEIGHBOURS)
+        await super()._look()
+        self._played.running = list(self._cluster.nodes)
+        self._played.answers[MEMBERS] = await self._ask(MEMBERS)
+
+    def _note_end_of_pause(self, node: str) -> None:
+        if (began := self._paused.pop(node, None)) is not None:
+            self._played.pauses.append(Span(node, began, self._now()))
 
 
 def _disk(root: VirtualDisk) -> Disk:

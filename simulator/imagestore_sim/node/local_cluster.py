@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -10,13 +11,16 @@ from typing import Self
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Link, Links
+from imagestore_sim.node.kill_at_commit import kill_at_commit
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.probe import Resolve
 from imagestore_sim.settings import Settings
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import cancel_and_wait
 
 Watch = Callable[[str, ManagementNode], None]
 """Called with the name of a node, and the node, before it starts."""
+Killed = Callable[[str], None]
+"""Called with the name of a node in the moment in which it is killed."""
 
 
 class LocalCluster:
@@ -26,16 +30,23 @@ class LocalCluster:
     """
 
     def __init__(
-        self, file: Path, settings: Settings, clock: Clock, resolve: Resolve, watch: Watch = lambda *_: None
+        self,
+        file: Path,
+        settings: Settings,
+        clock: Clock,
+        resolve: Resolve,
+        watch: Watch = lambda *_: None,
+        killed: Killed = lambda _: None,
     ) -> None:
         """Take the database file, and the settings of every node but for `database`. `resolve` finds hosts."""
         self._settings = settings.model_copy(update={"database": str(file), "port": 0})
         self._clock = clock
         self._resolve = resolve
         self._watch = watch
+        self._killed = killed
         self._nodes: dict[str, ManagementNode] = {}
         self._links: dict[str, Links] = {}
-        self._watching: dict[str, Tasks] = {}
+        self._watching: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -43,7 +54,11 @@ class LocalCluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in list(self._nodes):
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop every node."""
+        for name in list(self._watching):
             self._links[name].resume()
             await self.stop(name)
 
@@ -63,23 +78,40 @@ class LocalCluster:
         self._watch(name, node)
         await node.start(bootstrap or Bootstrap())
         self._nodes[name] = node
-        tasks = self._watching[name] = Tasks()
-        tasks.begin(self._stop_when_excluded(name, node), f"watch of {name}")
+        self._watching[name] = asyncio.create_task(self._stop_when_excluded(name, node), name=f"watch of {name}")
         return node
 
     async def stop(self, name: str) -> None:
-        """Stop a node cleanly: the others take over at once."""
-        await self._watching.pop(name).close()
-        await self._nodes.pop(name).stop()
+        """Stop a node cleanly: the others take over at once. One that stands still stops once it continues."""
+        await self._links[name].until_running()
+        node, watching = self._nodes.pop(name, None), self._watching[name]
+        if node is None:  # it stops by itself
+            await asyncio.wait([watching])
+        else:
+            await cancel_and_wait(watching)
+            await node.stop()
+        self._watching.pop(name, None)
 
-    async def kill(self, name: str) -> None:
-        """End a node as by a kill -9: nothing that it still does reaches anything."""
-        await self._watching.pop(name).close()
-        node, links = self._nodes.pop(name), self._links[name]
-        for link in Link:
-            links.cut(link)
-        links.resume()
-        await node.kill()
+    async def kill(self, name: str, *, commits: int = 0, within: float = 60.0) -> None:
+        """End a node as by a kill -9: nothing that it still does reaches anything.
+
+        That comes at once, or right after its commit with the number `commits` from now on; after `within` seconds in
+        any case.
+        """
+        node, links = self._nodes[name], self._links[name]
+
+        def die() -> None:
+            for link in Link:
+                links.cut(link)
+            node.cut_off()
+            links.resume()
+            self._killed(name)
+
+        await kill_at_commit(node.parts.store.database, self._clock, die, commits=commits, within=within)
+        if self._nodes.get(name) is node:
+            del self._nodes[name]
+            await cancel_and_wait(self._watching.pop(name))
+            await node.stop()
 
     def pause(self, name: str) -> None:
         """Let a node stand still, as a stopped process does."""
@@ -101,5 +133,5 @@ class LocalCluster:
         membership = node.parts.cluster.membership
         assert membership is not None, "a node with links shares its store"
         await membership.excluded.wait()
-        del self._nodes[name], self._watching[name]
+        self._nodes.pop(name)
         await node.stop()

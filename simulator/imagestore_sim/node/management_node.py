@@ -75,6 +75,11 @@ class ManagementNode:
         return self.foundation.events
 
     @property
+    def is_open(self) -> bool:
+        """Whether its database is open, so that it has its parts."""
+        return self._parts is not None
+
+    @property
     def parts(self) -> Parts:
         """Its parts, from the moment that its database is open. Raise RuntimeError before."""
         if self._parts is None:

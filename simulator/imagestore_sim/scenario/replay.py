@@ -13,11 +13,12 @@ from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import read_scenario
 from imagestore_sim.scenario.play.results import Result
 from imagestore_sim.scenario.play.runner import Watch, no_watch, play
-from imagestore_sim.scenario.play.world import OnEvent, World
+from imagestore_sim.scenario.play.world import OnEvent, World, WorldFactory
 from imagestore_sim.scenario.worlds import remote_lab_rules
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
 from imagestore_sim.scenario.worlds.remote_lab import RemoteLab
 from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
+from imagestore_sim.scenario.worlds.simulated_cluster import SimulatedCluster
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 
@@ -63,7 +64,8 @@ async def play_simulated(
     scenario: Scenario, new_clock: Callable[[], Clock], *, file: str = "", seed: int = 0
 ) -> Result:
     """Play a scenario on simulated hosts. Return what was seen so far when cancelled."""
-    return await play(scenario, new_clock, SimulatedWorld, file=file, seed=seed)
+    world: WorldFactory = SimulatedWorld if scenario.nodes == 1 else SimulatedCluster
+    return await play(scenario, new_clock, world, file=file, seed=seed)
 
 
 def replay_file_on_lab(url: str, file: Path, *, account: str, password: str, lab_token: str | None = None) -> Result:

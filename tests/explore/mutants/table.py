@@ -17,7 +17,7 @@ import runtime_mutants
 from mutant import Mutant
 
 from imagestore_sim.explore.findings import Finding
-from imagestore_sim.explore.oracle import Violation
+from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.searching import collect_garbage_seldom, play_seed, shrink_seed
 
 MUTANTS = (*runtime_mutants.MUTANTS, *life_mutants.MUTANTS)

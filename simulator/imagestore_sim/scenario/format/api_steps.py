@@ -24,6 +24,8 @@ REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
 """`$gold` stands for the uuid of the storage, the zone or the image of that name."""
 
 
+ANSWERS = ("error", "says", "status", "sent", "seconds", "posts")
+"""The keys of steps that say what is expected of an answer."""
 One = Annotated[Names, Field(min_length=1, max_length=1)]
 """One name."""
 
@@ -64,6 +66,7 @@ class ApiStep(ScenarioModel):
     """A step that calls ZStack's API, and what its answer has to be."""
 
     account: str = Field(ADMIN, description="whose call it is: admin, or one of `accounts`")
+    node: str | None = Field(None, description="which of several nodes it asks; if unset, they take turns")
     error: AnyMatcher | None = Field(None, description="the code of the error that is expected, such as SYS.1002")
     says: str | None = Field(None, description="what has to stand in the answer's text")
 
@@ -74,6 +77,11 @@ class ApiStep(ScenarioModel):
     def makes(self) -> Sequence[str]:
         """Return the names of the images that it makes."""
         return ()
+
+    @property
+    def expects_an_answer(self) -> bool:
+        """Whether it says what its answer has to be."""
+        return not self.model_fields_set.isdisjoint(ANSWERS)
 
 
 class CallStep(ApiStep):

@@ -60,10 +60,10 @@ class Condition(ScenarioModel):
     # The key of each field, but for those that stand in ZStack's own spelling.
     of_storages: ClassVar = (
         "exists", "status", "state", "totalCapacity", "availableCapacity", "name", "description", "url", "type",
-        "hostname", "username", "sshPort",
+        "hostname", "username", "sshPort", "owner",
     )  # fmt: skip
-    of_queries: ClassVar = ("count", "each", "answer")
-    of_metrics: ClassVar = ("value", "labels")
+    of_queries: ClassVar = ("count", "each", "answer", "node")
+    of_metrics: ClassVar = ("value", "labels", "node")
     of_events: ClassVar = ("storage", "image", "count", "reason", "oldStatus", "newStatus")
     of_images: ClassVar = ("storage", "exists", "status", "state", "size", "actualSize", "copies", "onDisk")
 
@@ -90,6 +90,9 @@ class Condition(ScenarioModel):
     hostname: TextMatcher | None = None
     username: TextMatcher | None = None
     sshPort: SizeMatcher | None = None
+    owner: TextMatcher | None = Field(
+        None, description="which of several nodes pings the storage, or `none`; in mode faithful there may be two"
+    )
     size: SizeMatcher | None = Field(None, description="bytes of the image's virtual disk")
     actualSize: SizeMatcher | None = Field(None, description="bytes of the image's file, as its record says")
     copies: SizeMatcher | None = Field(None, description="on how many storages the image has a record")
@@ -97,6 +100,7 @@ class Condition(ScenarioModel):
     count: SizeMatcher | None = Field(None, description="how many inventories, or events")
     each: dict[str, AnyMatcher] | None = Field(None, description="fields that every inventory of the answer has")
     answer: dict[str, AnyMatcher] | None = Field(None, description="fields of the answer itself")
+    node: str | None = Field(None, description="which of several nodes is asked; if unset, they take turns")
     reason: TextMatcher | None = Field(None, description="why a probe failed: refused, hung...")
     oldStatus: TextMatcher | None = None
     newStatus: TextMatcher | None = None
@@ -119,7 +123,7 @@ class Condition(ScenarioModel):
         for one in given:
             if one not in allowed:
                 raise ValueError(f"{one} is not a key for a {self.subject}; expected {', '.join(allowed)}")
-        if not set(given) - {"storage"} and self.subject != "event":
+        if not set(given) - {"storage", "node"} and self.subject != "event":
             raise ValueError(f"expected one of these keys for the {self.subject}: {', '.join(allowed)}")
         return self
 
@@ -148,7 +152,10 @@ class Condition(ScenarioModel):
         shown: list[str] = []
         if self.exists is not None:
             shown.append("there" if self.exists else "not there")
-        for name in ("status", *sorted(_CHECKS - {"status", "exists", "storage", "image", "each", "answer", "labels"})):
+        for name in (
+            "status",
+            *sorted(_CHECKS - {"status", "exists", "storage", "image", "each", "answer", "labels", "node"}),
+        ):
             if (matcher := getattr(self, name)) is not None:
                 shown.append(str(matcher) if name == "status" else f"{name} {matcher}")
         for each in ("each", "answer", "labels"):
@@ -167,6 +174,8 @@ class Condition(ScenarioModel):
             case _:
                 about = [*(self.image or ()), *(self.storage or ())]
                 subject = f"event {self.event}" + (f" of {', '.join(about)}" if about else "")
+        if self.node is not None:
+            subject += f" at {self.node}"
         return f"{subject}: {', '.join(shown)}" if shown else subject
 
 

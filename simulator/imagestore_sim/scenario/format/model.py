@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -10,8 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from imagestore_sim.identity.quotas import NAMES as QUOTAS
 from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.scenario.format.expectations import Invariant
+from imagestore_sim.scenario.format.node_steps import MOST_NODES, node_names
 from imagestore_sim.scenario.format.options import check_settings
-from imagestore_sim.scenario.format.oracle import OracleNames
+from imagestore_sim.scenario.format.oracle import OF_SEVERAL_NODES, OracleName, OracleNames
 from imagestore_sim.scenario.format.order import OrderRecord
 from imagestore_sim.scenario.format.schema import ScenarioModel, expand_range, reject, unknown
 from imagestore_sim.scenario.format.steps import Step
@@ -65,7 +66,7 @@ class StorageRecord(ScenarioModel):
 
 
 class NodeOptions(ScenarioModel):
-    """How the management node is started."""
+    """How each management node is started."""
 
     probe_connection: Literal["warm", "fresh"] = "warm"
     probe_keep_alive: Seconds = Field(30.0, gt=0, description="after which an idle connection is asked if it lives")
@@ -73,6 +74,9 @@ class NodeOptions(ScenarioModel):
     strict: bool = False
     read_only_hosts: bool = False
     write_images: bool = Field(True, description="whether images have files on the hosts; else they are records")
+    cluster_mode: Literal["faithful", "quick"] = Field(
+        "faithful", description="how soon several nodes take over from one that is gone (docs/cluster.md)"
+    )
 
 
 class ImageSourceRecord(ScenarioModel):
@@ -114,6 +118,7 @@ class Scenario(ScenarioModel):
     hosts: dict[str, HostRecord] = Field(min_length=1, description="by name; imagestore-{1..3} stands for three")
     zones: tuple[str, ...] = Field((ZONE,), description="names of zones")
     storages: tuple[StorageRecord, ...] | None = Field(None, description="one on each host, by its name, if unset")
+    nodes: int = Field(1, ge=1, le=MOST_NODES, description="management nodes over one database: node-1, node-2...")
     node: NodeOptions = NodeOptions()
     imageSources: tuple[ImageSourceRecord, ...] = Field((), description="what the images weigh that are added")
     accounts: dict[str, AccountRecord] = Field({}, description="by name; `account` of a step says whose call it is")
@@ -123,7 +128,7 @@ class Scenario(ScenarioModel):
     oracle: OracleNames = Field(
         (),
         description="invariants of every story that are decided when it has ended, or `all` (docs/explore.md); with"
-        " these, steps that act may fail",
+        " these, steps that act may fail, unless they say what they expect",
     )
     ends: Seconds | None = Field(None, description="when the scenario ends, in any case; after the last step if unset")
 
@@ -142,6 +147,17 @@ class Scenario(ScenarioModel):
     def all_hosts(self) -> dict[str, HostRecord]:
         """Return every host by its name. Raise ValueError for a bad range."""
         return {name: host for names, host in self.hosts.items() for name in expand_range(names)}
+
+    def all_nodes(self) -> list[str]:
+        """Return the names of the management nodes."""
+        return node_names(self.nodes)
+
+    @property
+    def judged(self) -> Sequence[OracleName]:
+        """The invariants that decide it: of `all` those that are about as many nodes as it has."""
+        if self.nodes > 1 or len(self.oracle) < len(OracleName):
+            return self.oracle
+        return [one for one in self.oracle if one not in OF_SEVERAL_NODES]
 
     def zones_of(self, storage: StorageRecord) -> tuple[str, ...]:
         """Return the names of the zones that a storage is attached to: one, or none."""

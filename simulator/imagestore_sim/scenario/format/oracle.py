@@ -27,6 +27,10 @@ class OracleName(StrEnum):
     CHANGES_SURVIVE = "changes-survive"
     ONE_PROBE_A_HOST = "one-probe-a-host"
     PINGS_ARE_BOUNDED = "pings-are-bounded"
+    ONE_NODE_A_STORAGE = "one-node-a-storage"
+    OWNERS_WRITE = "owners-write"
+    EVENTS_IN_ORDER = "events-in-order"
+    WRITES_ARE_READ = "writes-are-read"
     READS_ARE_CURRENT = "reads-are-current"
     PAGES_ARE_WHOLE = "pages-are-whole"
     ONE_STORAGE_A_HOST = "one-storage-a-host"
@@ -37,9 +41,20 @@ class OracleName(StrEnum):
     CAPACITY_IS_MEASURED = "capacity-is-measured"
     NO_JOB_IS_OPEN = "no-job-is-open"
     ONE_CONNECTION_A_HOST = "one-connection-a-host"
+    NODES_AGREE = "nodes-agree"
     NOTHING_IS_LEFT = "nothing-is-left"
 
 
+OF_SEVERAL_NODES = frozenset(
+    (
+        OracleName.ONE_NODE_A_STORAGE,
+        OracleName.OWNERS_WRITE,
+        OracleName.EVENTS_IN_ORDER,
+        OracleName.WRITES_ARE_READ,
+        OracleName.NODES_AGREE,
+    )
+)
+"""Those that `all` means in stories of several nodes only."""
 ALL = "all"
 
 

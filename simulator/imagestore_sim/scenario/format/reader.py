@@ -13,13 +13,15 @@ from pydantic import ValidationError
 from imagestore_sim.scenario.format.api_steps import ADMIN, REFERENCE, AddImageStep, ApiStep, CallStep
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario, StorageRecord
+from imagestore_sim.scenario.format.node_steps import KillNodeStep, NodesStep, RestartNodeStep
 from imagestore_sim.scenario.format.schema import Place, Problems, matching, unknown
-from imagestore_sim.scenario.format.steps import Step
+from imagestore_sim.scenario.format.steps import ProgramStep, Step
 from imagestore_sim.scenario.format.vacuity import vacuous_expectations
 from imagestore_sim.units import duration_text
 from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, read_yaml
 
+SEVERAL = "expected nodes: 2 or more at the top of the file"
 Rules = Callable[[Scenario], Problems]
 """Yields what a world cannot play: the place in the file, and why."""
 
@@ -33,6 +35,7 @@ class Names:
     zones: list[str]
     images: list[str]
     accounts: list[str]
+    nodes: list[str]
 
 
 class ScenarioError(Exception):
@@ -166,9 +169,9 @@ def _broken_rules(scenario: Scenario) -> Problems:
     for name in storages:
         if storages.count(name) > 1:
             yield ("storages",), f"{name} is given twice: storages are known by their names"
-    names = Names(list(hosts), storages, list(scenario.zones), [], [ADMIN, *scenario.accounts])
+    names = Names(list(hosts), storages, list(scenario.zones), [], [ADMIN, *scenario.accounts], scenario.all_nodes())
     for number, step in enumerate(scenario.timeline):
-        for place, text in _step_rules(step, names):
+        for place, text in (*_step_rules(step, names), *_node_rules(step, names.nodes)):
             yield ("timeline", number, *place), text
         if isinstance(step.content, CallStep) and step.content.known_as:
             storages.append(step.content.known_as)
@@ -181,6 +184,8 @@ def _broken_rules(scenario: Scenario) -> Problems:
         yield from _unknown_names(condition.storage, storages, "storage", (*place, "storage"))
         if isinstance(condition, Condition):
             yield from _unknown_names(condition.image, names.images, "image", (*place, "image"))
+            for key, text in _rules_of_condition(condition, names.nodes):
+                yield (*place, key), text
 
 
 def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) -> Problems:
@@ -212,6 +217,36 @@ def _step_rules(step: Step, names: Names) -> Problems:
             for name in REFERENCE.findall(text):
                 if name not in referable:
                     yield (step.kind, place), f"${name}: {unknown(name, referable)}"
+
+
+def _node_rules(step: Step, nodes: list[str]) -> Problems:
+    """Yield nodes that there are not, and what needs several nodes in a story that has one."""
+    content = step.content
+    if isinstance(content, Condition):
+        for key, text in _rules_of_condition(content, nodes):
+            yield (step.kind, key), text
+        return
+    if isinstance(content, NodesStep) and len(nodes) == 1:
+        yield (step.kind,), f"{step.kind} needs several nodes; {SEVERAL}"
+    elif isinstance(content, ProgramStep) and len(nodes) > 1:
+        yield (step.kind,), "a program runs against one node, and the story has several"
+    elif isinstance(content, RestartNodeStep | KillNodeStep | NodesStep | ApiStep):
+        given = (content.node,) if isinstance(content.node, str) else content.node
+        if given is not None and len(nodes) == 1:
+            yield (step.kind, "node"), f"the story has one node; {SEVERAL}"
+        elif given is None and not isinstance(content, ApiStep) and len(nodes) > 1:
+            yield (step.kind,), f"expected the node that is meant, of {', '.join(nodes)}: node is missing"
+        else:
+            yield from _unknown_names(given, nodes, "node", (step.kind, "node"))
+
+
+def _rules_of_condition(condition: Condition, nodes: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield what a condition says of nodes that there are not: the key, and why."""
+    for key in ("node", "owner"):
+        if getattr(condition, key) is not None and len(nodes) == 1:
+            yield key, f"the story has one node; {SEVERAL}"
+    if condition.node is not None and len(nodes) > 1 and condition.node not in nodes:
+        yield "node", unknown(condition.node, nodes)
 
 
 def _taken_names(made: Sequence[str], names: Names, place: Place) -> Problems:

@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from imagestore_sim.faults import FAULTS, NODE_FAULTS, AnyFault, Fault, NodeFault
 from imagestore_sim.scenario.format.api_steps import (
     AddImageStep,
+    ApiStep,
     CallStep,
     ClientStep,
     DeleteExportStep,
@@ -36,6 +37,17 @@ from imagestore_sim.scenario.format.api_steps import (
     SyncImageStep,
 )
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays
+from imagestore_sim.scenario.format.node_steps import (
+    HealPartitionStep,
+    KillNodeStep,
+    PartitionStep,
+    PauseNodeStep,
+    RestartNodeStep,
+    ResumeNodeStep,
+    SkewClockStep,
+    StartNodeStep,
+    StopNodeStep,
+)
 from imagestore_sim.scenario.format.options import check_settings
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject, unknown, without_references
 from imagestore_sim.units import Seconds, duration_text, size_text
@@ -224,30 +236,6 @@ class StartStep(ScenarioModel):
         return ", ".join(self.host)
 
 
-class RestartNodeStep(ScenarioModel):
-    """The management node is stopped, and started again over the same database."""
-
-    down: Seconds = Field(0.0, description="how long it is down")
-
-    def __str__(self) -> str:
-        return f"down for {duration_text(self.down)}"
-
-
-class KillNodeStep(ScenarioModel):
-    """The management node is killed (kill -9), and started again over the same database.
-
-    With `commits`, that comes between a commit and its answer: what is written is kept, and no client hears of it.
-    """
-
-    commits: int = Field(0, ge=0, le=1000, description="right after which commit from now on; 0: at once")
-    within: Seconds = Field(60.0, description="when it is killed if there are fewer commits")
-    down: Seconds = Field(0.0, description="how long it is down")
-
-    def __str__(self) -> str:
-        when = f"after commit {self.commits}, " if self.commits else ""
-        return f"{when}down for {duration_text(self.down)}"
-
-
 class ProgramStep(ScenarioModel):
     """A program of yours runs against the management node, whose URL it finds in IMAGESTORE_LAB_URL.
 
@@ -281,6 +269,13 @@ class Step(ScenarioModel):
     start: StartStep | None = None
     restart_node: RestartNodeStep | None = None
     kill_node: KillNodeStep | None = None
+    stop_node: StopNodeStep | None = None
+    start_node: StartNodeStep | None = None
+    pause_node: PauseNodeStep | None = None
+    resume_node: ResumeNodeStep | None = None
+    partition: PartitionStep | None = None
+    heal_partition: HealPartitionStep | None = None
+    skew_clock: SkewClockStep | None = None
     program: ProgramStep | None = None
     call: CallStep | None = None
     client: ClientStep | None = None
@@ -325,6 +320,11 @@ class Step(ScenarioModel):
         return isinstance(self.content, Condition)
 
     @property
+    def may_fail(self) -> bool:
+        """Whether it may fail where the oracle judges: it only acts, and says nothing of what comes of it."""
+        return not self.expects and not (isinstance(self.content, ApiStep) and self.content.expects_an_answer)
+
+    @property
     def content(self) -> Any:
         """The value at that key."""
         return getattr(self, self.kind)
@@ -337,6 +337,8 @@ class Step(ScenarioModel):
             content = ", ".join(f"{name} {value}" for name, value in content.items())
         elif self.kind == "wait":
             content = duration_text(content)
+        elif isinstance(content, ApiStep) and content.node is not None:
+            content = f"{content} at {content.node}"
         return content if self.kind == "note" else f"{self.kind.replace('_', ' ')} {content}"
 
 

@@ -43,6 +43,8 @@ EVENT_FIELDS: Mapping[str, Sequence[str]] = {
 }
 FREE = ("name", "hostname", "url", "username", "description")
 """Fields that hold texts of the scenario's records or calls."""
+NO_OWNER = "none"
+"""The owner of a storage that no node pings."""
 CLOSED_LABELS = ("reason", "phase", "method", "state", "outcome")
 
 
@@ -50,14 +52,14 @@ def vacuous_expectations(scenario: Scenario) -> Problems:
     """Yield what can never be true, or never be false: its place in the file, and why."""
     texts = _free_texts(scenario)
     for number, step in enumerate(scenario.timeline):
-        for place, text in _of_step(step, texts):
+        for place, text in _of_step(step, texts, scenario.all_nodes()):
             yield ("timeline", number, step.kind, *place), text
     for number, invariant in enumerate(scenario.invariants):
         content = getattr(invariant, invariant.kind)
         if isinstance(content, Unchanged):
             problems = [*problems_of_words(content.while_, STATUSES, "while")]
         else:
-            problems = [*_of_condition(content, texts)]
+            problems = [*_of_condition(content, texts, scenario.all_nodes())]
         if invariant.always is not None:
             problems += _at_the_beginning(invariant.always, "an invariant that is to hold always")
         elif invariant.never is not None:
@@ -67,10 +69,10 @@ def vacuous_expectations(scenario: Scenario) -> Problems:
     yield from problems_of_times(scenario)
 
 
-def _of_step(step: Step, texts: Mapping[str, str]) -> Problems:
+def _of_step(step: Step, texts: Mapping[str, str], nodes: Sequence[str]) -> Problems:
     content = step.content
     if isinstance(content, Condition):
-        yield from _of_condition(content, texts)
+        yield from _of_condition(content, texts, nodes)
     if isinstance(content, Stays):
         yield from _at_the_beginning(content, "what stays")
     if isinstance(content, Never):
@@ -98,8 +100,10 @@ def _of_step(step: Step, texts: Mapping[str, str]) -> Problems:
 # Conditions
 
 
-def _of_condition(condition: Condition, texts: Mapping[str, str]) -> Problems:
+def _of_condition(condition: Condition, texts: Mapping[str, str], nodes: Sequence[str]) -> Problems:
     yield from _of_combination(condition)
+    if condition.owner is not None:
+        yield from problems_of_words(condition.owner, [*nodes, NO_OWNER], "owner")
     for name in NUMBERS:
         if (matcher := getattr(condition, name)) is not None:
             yield from problems_of_numbers(matcher, name, relative=name in CAPACITIES)

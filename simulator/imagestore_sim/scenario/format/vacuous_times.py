@@ -47,7 +47,7 @@ def _window(step: Step) -> tuple[str, float] | None:
 TAKE_TIME: Sequence[Callable[[Step], bool]] = (
     lambda step: bool(step.after or step.wait),
     lambda step: step.eventually is not None or step.stays is not None,
-    lambda step: step.restart_node is not None or step.kill_node is not None,
+    lambda step: any(one is not None for one in (step.restart_node, step.kill_node, step.start_node)),
     lambda step: step.program is not None,
     lambda step: step.never is not None and step.never.during is not None,
     lambda step: isinstance(step.content, ApiStep) or step.until is not None,

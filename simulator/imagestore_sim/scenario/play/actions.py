@@ -1,10 +1,13 @@
-"""What each action of a timeline does: one function for each step key (expectations are in `play.expectations`).
+"""What each action of a timeline does: one function for each step key.
+
+Steps about management nodes are in `play.node_actions`, expectations in `play.expectations`.
 
 A new action is a model with its key in `format.steps`, and a function here.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from imagestore_sim.bootstrap import stable_uuid
@@ -17,19 +20,16 @@ from imagestore_sim.scenario.format.steps import (
     STEPS,
     FaultStep,
     HealStep,
-    KillNodeStep,
     NodeFaultStep,
     ProgramStep,
-    RestartNodeStep,
     StartStep,
     StopStep,
 )
 from imagestore_sim.scenario.play.answers import error_code
 from imagestore_sim.scenario.play.context import PlayContext
-from imagestore_sim.scenario.play.fault_windows import NODE
-from imagestore_sim.scenario.play.results import Outcome, Verdict, Window
+from imagestore_sim.scenario.play.results import Outcome, Verdict
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
-from imagestore_sim.scenario.play.world import ProgramWorld, RestartableWorld, WorldProblem
+from imagestore_sim.scenario.play.world import ProgramWorld, WorldProblem
 from imagestore_sim.testing.client import Answer
 from imagestore_sim.units import duration_text
 
@@ -115,28 +115,6 @@ async def _start(context: PlayContext, host: Host) -> None:
 # The node
 
 
-@ACTIONS.handles("restart_node")
-async def restart_node(context: PlayContext, step: RestartNodeStep) -> Outcome:
-    """Stop the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
-    world = _restartable(context)
-    async with context.node_steps:
-        window = context.windows.open(NODE, "management node down")
-        await world.stop_node()
-        await _start_node_after(context, world, step.down, window)
-    return DONE
-
-
-@ACTIONS.handles("kill_node")
-async def kill_node(context: PlayContext, step: KillNodeStep) -> Outcome:
-    """Kill the node, and start it again after `down` seconds. Raise WorldProblem where it cannot be restarted."""
-    world = _restartable(context)
-    async with context.node_steps:
-        await world.kill_node(step.commits, step.within)
-        window = context.windows.open(NODE, "management node killed")
-        await _start_node_after(context, world, step.down, window)
-    return DONE
-
-
 @ACTIONS.handles("program")
 async def run_program(context: PlayContext, step: ProgramStep) -> Outcome:
     """Run a program; fail if its exit status is not 0. Raise WorldProblem where none can be run."""
@@ -148,19 +126,6 @@ async def run_program(context: PlayContext, step: ProgramStep) -> Outcome:
     return (Verdict.HELD if status == 0 else Verdict.FAILED), f"{ending}: {output}" if output else ending
 
 
-def _restartable(context: PlayContext) -> RestartableWorld:
-    if not isinstance(context.world, RestartableWorld):
-        raise WorldProblem("a node that is running is not stopped")
-    return context.world
-
-
-async def _start_node_after(context: PlayContext, world: RestartableWorld, seconds: float, window: Window) -> None:
-    await context.clock.sleep(seconds)
-    await world.start_node()
-    window.ended = context.time.now
-    await context.observer.refresh()
-
-
 @ACTIONS.handles(*(name for name, step in STEPS.items() if issubclass(step, ApiStep) and step is not ClientStep))
 async def call_api(context: PlayContext, step: ApiStep) -> Outcome:
     """Call the API, and compare each answer with the error and the text that the step expects."""
@@ -170,7 +135,7 @@ async def call_api(context: PlayContext, step: ApiStep) -> Outcome:
         context.world.images[name] = stable_uuid("image", name)
     outcome: Outcome = (Verdict.FAILED, "there was nothing to call it for")
     for call in step.calls(context.observer.uuids):
-        answer = await context.observer.request(call.method, call.path, call.body, account=step.account)
+        answer = await context.observer.request(call.method, call.path, call.body, account=step.account, node=step.node)
         await context.observer.refresh()
         if call.makes is not None and answer.status == 200:
             context.world.images[call.makes] = answer.body["inventory"]["uuid"]
@@ -198,7 +163,7 @@ async def call_as_client(context: PlayContext, step: ClientStep) -> Outcome:
     if step.known_as is not None:
         context.world.storages[step.known_as] = stable_uuid("made", step.known_as)
     [call] = step.calls(context.observer.uuids)
-    got = await context.clients.carry_out(step, call, context.world.node_for)
+    got = await context.clients.carry_out(step, call, partial(context.world.node_for, node=step.node))
     await context.observer.refresh()
     expected = {
         "posts": step.posts is None or step.posts.matches(got.posts, {}),

@@ -27,6 +27,8 @@ LOGIN = "/accounts/login"
 NO_ANSWER_STATUS = 0
 NodeFor = Callable[[ApiCall], Awaitable[str]]
 """Returns the URL of the node for a call."""
+NodeAt = Callable[[str], str]
+"""Returns the name of the one of several nodes that a URL leads to, or ''."""
 NoteRequest = Callable[[str, Request], None]
 """Called with the name of a client and each of its requests."""
 
@@ -65,17 +67,18 @@ class Outcome:
 class ClientsUnderTest:
     """The clients of a scenario, by name; each has a session from its first step on."""
 
-    def __init__(self, clock: Clock, time: StoryTime, note: NoteRequest) -> None:
+    def __init__(self, clock: Clock, time: StoryTime, note: NoteRequest, node_at: NodeAt) -> None:
         self._clock = clock
         self._time = time
         self._note = note
+        self._node_at = node_at
         self._clients: dict[str, _Client] = {}
 
     async def carry_out(self, step: ClientStep, call: ApiCall, node_for: NodeFor) -> Outcome:
         """Make a call as the step says, and return what the client got."""
         client = self._clients.get(step.who)
         if client is None:
-            client = self._clients[step.who] = _Client(step.who, self._clock, self._time, self._note)
+            client = self._clients[step.who] = _Client(step.who, self._clock, self._time, self._note, self._node_at)
         return await client.carry_out(step, call, node_for)
 
     async def close(self) -> None:
@@ -85,11 +88,12 @@ class ClientsUnderTest:
 
 
 class _Client:
-    def __init__(self, who: str, clock: Clock, time: StoryTime, note: NoteRequest) -> None:
+    def __init__(self, who: str, clock: Clock, time: StoryTime, note: NoteRequest, node_at: NodeAt) -> None:
         self._who = who
         self._clock = clock
         self._time = time
         self._note = note
+        self._node_at = node_at
         self._session = ""
         self._expired_date = ""
         self._posts = Posts(self._note_post)
@@ -195,7 +199,7 @@ class _Client:
             error = plain_reason(problem)
             raise NoAnswer(error) from None
         finally:
-            self._note(self._who, Request(began, method, shown, status, error))
+            self._note(self._who, Request(began, method, shown, status, error, self._node_at(url)))
         return answer
 
     async def _answer(self, method: str, url: str, body: Any, headers: Mapping[str, str]) -> Answer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -30,8 +32,8 @@ class PlayContext:
     waiter: ConditionWaiter
     windows: FaultWindows
     clients: ClientsUnderTest
-    node_steps: asyncio.Lock
-    """Held by the step that stops or kills the node, until it runs again: another one waits."""
+    node_steps: Mapping[str, asyncio.Lock]
+    """By node ('' for the only one): held by the step that stops or kills it, until it runs again; others wait."""
     tasks: Tasks
     """What runs beside the timeline; it is cancelled when the story ends."""
 
@@ -50,7 +52,7 @@ class PlayContext:
             observer=observer,
             waiter=ConditionWaiter(observer.state, clock, observer.ask),
             windows=windows,
-            clients=ClientsUnderTest(clock, time, observer.note_client),
-            node_steps=asyncio.Lock(),
+            clients=ClientsUnderTest(clock, time, observer.note_client, world.node_at),
+            node_steps=defaultdict(asyncio.Lock),
             tasks=Tasks(),
         )

@@ -19,6 +19,7 @@ class FaultWindows:
         self._of_faults: list[tuple[AppliedFault, Window]] = []
         self._of_stops: dict[str, Window] = {}
         self._of_node: dict[str, tuple[NodeFault, Window]] = {}
+        self._of_nodes: dict[tuple[str, str], Window] = {}
 
     def open(self, host: str, text: str) -> Window:
         """Open a window that begins now."""
@@ -45,6 +46,16 @@ class FaultWindows:
         """Close the window of a host that was started, if it had been shut down."""
         if (window := self._of_stops.pop(host, None)) is not None:
             window.ended = self._time.now
+
+    def open_node(self, node: str, what: str, text: str) -> None:
+        """Open a window of one of several nodes, unless there is one for that: `what` it is closed by."""
+        if (node, what) not in self._of_nodes:
+            self._of_nodes[node, what] = self.open(NODE, f"{node} {text}")
+
+    def close_node(self, node: str, what: str | None = None) -> None:
+        """Close the window of one of several nodes; without `what`, all of it: it has begun a new life."""
+        for key in [one for one in self._of_nodes if one[0] == node and what in (None, one[1])]:
+            self._of_nodes.pop(key).ended = self._time.now
 
     def open_node_fault(self, identity: str, text: str, fault: NodeFault) -> None:
         """Open the window of a fault of the management plane."""

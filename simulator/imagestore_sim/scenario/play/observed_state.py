@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from imagestore_sim.backup_storage.events import CAPACITY_CHANGED, DELETED, STATUS_CHANGED, Event
 from imagestore_sim.scenario.format.api_steps import Uuids
@@ -29,6 +29,16 @@ class Evaluation:
     text: str
 
 
+class Owners(Protocol):
+    """Tells which of several nodes owns a storage."""
+
+    def owner_of(self, storage: str) -> str:
+        """Return the name of the node that pings a storage, by its uuid; `none` without one."""
+
+    def on_owners_changed(self, callback: Callable[[], None]) -> None:
+        """Call back when that may have changed."""
+
+
 def field_text(name: str, value: object) -> str:
     """Return the value of a storage's field for people: a capacity as `1 TiB`."""
     return size_text(value) if name in CAPACITIES and isinstance(value, int) else str(value)
@@ -43,6 +53,12 @@ class ObservedState:
         self._storages: dict[str, Inventory] = {}
         self.events: list[Event] = []
         self._listeners: dict[Callable[[], None], None] = {}
+        self._owners: Owners | None = None
+
+    def follow_owners(self, owners: Owners) -> None:
+        """Let storages have the field `owner`."""
+        self._owners = owners
+        owners.on_owners_changed(self._notify)
 
     # Changes
 
@@ -86,7 +102,11 @@ class ObservedState:
     def storages(self, patterns: Sequence[str]) -> dict[str, Inventory | None]:
         """Return the storages whose names match, None for one without a record."""
         uuids = self._uuids.storages
-        return {name: self._storages.get(uuids[name]) for name in matching(patterns, uuids)}
+        return {name: self._with_owner(uuids[name]) for name in matching(patterns, uuids)}
+
+    def _with_owner(self, uuid: str) -> Inventory | None:
+        storage = self._storages.get(uuid)
+        return storage if storage is None or self._owners is None else storage | {"owner": self._owners.owner_of(uuid)}
 
     def evaluate(self, condition: Condition, since: int) -> Evaluation:
         """Evaluate a condition about storages, or about the events after the first `since`."""

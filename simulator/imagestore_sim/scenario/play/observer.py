@@ -16,7 +16,7 @@ from imagestore_sim.scenario.play.image_answers import evaluate_images
 from imagestore_sim.scenario.play.observed_state import Evaluation, Inventory, ObservedState
 from imagestore_sim.scenario.play.results import Lane, Request, Result
 from imagestore_sim.scenario.play.story_time import StoryTime
-from imagestore_sim.scenario.play.world import NO_ANSWER, World
+from imagestore_sim.scenario.play.world import NO_ANSWER, ClusterWorld, World
 from imagestore_sim.testing.client import Answer
 
 STORAGES = "/backup-storage"
@@ -46,6 +46,8 @@ class Observer:
         """Look at all storages for the first time, in a world that has been entered."""
         # The world may have taken a storage that was on the node before for one of the scenario's.
         self._lanes = {self._world.storages[lane.name]: lane for lane in self._result.lanes}
+        if isinstance(self._world, ClusterWorld):
+            self.state.follow_owners(self._world)
         await self.refresh()
 
     def close(self) -> None:
@@ -54,27 +56,27 @@ class Observer:
 
     # Asking
 
-    async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
+    async def request(
+        self, method: str, path: str, body: Any = None, *, account: str = ADMIN, node: str | None = None
+    ) -> Answer:
         """Call the API as the world does, and write down the call. Raise one of NO_ANSWER."""
-        began = self._time.now
+        began, asked = self._time.now, self._world.node_to_ask(node)
         try:
-            answer = await self._world.request(method, path, body, account=account)
+            answer = await self._world.request(method, path, body, account=account, node=asked)
         except NO_ANSWER as error:
-            self._write_down(Request(began, method, path, 0, reason_of(error)))
+            self._write_down(Request(began, method, path, 0, reason_of(error), asked))
             raise
-        self._write_down(Request(began, method, path, answer.status, error_code(answer)))
+        self._write_down(Request(began, method, path, answer.status, error_code(answer), asked))
         return answer
 
     def note_client(self, who: str, request: Request) -> None:
         """Write down a request of a client under test."""
-        self._result.requests.append(request)
-        self._log.add(
-            "client", who=who, method=request.method, path=request.path, status=request.status, error=request.error
-        )
+        self._write_down(request, "client", who=who)
 
-    def _write_down(self, request: Request) -> None:
+    def _write_down(self, request: Request, kind: str = "request", **more: str) -> None:
         self._result.requests.append(request)
-        self._log.add("request", method=request.method, path=request.path, status=request.status, error=request.error)
+        entry = {**more, "method": request.method, "path": request.path, "status": request.status}
+        self._log.add(kind, **entry, error=request.error, **_of(request.node))
 
     async def refresh(self, *, strictly: bool = False) -> None:
         """Query all storages. Without an answer, keep what is known, or raise one of NO_ANSWER if `strictly`."""
@@ -104,21 +106,21 @@ class Observer:
         """Evaluate a condition about images, about the answer to a query, or about a metric."""
         try:
             if condition.metric is not None:
-                return evaluate_metric(condition, await self._world.page("/metrics"))
+                return evaluate_metric(condition, await self._world.page("/metrics", condition.node))
             if condition.image is not None:
                 return await evaluate_images(condition, self._world)
             query = self.uuids.replace_in(condition.query or "")
-            return evaluate_query(condition, await self.request("GET", query))
+            return evaluate_query(condition, await self.request("GET", query, node=condition.node))
         except NO_ANSWER as error:
             return Evaluation(False, False, f"no answer: {reason_of(error)}")
 
     # Listening
 
-    def on_event(self, event: Event) -> None:
-        """Write down an event of the node, and apply it to the observed state."""
+    def on_event(self, event: Event, node: str = "") -> None:
+        """Write down an event, and which of several nodes has told it; apply it to the observed state."""
         if self._closed:
             return
-        self._log.add("event", **event.to_json())
+        self._log.add("event", **event.to_json(), **_of(node))
         if event.path == FAULT_HEALED:
             self._on_healed(event.resource_uuid)
         lane = self._lanes.get(event.resource_uuid)
@@ -133,3 +135,8 @@ class Observer:
             capacity = (content["totalCapacity"], content["availableCapacity"])
             lane.add(self._time.now, None, capacity)  # type: ignore[arg-type]
         self.state.apply(event)
+
+
+def _of(node: str) -> dict[str, str]:
+    """Return what a line of the log says of the node that it is about: nothing where there is one node."""
+    return {"node": node} if node else {}

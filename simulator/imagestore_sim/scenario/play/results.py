@@ -55,6 +55,8 @@ class Request:
     path: str
     status: int
     error: str = ""
+    node: str = ""
+    """Which of several nodes was asked."""
 
 
 @dataclass(slots=True)

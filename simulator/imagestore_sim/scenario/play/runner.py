@@ -15,11 +15,12 @@ from imagestore_sim.scenario.play.actions import ACTIONS
 from imagestore_sim.scenario.play.answers import reason_of
 from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.expectations import EXPECTATIONS, watch_invariant
+from imagestore_sim.scenario.play.node_actions import NODE_ACTIONS
 from imagestore_sim.scenario.play.results import Lane, Outcome, Result, StepResult, Verdict
 from imagestore_sim.scenario.play.world import NO_ANSWER, World, WorldFactory, WorldProblem
 from imagestore_sim.virtual_clock import VirtualClock
 
-HANDLERS = {**ACTIONS, **EXPECTATIONS}
+HANDLERS = {**ACTIONS, **NODE_ACTIONS, **EXPECTATIONS}
 ORACLE = "oracle"
 """The kind of the checks that only `explore.judging` decides."""
 PROBLEMS = (FaultProblem, ValueError, StartError, WorldProblem, *NO_ANSWER)
@@ -68,9 +69,11 @@ class _Runner:
         self._scenario = scenario
         self._clock = clock
         self._result = result
-        self._world = new_world(scenario, clock, seed, lambda event: self._context.observer.on_event(event))
+        self._world = new_world(
+            scenario, clock, seed, lambda event, node="": self._context.observer.on_event(event, node)
+        )
         _prepare(result, scenario, self._world)
-        self._context = PlayContext.of(self._world, clock, result)
+        self._context: PlayContext = PlayContext.of(self._world, clock, result)
         self._time = self._context.time
         self._tasks = self._context.tasks
 
@@ -183,7 +186,7 @@ class _Runner:
             verdict, seen = await HANDLERS[step.kind](self._context, step.content)
         except PROBLEMS as error:
             verdict, seen = Verdict.FAILED, reason_of(error)
-        may_fail = self._scenario.oracle and not step.expects
+        may_fail = self._scenario.oracle and step.may_fail
         return (Verdict.HELD if may_fail else verdict), seen
 
 
@@ -198,5 +201,5 @@ def _prepare(result: Result, scenario: Scenario, world: World) -> None:
     ]
     result.invariants += [
         StepResult(number, ORACLE, name, True, seen="it is decided on simulated hosts and the virtual clock only")
-        for number, name in enumerate(scenario.oracle, start=1)
+        for number, name in enumerate(scenario.judged, start=1)
     ]

@@ -22,6 +22,8 @@ UNTRIED = "stories whose pings ask agents are not compared with containers yet"
 
 def broken_rules(scenario: Scenario) -> Problems:
     """Yield the place in the file and the reason of all that containers cannot do."""
+    if scenario.nodes > 1:
+        yield ("nodes",), "containers: several nodes are played in one process, over simulated hosts"
     if scenario.order is not None:
         yield ("order",), "containers are in real time, which has an order of its own"
     hosts = scenario.all_hosts()

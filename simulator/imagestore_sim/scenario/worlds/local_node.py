@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +17,7 @@ from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord,
 from imagestore_sim.bootstrap.records import AccountRecord, ImageSourceRecord
 from imagestore_sim.clock import Clock
 from imagestore_sim.faults import NodeFault
+from imagestore_sim.node.kill_at_commit import kill_at_commit
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.journal import Entry
 from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
@@ -109,25 +109,30 @@ class LocalNodeWorld(ABC):
 
     async def start_node(self) -> None:
         """Start the node and listen to its events; return once every storage has been tried."""
-        settings = Settings(
-            port=self._port,
-            database=str(self._database),
-            seed=self.seed,
-            log_level="error",
-            **self.scenario.node.model_dump(),
-        )
-        node = self._node = self._new_node(settings)
+        node = self._node = self._new_node(self._settings())
         listener = self._listening.enter_context(node.events.subscribe())
-        self._tasks.begin(_forward(listener, self._on_event), "events of a scenario")
-        first = _bootstrap(self.scenario, self.zones, self.storages)
-        # Later, the database holds the records, and the options as they have become; only sources are in no table.
-        await node.start(Bootstrap(imageSources=first.imageSources) if self._has_begun else first)
+        self._tasks.begin(forward(listener, self._on_event), "events of a scenario")
+        await node.start(self._records())
         if any(
             step.program is not None for step in self.scenario.timeline
         ):  # which knows the address that it began with
             self._port = urlsplit(node.url).port or 0
         self._program_time.node_is(up=True)
         self._is_up = self._has_begun = True
+
+    def _settings(self) -> Settings:
+        return Settings(
+            port=self._port,
+            database=str(self._database),
+            seed=self.seed,
+            log_level="error",
+            **self.scenario.node.model_dump(),
+        )
+
+    def _records(self) -> Bootstrap:
+        """Return what a node begins with: later, the database holds all but the sources, which are in no table."""
+        first = _bootstrap(self.scenario, self.zones, self.storages)
+        return Bootstrap(imageSources=first.imageSources) if self._has_begun else first
 
     @property
     def _database(self) -> Path:
@@ -140,26 +145,13 @@ class LocalNodeWorld(ABC):
         effect.
         """
         node = self._running_node()
-        dead = asyncio.Event()
-        left = commits
 
         def kill() -> None:
             node.cut_off()
             self._listening.close()
             self._keep_database()
-            dead.set()
 
-        def count() -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                kill()
-
-        if commits:
-            with node.parts.store.database.watching_commits(count), suppress(TimeoutError):
-                await self.clock.wait_for(dead.wait(), within)
-        if not dead.is_set():
-            kill()
+        await kill_at_commit(node.parts.store.database, self.clock, kill, commits=commits, within=within)
         await self.stop_node()
 
     def _keep_database(self) -> None:
@@ -207,11 +199,21 @@ class LocalNodeWorld(ABC):
 
     # What a client does
 
-    async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
+    def node_to_ask(self, wanted: str | None = None) -> str:
+        """Return '': there is one node."""
+        return ""
+
+    def node_at(self, url: str) -> str:
+        """Return '': there is one node."""
+        return ""
+
+    async def request(
+        self, method: str, path: str, body: Any = None, *, account: str = ADMIN, node: str = ""
+    ) -> Answer:
         """Call the API as NodeClient does."""
         return await (await self._client_of(account)).request(method, path, body)
 
-    async def node_for(self, call: ApiCall) -> str:
+    async def node_for(self, call: ApiCall, node: str | None = None) -> str:
         """Return the URL of the node, which changes with a restart."""
         return self._running_node().url
 
@@ -231,7 +233,7 @@ class LocalNodeWorld(ABC):
         assert self._node is not None, "the world has not been entered"
         return self._node
 
-    async def page(self, path: str) -> str:
+    async def page(self, path: str, node: str | None = None) -> str:
         """Return a page as NodeClient does."""
         return await (await self._client_of(ADMIN)).page(path)
 
@@ -286,6 +288,7 @@ def _is_any(entry: Entry) -> bool:
     return True
 
 
-async def _forward(events: Subscription, on_event: OnEvent) -> None:
+async def forward(events: Subscription, on_event: OnEvent, node: str = "") -> None:
+    """Call back with each event of a node: one of several, if it has a name."""
     while True:
-        on_event(await events.get())
+        on_event(await events.get(), node)

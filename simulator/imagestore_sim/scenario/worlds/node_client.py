@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,14 +26,16 @@ class NodeClient:
         account: str = "admin",
         password: str = "password",  # noqa: S107 - ZStack's own
         lab_token: str | None = None,
+        longest_job: float = LONGEST_JOB,
     ) -> None:
+        """Wait for an answer, or for the end of a job, for `longest_job` seconds of the clock at the most."""
         self.url = url
         self._clock = clock
         self._account = account
         self._password = password
         self._client = Client(
             url,
-            timeout=LONGEST_JOB,
+            timeout=longest_job,
             clock=clock,
             poll_seconds=POLL_SECONDS,
             lab_token=lab_token,
@@ -42,7 +43,6 @@ class NodeClient:
         )
         self._closed = False
         self._logged_in = clock.monotonic() - LOGIN_LASTS
-        self._login = asyncio.Lock()
 
     async def close(self) -> None:
         """Close the connections, but not the session. Calls that are under way end without an answer."""
@@ -78,13 +78,10 @@ class NodeClient:
         return (await client.request("GET", f"{self.url}{path}")).text
 
     async def _logged_in_client(self) -> Client:
-        async with self._login:
-            if self._clock.monotonic() - self._logged_in >= LOGIN_LASTS:
-                await self._log_in()
+        if self._clock.monotonic() - self._logged_in >= LOGIN_LASTS:
+            await self._log_in()
         return self._client
 
     async def _log_in(self) -> None:
-        """Log in. Raise CallFailed if the node refuses it, as one that is not ready does: the next call tries again."""
-        now = self._clock.monotonic()
+        self._logged_in = self._clock.monotonic()
         await self._client.log_in(self._account, self._password)
-        self._logged_in = now

@@ -185,7 +185,17 @@ class RemoteLab:
         """Wait a moment: events are reported by another process."""
         await asyncio.sleep(SETTLE_SECONDS)  # real: see above
 
-    async def request(self, method: str, path: str, body: Any = None, *, account: str = ADMIN) -> Answer:
+    def node_to_ask(self, wanted: str | None = None) -> str:
+        """Return '': a lab is one node."""
+        return ""
+
+    def node_at(self, url: str) -> str:
+        """Return '': a lab is one node."""
+        return ""
+
+    async def request(
+        self, method: str, path: str, body: Any = None, *, account: str = ADMIN, node: str = ""
+    ) -> Answer:
         """Call the API as NodeClient does, as the account of this world; what the call makes is deleted in the end."""
         clients = self._entered()
         answer = await clients.of_scenario.request(method, path, body)
@@ -204,7 +214,7 @@ class RemoteLab:
         if await client.query(IMAGES, f"uuid={uuid}"):
             await client.call("PUT", f"{IMAGES}/{uuid}/actions", {"expungeImage": {}})
 
-    async def node_for(self, call: ApiCall) -> str:
+    async def node_for(self, call: ApiCall, node: str | None = None) -> str:
         """Return the URL of the lab. What the call makes is removed in the end, by its name, unless it was there."""
         name = (call.body or {}).get("params", {}).get("name") if call.method == "POST" else None
         if call.path in REMOVABLE and isinstance(name, str) and (call.path, name) not in self._called:
@@ -242,7 +252,7 @@ class RemoteLab:
         """Raise WorldProblem: a lab does not show the files of its hosts."""
         raise WorldProblem(NO_FILES)
 
-    async def page(self, path: str) -> str:
+    async def page(self, path: str, node: str | None = None) -> str:
         """Return a page as NodeClient does."""
         return await self._entered().of_scenario.page(path)
 

@@ -23,6 +23,8 @@ def broken_rules(scenario: Scenario) -> Problems:
     """Yield what a scenario does to its node that cannot be done to one that is running: the place, and why."""
     for name in sorted(scenario.node.model_fields_set):
         yield ("node", name), "says how a node is started, and this one is running already"
+    if scenario.nodes > 1:
+        yield ("nodes",), "a lab that is running (--node) is one node; several are played in this process"
     if scenario.order is not None:
         yield ("order",), "a node that is running (--node) is in real time, which has an order of its own"
     if scenario.oracle:
