@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
 import pytest
+from asyncssh.logging import SSHLogger
+from asyncssh.packet import SSHPacketLogger
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, HostKeyPolicy, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.ssh_logs import format_what_is_logged
 from sshd import StartSshd
 
 
@@ -131,3 +135,29 @@ async def test_ignored_keys_are_neither_read_nor_noted(host: SimulatedHost, tmp_
 def test_a_file_that_cannot_be_read_is_a_value_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"known hosts .*: Is a directory"):
         Prober(RealClock(), host_keys=HostKeyPolicy.STRICT, known_hosts=tmp_path)
+
+
+async def test_keys_are_exchanged_again_on_a_connection_that_is_kept(host: SimulatedHost, tmp_path: Path) -> None:
+    """What only the login of a connection needed is dropped; a host key is needed again."""
+    target = Target("imagestore-1", 22, "root", "/", "password")
+    async with probing(host, HostKeyPolicy.TOFU, tmp_path / "known_hosts") as prober:
+        assert isinstance(await prober.probe(target), Capacity)
+        (kept,) = prober._connections._kept.values()
+        keys = kept._ssh._send_encryption
+        kept._ssh._rekey_bytes_sent = kept._ssh._rekey_bytes
+        assert isinstance(await prober.probe(target), Capacity)
+        assert (prober._connections._kept["imagestore-1"], host.logins) == (kept, 1)
+        assert kept._ssh._send_encryption is not keys
+
+
+def test_asyncssh_formats_only_what_it_logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    format_what_is_logged()
+    packets, log = SSHPacketLogger(), SSHLogger(parent=logging.getLogger("asyncssh"))
+    monkeypatch.setattr(SSHPacketLogger, "logger", log)
+    with caplog.at_level(logging.DEBUG, "asyncssh"):
+        packets.log_sent_packet(2, 0, b"one")
+        monkeypatch.setattr(SSHLogger, "_debug_level", 3)
+        packets.log_sent_packet(2, 0, b"two")
+        log.info("%s there", ["who", b"is"])
+    assert [line.getMessage().splitlines()[0] for line in caplog.records][-1] == "who,is there"
+    assert len(caplog.records) == 2

@@ -19,6 +19,7 @@ from imagestore_sim.hosts.session import Session
 from imagestore_sim.hosts.sftp import DiskServer
 from imagestore_sim.hosts.shell import home_of
 from imagestore_sim.lean import LeanEvent, share_attributes
+from imagestore_sim.ssh_logs import format_what_is_logged
 from imagestore_sim.ssh_packets import is_filling
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class HostConnection(asyncssh.SSHServerConnection):
     """asyncssh's part of a connection, which takes less memory once a client has logged in and keeps it open."""
 
     def __init__(self, host: SimulatedHost) -> None:
+        format_what_is_logged()
         options = _options(host.behaviour.host_key or host.host_key)
         super().__init__(asyncio.get_running_loop(), options)
         # asyncssh takes it from the options. Options for each host would cost more than all else of it.

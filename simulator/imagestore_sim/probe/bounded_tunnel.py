@@ -126,6 +126,8 @@ class BoundedTunnel(asyncio.Protocol):
     def end_login(self) -> None:
         """Stop acknowledging at once: a session is open, for which sshd turns Nagle's algorithm off."""
         self._in_login = False
+        self._greeting = b""
+        self._make_ssh = None
 
     def abort(self) -> None:
         """Cut off a login that is given up."""
@@ -154,7 +156,7 @@ class BoundedTunnel(asyncio.Protocol):
     @override
     def data_received(self, data: bytes, _datatype: int | None = None) -> None:
         moved()
-        if len(self._greeting) < _GREETING_BYTES:
+        if self._in_login and len(self._greeting) < _GREETING_BYTES:
             self._greeting += data[:_GREETING_BYTES]
         if self._in_login and _QUICKACK is not None and self._transport is not None:
             tcp_socket = self._transport.get_extra_info("socket")

@@ -82,6 +82,7 @@ class Connection:
         if self._sftp is None:
             phases.begin("channel")
             self._sftp = await self._begin_sftp()
+            self._sftp.become_idle()
             self._tunnel.end_login()
         phases.begin("command")
         return self._sftp

@@ -81,9 +81,14 @@ class HostKeys:
         return host_key_algorithms(known, authorities=bool(authorities))
 
     def judge(self, host: str, address: str, port: int, key: asyncssh.SSHKey) -> str | None:
-        """Return what is wrong with a key that is not trusted; None for the first key under TOFU, which is added."""
+        """Return what is wrong with a key that was not trusted when the login began; None for one that is by now.
+
+        The first key under TOFU is added: when keys are exchanged again on its connection, it is known.
+        """
         shown = f"{key.get_algorithm()} {key.get_fingerprint()}"
         known, _, _ = self.trusted(host, address, None if port == DEFAULT_PORT else port)
+        if key in known:
+            return None
         if known:
             expected = ", ".join(dict.fromkeys(f"{one.get_algorithm()} {one.get_fingerprint()}" for one in known))
             return f"the host shows the key {shown}, but {self.file} has {expected}"

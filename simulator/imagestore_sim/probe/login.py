@@ -16,6 +16,7 @@ from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.connection import ConnectionChain
 from imagestore_sim.probe.failures import Failed
 from imagestore_sim.probe.host_keys import DEFAULT_PORT, HostKeyPolicy, HostKeys
+from imagestore_sim.probe.idle_connections import become_idle
 from imagestore_sim.probe.login_client import LoginClient
 from imagestore_sim.probe.login_slots import LoginSlots, Purpose
 from imagestore_sim.probe.phases import Phases
@@ -24,6 +25,7 @@ from imagestore_sim.probe.safe_names import check_names
 from imagestore_sim.probe.ssh_config import Route, SshConfig
 from imagestore_sim.probe.target import Target
 from imagestore_sim.reasons import Reason
+from imagestore_sim.ssh_logs import format_what_is_logged
 
 _LOGINS_AN_ADDRESS = 5  # at once: sshd's MaxStartups (10:30:100) begins to turn some away at 10
 
@@ -45,6 +47,7 @@ class Login:
 
         Raise ValueError for a bad `ssh_config`.
         """
+        format_what_is_logged()
         self._clock = clock
         self._resolve = resolve
         self._host_keys = host_keys
@@ -136,7 +139,7 @@ class Login:
         if algorithms := self._host_key_algorithms(route, tunnel.address[0]):
             more["server_host_key_algs"] = algorithms
         try:
-            return await asyncssh.connect(
+            ssh = await asyncssh.connect(
                 route.host,
                 route.port,
                 config=route.options.kwargs["config"],
@@ -152,6 +155,8 @@ class Login:
             if client.complaint is None and (ignored or "host key" not in str(error)):
                 raise
             raise Failed(Reason.HOST_KEY_CHANGED, client.complaint or f"no host key that is known ({error})") from error
+        become_idle(ssh, route.options)
+        return ssh
 
     def _host_key_algorithms(self, route: Route, address: str) -> list[str]:
         """Return the algorithms to ask for; empty if host keys are ignored, or the SSH configuration names some."""
