@@ -99,14 +99,26 @@ def test_a_start_waits_for_one_that_has_died_no_longer_than_two_minutes() -> Non
     run_virtually(play())
 
 
-def test_a_node_that_stops_is_followed_at_the_next_heartbeat_of_the_others() -> None:
+@pytest.mark.parametrize("mode", ["faithful", pytest.param("quick", marks=pytest.mark.thorough)])
+def test_a_node_that_stops_is_followed_at_once(mode: str) -> None:
     async def play() -> None:
-        async with three_nodes("quick") as world:
+        async with three_nodes(mode) as world:
             left = world.cluster.nodes["c"].parts.cluster.peers.uuid
             await world.cluster.stop("c")
             assert (await world.lives("a"))[-1] == ("NodeLeft", left)
-            assert await _until(world, lambda: _is_whole(world), 20) <= 1.2
+            assert await _until(world, lambda: _is_whole(world), 20) <= 0.3
             assert world.membership("a").address_of(left) is None
+
+    run_virtually(play())
+
+
+@pytest.mark.thorough
+def test_a_node_that_stops_and_reaches_no_other_is_followed_at_their_next_heartbeat() -> None:
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            world.cluster.cut("c", Link.PEERS)
+            await world.cluster.stop("c")
+            assert 0.3 < await _until(world, lambda: _is_whole(world), 20) <= 1.2
 
     run_virtually(play())
 

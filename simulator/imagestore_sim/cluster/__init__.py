@@ -5,6 +5,7 @@ from imagestore_sim.cluster.bus import Bus
 from imagestore_sim.cluster.errors import CallBroken, NodeGone, PastOwner, TooManyCalls
 from imagestore_sim.cluster.fence import CAPACITY, JOB, STATUS, WRITES, Fence
 from imagestore_sim.cluster.followed_state import FollowedState
+from imagestore_sim.cluster.leaving import Leaving
 from imagestore_sim.cluster.links import Link, Links
 from imagestore_sim.cluster.membership import LIFECYCLE, EventLog, Membership
 from imagestore_sim.cluster.modes import FAITHFUL, MODES, QUICK, Mode
@@ -31,6 +32,7 @@ __all__ = [
     "EventLog",
     "Fence",
     "FollowedState",
+    "Leaving",
     "Link",
     "Links",
     "Member",

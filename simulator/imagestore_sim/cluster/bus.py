@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -115,6 +115,19 @@ class Bus:
         except (NodeGone, CallBroken, TooManyCalls) as error:
             logger.warning("%s was not carried out on management node %s: %s", service, node, error)
 
+    async def announce(self, service: str, *, seconds: float) -> None:
+        """Have every other node carry out a call: send it once, for `seconds` at most, and wait for no reply."""
+        others = [node for node in self._peers.members if node != self._peers.uuid]
+        message = {"service": service, "content": {}, "announced": True}
+        with suppress(TimeoutError):
+            await self._clock.wait_for(asyncio.gather(*(self._announce(node, message) for node in others)), seconds)
+
+    async def _announce(self, node: str, message: Content) -> None:
+        if (address := self._peers.address_of(node)) is not None:
+            problem = await self._post(address, self._sealed(node, self._next_number(), message))
+            if problem is not None:
+                logger.info("management node %s at %s takes no announcement: %s", node, address, problem)
+
     async def receive(self, request: web.Request) -> web.Response:
         """Take a message: 200 once it is taken, 403 for one that no node of this store has sealed.
 
@@ -176,6 +189,8 @@ class Bus:
         except Exception as error:
             logger.exception("the call of %s by management node %s went wrong", message["service"], message["from"])
             reply["broken"] = f"{type(error).__name__}: {error}"
+        if "announced" in message:
+            return
         try:
             await self._send(message["from"], self._next_number(), reply)
         except NodeGone as error:
@@ -189,8 +204,7 @@ class Bus:
 
     async def _send(self, node: str, number: int, message: Content) -> None:
         """Send a message until its receiver has taken it. Raise NodeGone."""
-        whole = {"from": self._peers.uuid, "to": node, "number": number, **message}
-        body = self._seal.encrypt(orjson.dumps(whole))
+        body = self._sealed(node, number, message)
         deadline = self._clock.monotonic() + UNREACHABLE_SECONDS
         while (address := self._peers.address_of(node)) is not None:
             problem = await self._post(address, body)
@@ -201,6 +215,10 @@ class Bus:
             logger.info("management node %s at %s takes no message: %s", node, address, problem)
             await self._clock.sleep(PAUSE_SECONDS)
         raise NodeGone(node)
+
+    def _sealed(self, node: str, number: int, message: Content) -> bytes:
+        whole = {"from": self._peers.uuid, "to": node, "number": number, **message}
+        return self._seal.encrypt(orjson.dumps(whole))
 
     async def _post(self, address: str, body: bytes) -> str | None:
         """Post a message once; return why its receiver did not take it, None if it did."""

@@ -92,6 +92,7 @@ class Membership:
         self._beaten = 0.0  # when the last heartbeat that succeeded began, by the monotonic clock
         self._owns_from = 0.0
         self._renewed = asyncio.Event()
+        self._changed = asyncio.Event()
         self._failures = 0
         self._seen: dict[tuple[str, int], tuple[int, float]] = {}  # by start of a node: its last beat, and since when
         self._suspects: dict[tuple[str, int], int] = {}
@@ -206,8 +207,8 @@ class Membership:
         me = table.find(self.uuid, self._start)
         return table, None if me is None else await self._record(connection, JOINED, me)
 
-    async def leave(self) -> None:
-        """Delete the row of this node, so that the others take over at once. May be called again."""
+    async def leave(self, tell: Callable[[], Awaitable[None]]) -> None:
+        """Delete the row of this node, and `tell` the others, whom it still knows then. May be called again."""
         await self._tasks.close()
         start, self._start = self._start, 0
         if start and not self.excluded.is_set():
@@ -215,7 +216,12 @@ class Membership:
                 work = self._in_transaction(partial(self._delete_own_row, start))
                 if (event := await self._clock.wait_for(work, LEAVE_SECONDS)) is not None:
                     self._events.publish(event)
+                await tell()
         self._adopt(Table(self._epoch, ()))
+
+    def look(self) -> None:
+        """Beat now, since the members have changed, rather than when the next heartbeat is due."""
+        self._changed.set()
 
     def cut_off(self) -> None:
         """Beat no more and leave the row, as a kill -9 would."""
@@ -254,7 +260,9 @@ class Membership:
 
     async def _beat_on(self) -> None:
         while not self.excluded.is_set():
-            await self._clock.sleep(self._until_next())
+            with suppress(TimeoutError):
+                await self._clock.wait_for(self._changed.wait(), self._until_next())
+            self._changed.clear()
             try:
                 await self._beat()
                 self._failures = 0

@@ -11,7 +11,7 @@ from imagestore_sim.api import NodeRecord, Services
 from imagestore_sim.backup_storage.event_feed import EventFeed
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.bootstrap import Bootstrap
-from imagestore_sim.cluster import JOB, Bus, FollowedState
+from imagestore_sim.cluster import JOB, Bus, FollowedState, Leaving
 from imagestore_sim.lab_api import ClusterFigures, EventStream, MetricsPage, StorageHistory
 from imagestore_sim.node.cluster import ClusterParts, wire_cluster
 from imagestore_sim.node.foundation import Foundation
@@ -46,6 +46,8 @@ class Parts:
     images: ImageParts
     node_record: NodeRecord
     bus: Bus
+    leaving: Leaving | None
+    """None where the store is not shared."""
     sweep: Sweep
     shared_sources: SharedSources
     followed: FollowedState
@@ -112,9 +114,9 @@ class Parts:
             stack.push_async_callback(self.sessions.close)
             stack.push_async_callback(self.job_hooks.close)
             stack.push_async_callback(self.services.web_hooks.close)
-            if self.cluster.membership is not None:
+            if self.leaving is not None:
                 stack.push_async_callback(self.services.web_hooks.drain)
-                stack.push_async_callback(self.cluster.membership.leave)
+                stack.push_async_callback(self.leaving.leave)
             stack.push_async_callback(self.storages.tracker.stop)
             stack.push_async_callback(self.images.expunge.close)
             stack.push_async_callback(self.services.uploads.close)
@@ -163,6 +165,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
         images=images,
         node_record=node_record,
         bus=bus,
+        leaving=None if cluster.membership is None else Leaving(cluster.membership, bus),
         shared_sources=SharedSources(foundation.image_sources, cluster.peers, bus),
         sweep=Sweep(removals, cluster.peers, clock, supervisor),
         followed=followed,
