@@ -297,6 +297,27 @@ async def test_a_lock_that_is_held_is_waited_for_and_then_an_error(
     assert await _names(first) == ["b"]
 
 
+async def _rename_after(database: Database, name: str, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Write in a transaction, do something else that waits for its lock, and write again."""
+    async with database.transaction() as connection:
+        await connection.execute(update(Zone).values(name=name))
+        await meanwhile()
+        await connection.execute(update(Zone).values(name=name))
+
+
+async def test_a_transaction_that_goes_silent_is_undone_and_holds_up_no_other_node(
+    stack: AsyncExitStack, mariadb_server: MariaDbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert session.IDLE_SECONDS < session.LOCK_SECONDS
+    monkeypatch.setattr(session, "_VARIABLES", {**session._VARIABLES, "idle_write_transaction_timeout": 1})
+    url = _new(mariadb_server)
+    silent, other = await _open(stack, url), await _open(stack, url)
+    await _add(other, "a")
+    with pytest.raises(StoreUnavailable, match="the connection to the database server is lost"):
+        await _rename_after(silent, "silent", lambda: _rename(other, "a", "b"))
+    assert await _names(silent) == ["b"]
+
+
 async def test_a_deadlock_undoes_one_of_two_changes_which_is_then_made_again(
     stack: AsyncExitStack, database: Database
 ) -> None:

@@ -13,6 +13,12 @@ CONNECT_SECONDS = 5
 """How long a connection may take to be made."""
 LOCK_SECONDS = 10
 """How long a statement waits for a lock of another connection."""
+IDLE_SECONDS = 5
+"""How long a transaction that has written may send no statement; then the server undoes it and closes the connection.
+
+A node that is paused or cut off in the midst of one would else hold its locks for hours, and keep the others from
+taking over. It is less than LOCK_SECONDS, so that what waits for such a lock gets it.
+"""
 READ_SECONDS = 30
 """How long a read may take."""
 SILENT_SECONDS = 40
@@ -25,6 +31,7 @@ _VARIABLES: Mapping[str, object] = {
     "tx_isolation": "'READ-COMMITTED'",
     "innodb_lock_wait_timeout": LOCK_SECONDS,
     "lock_wait_timeout": LOCK_SECONDS,
+    "idle_write_transaction_timeout": IDLE_SECONDS,
     "group_concat_max_len": 16 * 1024 * 1024,
 }
 _OF_READS: Mapping[str, object] = {"max_statement_time": READ_SECONDS}
