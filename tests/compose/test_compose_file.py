@@ -21,11 +21,19 @@ from rows import rows
 BASE_IMAGES = {"python:3.11-slim-bookworm", "debian:bookworm-slim"}
 DOCKERFILES = [
     ROOT / "docker/mn/Dockerfile",
+    ROOT / "docker/mariadb/Dockerfile",
+    ROOT / "docker/proxy/Dockerfile",
     ROOT / "simulator/imagestore_sim/containers/images/host/Dockerfile",
     ROOT / "simulator/imagestore_sim/containers/images/disks/Dockerfile",
 ]
 FLEET = [f"imagestore-{number}" for number in range(4, 24)]
 CHAOS = [f"chaos-{number}" for number in range(1, 4)]
+NODES = [f"mn-{number}" for number in range(1, 4)]
+SERVERS = [f"mariadb-{number}" for number in range(1, 4)]
+PROXIES = ["proxy", "database"]
+CLUSTER = [*NODES, *SERVERS, *PROXIES]
+GRACE = {"chaos": "30s", **dict.fromkeys(NODES, "5s"), **dict.fromkeys(SERVERS, "20s")}
+"""How long a service may take to stop, where that is more than two seconds."""
 MONITORING = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
 """Services with images of other projects, by their images."""
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -46,10 +54,20 @@ def test_the_file_follows_the_compose_specification() -> None:
 def test_the_file_has_only_what_both_versions_of_compose_take() -> None:
     content = yaml.safe_load(FILE.read_text())
     # Compose 2 calls `version` obsolete; Compose 1.29 knows none of what came after it.
-    assert content.keys() == {"x-host", "x-fleet", "x-chaos", "x-node", "services", "volumes"}
+    extensions = {
+        "x-host",
+        "x-fleet",
+        "x-chaos",
+        "x-node",
+        "x-cluster-node",
+        "x-cluster-environment",
+        "x-mariadb",
+        "x-proxy",
+    }
+    assert content.keys() == extensions | {"services", "volumes"}
     known_to_both = {"build", "hostname", "user", "read_only", "cap_drop", "cap_add", "security_opt", "tmpfs"}
     known_to_both |= {"volumes", "ports", "environment", "stop_grace_period", "healthcheck", "depends_on"}
-    known_to_both |= {"profiles", "command", "image", "labels", "devices"}
+    known_to_both |= {"profiles", "command", "image", "labels", "devices", "restart"}
     for service in content["services"].values():
         assert service.keys() <= known_to_both
         assert service.get("healthcheck", {}).keys() <= {"test", "interval", "timeout", "retries", "start_period"}
@@ -64,14 +82,15 @@ async def test_the_installed_compose_takes_the_file_without_a_warning() -> None:
 
 
 def test_every_service_has_few_privileges_and_stops_soon(services: dict[str, dict[str, Any]]) -> None:
-    assert services.keys() == {"mn", *HOSTS, *FLEET, "fleet", *CHAOS, "chaos-storages", "chaos", *MONITORING}
+    others = {"mn", "fleet", "chaos-storages", "chaos"}
+    assert services.keys() == {*others, *HOSTS, *FLEET, *CHAOS, *CLUSTER, *MONITORING}
     for name, service in services.items():
         assert re.fullmatch(r"(?!zstack)[a-z0-9-]+", name), "a name that ZStack takes for a hostname"
         assert service["hostname"] == name
         assert service["cap_drop"] == ["ALL"]
         unconfined = ["apparmor:unconfined"] if name in CHAOS else []
         assert service["security_opt"] == ["no-new-privileges:true", *unconfined]
-        assert service["stop_grace_period"] == ("30s" if name == "chaos" else "2s")
+        assert service["stop_grace_period"] == GRACE.get(name, "2s")
         assert service.get("healthcheck") or name in ("fleet", "chaos-storages"), (
             "only a service that ends by itself needs none"
         )
@@ -81,6 +100,21 @@ def test_every_service_has_few_privileges_and_stops_soon(services: dict[str, dic
     assert {name for name, service in services.items() if "cap_add" in service} == {*HOSTS, *FLEET, *CHAOS}
     assert {name for name, service in services.items() if "profiles" not in service} == {"mn", *HOSTS}
     assert services["mn"]["depends_on"] == {host: {"condition": "service_healthy"} for host in HOSTS}
+
+
+def test_the_cluster_is_a_profile_and_each_of_its_nodes_has_a_name_of_its_own(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    assert {name for name, one in services.items() if one.get("profiles") == ["cluster"]} == set(CLUSTER)
+    for name in CLUSTER:
+        assert services[name]["read_only"] is True
+    environments = [dict(services[node]["environment"]) for node in NODES]
+    assert [one.pop("IMAGESTORE_SIM_ADVERTISE") for one in environments] == NODES
+    assert environments[0] == environments[1] == environments[2]
+    assert services["mariadb-1"]["environment"]["MARIADB_CLUSTER"].split(",") == SERVERS
+    nodes, database = ((ROOT / f"docker/proxy/{file}.cfg").read_text() for file in ("nodes", "database"))
+    assert re.findall(r"^    server (\S+) (\S+)", nodes, re.MULTILINE) == [(one, f"{one}:8080") for one in NODES]
+    assert re.findall(r"^    server (\S+) (\S+)", database, re.MULTILINE) == [(one, f"{one}:3306") for one in SERVERS]
 
 
 def test_the_hosts_for_faults_have_the_privileges_for_them_and_no_more(services: dict[str, dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from imagestore_sim.cli.exits import SUCCESS, InputError
 
 FILE = "docker-compose.yml"
 NODE_BUILD = "    context: .\n    dockerfile: docker/mn/Dockerfile\n"
+DOCKER_CONTEXT = r"context: (docker/\w+)"
 HOST_CONTEXT = r"context: simulator/imagestore_sim/([\w/]+)"
 MOUNTED = r"- \./(docker/\S+)"
 
@@ -39,6 +40,7 @@ def with_places(text: str) -> str:
     from imagestore_sim.shipped import PACKAGE, shipped
 
     text = text.replace(NODE_BUILD, _node_build())
+    text = re.sub(DOCKER_CONTEXT, lambda found: f"context: {_quoted(str(shipped(found[1])))}", text)
     text = re.sub(HOST_CONTEXT, lambda found: f"context: {_quoted(str(PACKAGE / found[1]))}", text)
     return re.sub(MOUNTED, lambda found: f"- {_quoted(str(shipped('')) + '/' + found[1])}", text)
 
