@@ -87,7 +87,8 @@ async def told(seed: int, pause: float) -> tuple[str, str]:
             return "\n".join(story.kept), await past_events(client.url)
 
 
-@pytest.mark.parametrize("pause", [61, pytest.param(180, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("pause", [61, 180])
 async def test_the_same_seed_and_calls_give_the_same_answers_and_events_byte_by_byte(pause: float) -> None:
     first, again, other = await told(7, pause), await told(7, pause), await told(8, pause)
     assert first == again

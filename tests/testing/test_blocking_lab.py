@@ -180,6 +180,7 @@ def test_the_clock_is_stepped_set_and_run(lab: Lab) -> None:
     assert clock.now > now + 100
 
 
+@pytest.mark.thorough
 def test_the_lab_follows_a_clock_of_the_test(lab: Lab) -> None:
     time_machine = pytest.importorskip("time_machine")
     session, began = lab.log_in(), lab.clock.elapsed

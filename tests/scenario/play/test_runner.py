@@ -281,21 +281,20 @@ def test_steps_on_images_do_what_a_client_does() -> None:
     assert 30 < result.length < 45  # the bits of three images come, one after the other
 
 
-@pytest.mark.parametrize(
-    ("timeline", "seen"),
-    [
-        ("  - add_image: {image: broken}\n", "Failed to download i"),
-        ("  - add_image: {image: a}\n  - expect: {image: a, status: Deleted}\n", "a: status Ready"),
-        ("  - add_image: {image: a}\n  - expect: {image: a, onDisk: 1 GiB}\n", "a: onDisk 10 GiB"),
-        ("  - add_image: {image: a}\n  - expect: {image: a, exists: false}\n", "a: there"),
-        ("  - add_image: {image: broken, error: SYS.1002}\n  - expect: {image: broken, status: Ready}\n", "no record"),
-        ("  - add_image: {image: a}\n  - never: {image: a, status: Ready, during: 5s}\n", "a: status Ready"),
-    ],
-)
-def test_an_expectation_of_an_image_that_is_not_met_shows_what_was_seen(timeline: str, seen: str) -> None:
-    result = run(timeline, head=IMAGES)
+def test_an_expectation_of_an_image_that_is_not_met_shows_what_was_seen() -> None:
+    story = """
+  - add_image: {image: broken}
+  - expect: {image: broken, status: Ready}
+  - add_image: {image: a}
+  - expect: {image: a, status: Deleted}
+  - expect: {image: a, onDisk: 1 GiB}
+  - expect: {image: a, exists: false}
+  - never: {image: a, status: Ready, during: 5s}
+"""
+    result = run(story, head=IMAGES)
     assert result.verdict is Verdict.FAILED
-    assert seen in result.wrong[-1].seen
+    seen = ["Failed to download i", "no record", "a: status Ready", "a: onDisk 10 GiB", "a: there", "a: status Ready"]
+    assert [text for text, one in zip(seen, result.wrong, strict=True) if text not in one.seen] == []
 
 
 def test_images_that_are_records_only_have_no_bits() -> None:
