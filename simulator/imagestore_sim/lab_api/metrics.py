@@ -65,8 +65,7 @@ class Metrics:
 
     def restart(self) -> None:
         """Start all counters at zero."""
-        self.registry = CollectorRegistry()
-        registry = self.registry
+        self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info(f"{PREFIX}_build", "The version that runs, and that of Python.", registry=registry).info(
             {"version": __version__, "python": platform.python_version()}
@@ -113,9 +112,6 @@ class Metrics:
             ["loop", "trouble"],
             registry=registry,
         )
-        for loop in LOOPS:
-            for trouble in ("failed", "stalled"):
-                self._loops.labels(loop, trouble)
         self._transfers = Counter(
             f"{PREFIX}_image_transfers",
             "Transfers of an image to a storage that have ended, by outcome.",
@@ -125,15 +121,24 @@ class Metrics:
         self._transferred = Counter(
             f"{PREFIX}_image_transfer_bytes", "Bytes of the images that transfers have brought.", registry=registry
         )
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The counters to show, with those of what has never happened.
+
+        Prometheus needs a first sample to compute a rate. They are made when somebody looks: no start waits for them.
+        """
+        for loop, trouble in product(LOOPS, ("failed", "stalled")):
+            self._loops.labels(loop, trouble)
         for outcome in ("done", "failed"):
             self._transfers.labels(outcome)
-        # Show what has never happened as zero: Prometheus needs a first sample to compute a rate.
         for method in Method:
             self._probes.labels(method)
         for reason in Reason:
             self._failures.labels(reason)
         for phase in PHASES:
             self._phases.labels(phase)
+        return self._registry
 
     def probed(self, found: Capacity | Reached | ProbeFailure) -> None:
         """Count a probe that has ended, and the time of its phases."""
