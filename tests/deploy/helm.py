@@ -18,7 +18,7 @@ EXAMPLES = ROOT / "deploy" / "helm" / "examples"
 MODULE = "helm.sh/helm/v3/cmd/helm@v3.18.6"
 OLDEST, NEWEST = "1.25", "1.37"
 """Versions of Kubernetes that the chart is for."""
-BUILD_SECONDS, SECONDS = 540.0, 90.0
+BUILD_SECONDS, SECONDS = 420.0, 90.0
 NO_MODULES = ("dial tcp", "no such host", "i/o timeout", "connection refused", "404 Not Found", "410 Gone")
 
 
@@ -70,14 +70,17 @@ def _built(folder: Path) -> str:
         pytest.skip("needs helm, or Go 1.24 or newer to build it")
     flags = ["-ldflags=-s -w"]
     environment = os.environ | {"GOBIN": str(folder), "GOFLAGS": "", "CGO_ENABLED": "0"}
-    finished = subprocess.run(
-        [go, "install", *flags, MODULE],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_SECONDS,
-        check=False,
-    )
+    try:
+        finished = subprocess.run(
+            [go, "install", *flags, MODULE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"needs helm: to build {MODULE} takes longer than {BUILD_SECONDS:.0f} s on this machine")
     if finished.returncode and any(one in finished.stderr for one in NO_MODULES):
         pytest.skip(f"needs {MODULE} from a module proxy: {finished.stderr[-200:]}")
     assert finished.returncode == 0, finished.stderr
