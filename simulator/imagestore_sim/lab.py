@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagestore_sim import open_files
+from imagestore_sim import lab_api, open_files
 from imagestore_sim.backup_storage.records import Status, Storage
-from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, read_bootstrap, stable_uuid
+from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.context_managers import Startable
 from imagestore_sim.faults import read_node_fault
@@ -21,14 +21,16 @@ from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.images.bits import Place
-from imagestore_sim.lab_api import LabHosts, OpenStories, RequestLog, StoryWriter
-from imagestore_sim.lab_api.openapi import document
+from imagestore_sim.lab_api import LabHosts
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.node_faults import AppliedNodeFault
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import new_event_loop
 from imagestore_sim.virtual_clock import VirtualClock, VirtualEventLoop
+
+if TYPE_CHECKING:
+    from imagestore_sim.lab_api import OpenStories, RequestLog, StoryWriter
 
 logger = logging.getLogger(__name__)
 ZONE_NAME = "zone-1"
@@ -132,7 +134,7 @@ class Lab(Startable):
     @property
     def requests(self) -> RequestLog:
         """The requests that clients have made: find, count and wait for them, and assert what came."""
-        return RequestLog(self.node.foundation.journal, self.clock)
+        return lab_api.RequestLog(self.node.foundation.journal, self.clock)
 
     async def start(self) -> None:
         """Start the hosts, then the node. Return when every storage has been tried once.
@@ -157,7 +159,7 @@ class Lab(Startable):
 
     def describe_lab_api(self) -> dict[str, Any]:
         """Return the OpenAPI document of `/lab/v1`, which a lab need not run for. Call it on an event loop."""
-        return document(list(self._new_node(self.settings).http.lab_routes()))
+        return lab_api.document(list(self._new_node(self.settings).http.lab_routes()))
 
     def _new_node(self, settings: Settings) -> ManagementNode:
         return ManagementNode(
@@ -205,7 +207,11 @@ class Lab(Startable):
 
     def _bootstrap(self) -> Bootstrap:
         """Return the records of the bootstrap file with the zone and the storages of the initial hosts added."""
-        given = read_bootstrap(self.settings.bootstrap) if self.settings.bootstrap else Bootstrap.model_construct()
+        given = Bootstrap.model_construct()
+        if self.settings.bootstrap is not None:
+            from imagestore_sim.bootstrap import read_bootstrap
+
+            given = read_bootstrap(self.settings.bootstrap)
         zone = ZoneRecord(uuid=stable_uuid("zone", ZONE_NAME), name=ZONE_NAME, isDefault=not given.zones)
         taken = {one.hostname for one in given.backupStorages}
         storages = [

@@ -320,13 +320,14 @@ class Runner(web.AppRunner):
 
 
 class LateRoutes(web.AbstractResource):
-    """All routes of an application, which `register` adds to a router when the first request needs one.
+    """The routes below a path, which `register` adds to a router when the first request needs one.
 
     To add a hundred of them takes a sixth of the time that a node takes to start, and few clients ever call them.
     """
 
-    def __init__(self, register: Callable[[web.UrlDispatcher], None]) -> None:
+    def __init__(self, path: str, register: Callable[[web.UrlDispatcher], None]) -> None:
         super().__init__()
+        self._path = path
         self._register = register
 
     @cached_property
@@ -338,11 +339,12 @@ class LateRoutes(web.AbstractResource):
     @property
     def canonical(self) -> str:
         """The path below which all routes are."""
-        return "/"
+        return self._path
 
-    async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo, set[str]]:
-        """Return the route of a request, or what answers it with 404 or 405."""
-        return await self._router.resolve(request), set()
+    async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        """Return the route of a request; None if it has none here."""
+        found = await self._router.resolve(request)
+        return None if found.http_exception else found, set()
 
     def raw_match(self, path: str) -> bool:
         """Return False: a route that is added beside these is a resource of its own."""

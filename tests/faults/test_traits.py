@@ -61,7 +61,8 @@ def collections_of_kinds(tree: ast.AST) -> Iterator[list[str]]:
             elements = node.elts
         elif isinstance(node, ast.Dict):
             elements = [*node.keys, *node.values]
-        found = [one.value for one in elements if isinstance(one, ast.Constant) and one.value in FAULTS]
+        values = [one.value for one in elements if isinstance(one, ast.Constant)]
+        found = [one for one in values if isinstance(one, str) and one in FAULTS]
         if len(found) > 1:
             yield found
 

@@ -10,7 +10,7 @@ update a storage), `services` (what handlers work with), `error_translation`, `r
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from imagestore_sim.api import (
     absent_resource_deletions,
@@ -51,7 +51,7 @@ from imagestore_sim.api.long_job_runner import LongJobRunner
 from imagestore_sim.api.new_resource_tags import NewResourceTags
 from imagestore_sim.api.node_record import NodeRecord
 from imagestore_sim.api.services import Services
-from imagestore_sim.rest.messages import Handlers
+from imagestore_sim.rest.messages import Handlers, LateHandlers
 from imagestore_sim.rest.versions import ZStackVersion
 
 __all__ = [
@@ -110,5 +110,9 @@ def all_handlers() -> Handlers[Services]:
 @cache
 def handlers_of(version: ZStackVersion) -> Handlers[Services]:
     """Return the handlers of the APIs that a version of ZStack has. They are chosen once in a process."""
+    return LateHandlers(partial(_chosen_for, version))
+
+
+def _chosen_for(version: ZStackVersion) -> Handlers[Services]:
     has = cache(version.has)
     return all_handlers().but(message_name(api) for api in catalogue()["apis"] if not has(api.get("since")))

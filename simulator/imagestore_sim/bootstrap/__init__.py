@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.bootstrap.loader import BootstrapLoader
-from imagestore_sim.bootstrap.reader import BootstrapError, parse_bootstrap, read_bootstrap
+from imagestore_sim.bootstrap.reader import parse_bootstrap, read_bootstrap
 from imagestore_sim.bootstrap.records import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from imagestore_sim.bootstrap.snapshot import Snapshots, write_snapshot
 

@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import HOSTS, Status
-from imagestore_sim.bootstrap.reader import BootstrapError
+from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.bootstrap.records import (
     AccessKeyRecord,
     AccountRecord,

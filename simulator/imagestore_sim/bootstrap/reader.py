@@ -10,6 +10,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.bootstrap.record_rules import Place, violations
 from imagestore_sim.bootstrap.records import Bootstrap
 from imagestore_sim.validation_errors import first_problem
@@ -18,10 +19,6 @@ from imagestore_sim.yaml_text import BoundedLoader, read_large_yaml
 M = TypeVar("M", bound=BaseModel)
 Tree = Callable[[], yaml.Node | None]
 """Composes the nodes of a text."""
-
-
-class BootstrapError(Exception):
-    """A bootstrap file that cannot be used. The text names file, line and field; nothing has been changed."""
 
 
 class _Loader(BoundedLoader):

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.bootstrap.reader import BootstrapError
+from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.database.models import Model
 
 MOST_RECORDS = 200

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -106,6 +105,8 @@ Rows = Sequence[Any]
 def write_snapshot(bootstrap: Bootstrap) -> str:
     """Return the text of a bootstrap file, without fields that are empty or None."""
     content = _without_empty(bootstrap.model_dump(mode="json", exclude_none=True))
+    import yaml
+
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=float("inf"))
 
 

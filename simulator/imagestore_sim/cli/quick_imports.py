@@ -16,8 +16,15 @@ from typing_extensions import override
 
 from imagestore_sim.cli.late_methods import late_methods
 
-LATE_PACKAGES = ("aiohttp", "sqlalchemy.ext.asyncio")
-"""Packages whose names are imported when they are used: the client of aiohttp, and the object-relational mapper."""
+LATE_PACKAGES = (
+    "aiohttp",
+    "prometheus_client",
+    "sqlalchemy.ext.asyncio",
+    "imagestore_sim.bootstrap",
+    "imagestore_sim.lab_api",
+)
+"""Packages whose names are imported when they are used: the client of aiohttp, a web server of its own for metrics, the
+object-relational mapper, the reader of bootstrap files, and what answers the calls of `/lab/v1`."""
 
 
 class LateTrust(ssl.SSLContext):
@@ -44,36 +51,48 @@ def _late_trust() -> ssl.SSLContext:
 class LatePackage(ModuleType):
     """A package that imports a name from its own modules when the name is first looked up (PEP 562)."""
 
-    _sources: dict[str, tuple[str, str]]
-    """Of each name that is still to be imported: its module, and what it is called there."""
+    _sources: dict[str, tuple[str, str | None]]
+    """Of each name that is still to be imported: its module, and what it is called there; None for the module."""
 
     def __getattr__(self, name: str) -> object:
         """Import a name. Raise AttributeError for one that the package does not have."""
         if name.startswith("__") or name not in self._sources:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         module, original = self._sources[name]
-        found = getattr(import_module(module), original)
+        imported = import_module(module)
+        found = imported if original is None else getattr(imported, original)
         setattr(self, name, found)
         return found
 
 
 class LateLoader(SourceFileLoader):
-    """Loads a LatePackage: it executes all but the statements `from .module import name`."""
+    """Loads a LatePackage: it executes all but the statements that import names from the package's own modules."""
 
     @override
     def exec_module(self, module: ModuleType) -> None:
         tree = ast.parse(self.get_data(self.path))
         now: list[ast.stmt] = []
-        sources: dict[str, tuple[str, str]] = {}
+        sources: dict[str, tuple[str, str | None]] = {}
         for one in tree.body:
-            if isinstance(one, ast.ImportFrom) and one.level == 1 and one.module:
-                source = f"{module.__name__}.{one.module}"
-                sources |= {name.asname or name.name: (source, name.name) for name in one.names}
-            else:
+            if (late := _late_names(one, module.__name__)) is None:
                 now.append(one)
+            else:
+                sources |= late
         module.__class__ = LatePackage
         module._sources = sources  # type: ignore[attr-defined]
         exec(compile(ast.Module(now, type_ignores=[]), self.path, "exec"), vars(module))  # noqa: S102 - a library
+
+
+def _late_names(statement: ast.stmt, package: str) -> dict[str, tuple[str, str | None]] | None:
+    """Return the names that a statement imports from modules of a package, as `_sources` has them; None for no such."""
+    match statement:
+        case ast.ImportFrom(module=None, level=1, names=names):
+            return {one.asname or one.name: (f"{package}.{one.name}", None) for one in names}
+        case ast.ImportFrom(module=str(module), level=1, names=names):
+            return {one.asname or one.name: (f"{package}.{module}", one.name) for one in names}
+        case ast.ImportFrom(module=str(module), level=0, names=names) if module.startswith(f"{package}."):
+            return {one.asname or one.name: (module, one.name) for one in names}
+    return None
 
 
 class LatePackages:

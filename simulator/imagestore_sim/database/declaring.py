@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, MetaData, Table
+from sqlalchemy import Column, ForeignKey, MetaData, Table
 from sqlalchemy.schema import SchemaItem
 
 
@@ -25,14 +25,14 @@ class Declared:
 
     def __init__(self, *arguments: Any, sort_order: int = 0, **options: Any) -> None:
         self.sort_order = sort_order
-        self._column: Column[Any] = Column(*arguments, **options)
+        self._arguments = arguments
+        self._options = options
 
     def named(self, name: str, *, nullable: bool) -> Column[Any]:
-        """Return a new column: a class may be the base of several tables."""
-        made = self._column._copy()  # a table declared twice needs foreign keys of its own
-        made.key = made.name = name
-        made.nullable = nullable and not made.primary_key
-        return made
+        """Return a new column, with foreign keys of its own: a class may be the base of several tables."""
+        arguments = [one._copy() if isinstance(one, ForeignKey) else one for one in self._arguments]
+        is_key = self._options.get("primary_key", False)
+        return Column(name, *arguments, nullable=nullable and not is_key, **self._options)
 
 
 def column(*arguments: Any, sort_order: int = 0, **options: Any) -> Any:

@@ -1,18 +1,5 @@
 """What can go wrong, each kind declared once. To add a kind: a class in the module of its layer (docs/faults.md)."""
 
-from imagestore_sim.faults import (
-    agent,
-    answer,
-    connection,
-    disk,
-    hooks,
-    identity,
-    job,
-    network,
-    node,
-    session,
-    ssh,
-)
 from imagestore_sim.faults.base import AnyFault, Effect, Fault, FaultProblem, Layer, Noticed, ProbeAnswer, Traits
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.node_fault import NodeFault
@@ -50,21 +37,10 @@ __all__ = [
     "Subject",
     "Traits",
     "When",
-    "agent",
-    "answer",
-    "connection",
-    "disk",
     "fault",
-    "hooks",
-    "identity",
-    "job",
-    "network",
-    "node",
     "node_fault",
     "parse_node_fault",
     "read_fault",
     "read_node_fault",
-    "session",
-    "ssh",
     "stand_ins",
 ]

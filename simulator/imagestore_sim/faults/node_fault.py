@@ -24,7 +24,7 @@ class FaultyNode(Protocol):
 
 EVENTS = "/management-node/fault/"
 """How the paths of the events begin that tell of these faults. They are the lab's own: no web hook gets them."""
-ALWAYS = When.model_validate({})
+ALWAYS = When.model_construct()
 
 
 class NodeFault(AnyFault):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib import import_module
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -18,14 +19,54 @@ from imagestore_sim.faults.selection import Meets, When
 from imagestore_sim.reasons import Reason
 from imagestore_sim.validation_errors import one_line
 
-FAULTS: dict[str, type[Fault]] = {}
-"""Every kind of fault of a host, by its name, in the order of declaration."""
-NODE_FAULTS: dict[str, type[NodeFault]] = {}
-"""Every kind of fault of the management plane, by its name, in the order of declaration."""
-
 A = TypeVar("A", bound=AnyFault)
 F = TypeVar("F", bound=type[Fault])
 N = TypeVar("N", bound=NodeFault)
+
+
+class Kinds(Mapping[str, type[A]]):
+    """Kinds of fault by name: those of its modules, in the order of declaration, then those declared elsewhere.
+
+    The modules are imported when a kind is first looked up, since most labs start without a fault.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = tuple(f"{__package__}.{one}" for one in modules)
+        self._declared: dict[str, type[A]] = {}
+        self._is_complete = False
+
+    def declare(self, kind: type[A]) -> None:
+        """Add a kind."""
+        self._declared[kind.kind] = kind
+        self._is_complete = False
+
+    def __getitem__(self, name: str) -> type[A]:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> Mapping[str, type[A]]:
+        if not self._is_complete:
+            for module in self._modules:
+                import_module(module)
+            in_order = sorted(self._declared.values(), key=self._place)
+            self._declared = {kind.kind: kind for kind in in_order}
+            self._is_complete = True
+        return self._declared
+
+    def _place(self, kind: type[A]) -> int:
+        is_ours = kind.__module__ in self._modules
+        return self._modules.index(kind.__module__) if is_ours else len(self._modules)
+
+
+FAULTS: Kinds[Fault] = Kinds("disk", "agent", "network", "session", "ssh")
+"""Every kind of fault of a host."""
+NODE_FAULTS: Kinds[NodeFault] = Kinds("answer", "connection", "hooks", "identity", "job", "node")
+"""Every kind of fault of the management plane."""
 
 
 def fault(
@@ -53,7 +94,7 @@ def fault(
         kind.layer = layer
         kind.heals = heals
         kind.traits = traits
-        FAULTS[kind.kind] = kind
+        FAULTS.declare(kind)
         return kind
 
     return declare
@@ -72,7 +113,7 @@ def node_fault(layer: Layer, *, heals: str, meets: Meets, example: Mapping[str, 
         kind.heals = heals
         kind.meets = meets
         kind.example = example
-        NODE_FAULTS[kind.kind] = kind
+        NODE_FAULTS.declare(kind)
         return kind
 
     return declare

@@ -8,9 +8,12 @@ from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.hosts import HostsRoutes
 from imagestore_sim.lab_api.hosts_service import HostsService
 from imagestore_sim.lab_api.image_sources import ImageSourcesRoutes
+from imagestore_sim.lab_api.lab_hosts import LabHosts, SimulatedHosts
 from imagestore_sim.lab_api.lab_time import LabTime
 from imagestore_sim.lab_api.metrics import ClusterFigures, Metrics, MetricsPage
 from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
+from imagestore_sim.lab_api.openapi import document, lab_api_routes
+from imagestore_sim.lab_api.probe_modules import ProbeModule, read_modules
 from imagestore_sim.lab_api.probe_page import ProbePage
 from imagestore_sim.lab_api.records import RecordKeeper, RecordsRoutes
 from imagestore_sim.lab_api.request_detail import RequestDetailRoutes
@@ -18,7 +21,7 @@ from imagestore_sim.lab_api.request_log import RequestLog
 from imagestore_sim.lab_api.requests import RequestsRoutes
 from imagestore_sim.lab_api.scenario import ScenarioRoutes
 from imagestore_sim.lab_api.sessions import SessionsRoutes
-from imagestore_sim.lab_api.simulated_hosts import HostChangesRoutes, LabHosts, SimulatedHosts, SimulatedHostsRoutes
+from imagestore_sim.lab_api.simulated_hosts import HostChangesRoutes, SimulatedHostsRoutes
 from imagestore_sim.lab_api.storage_history import StorageHistory
 from imagestore_sim.lab_api.storage_owners import SERVICE as LAB_STORAGES
 from imagestore_sim.lab_api.storage_owners import StorageOwners
@@ -46,6 +49,7 @@ __all__ = [
     "MetricsPage",
     "NodeFaultsRoutes",
     "OpenStories",
+    "ProbeModule",
     "ProbePage",
     "RecordKeeper",
     "RecordsRoutes",
@@ -62,4 +66,7 @@ __all__ = [
     "StoriesRoutes",
     "StoryWriter",
     "TimelineRoutes",
+    "document",
+    "lab_api_routes",
+    "read_modules",
 ]

@@ -200,7 +200,7 @@ class HostsRoutes:
 
     async def heal_hosts(self, request: web.Request, what: WhatToHeal) -> Answer:
         """Heal all hosts and the management plane of all faults, or of those of a kind; return the hosts."""
-        _check_kind(what, FAULTS if self._node_faults is None else FAULTS | NODE_FAULTS)
+        _check_kind(what, FAULTS if self._node_faults is None else {**FAULTS, **NODE_FAULTS})
         if self._node_faults is not None:
             await self._node_faults.heal_all(what.kind)
             if self._hosts is None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import prometheus_client
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
@@ -208,7 +208,7 @@ class MetricsPage:
     async def answer(self, request: web.Request) -> web.Response:
         """Return the metrics in Prometheus' text format, compressed for a client that takes gzip."""
         compressed = "gzip" in request.headers.get("Accept-Encoding", "")
-        headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Vary": "Accept-Encoding"}
+        headers = {"Content-Type": prometheus_client.CONTENT_TYPE_PLAIN_0_0_4, "Vary": "Accept-Encoding"}
         async with self._one_at_a_time:
             body = await self._body(compressed)
         return web.Response(body=body, headers={**headers, "Content-Encoding": "gzip"} if compressed else headers)
@@ -242,7 +242,10 @@ class MetricsPage:
         """
         storages = [show(StoredStorage(*row), sizes.get(row[0]), self._probes) for row in rows or ()]
         counted = [] if rows is None else [of_statuses(one.stored for one in storages)]
-        text = generate_latest(Families(self._metrics.registry, [*counted, *others])) + text_of(storages).encode()
+        text = (
+            prometheus_client.generate_latest(Families(self._metrics.registry, [*counted, *others]))
+            + text_of(storages).encode()
+        )
         return gzip.compress(text, compresslevel=1, mtime=0) if compressed else text
 
     async def _image_sizes(self) -> Mapping[str, int]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from imagestore_sim.bootstrap.reader import read_file
 from imagestore_sim.globs import matches_glob
+from imagestore_sim.lab_api.probe_page import NotAllowed
 from imagestore_sim.probe import Target
 from imagestore_sim.probe.place import parse_place
 from imagestore_sim.probe.resolving import literal_address
@@ -19,10 +20,6 @@ from imagestore_sim.units import Seconds
 
 MOST = 1000
 _LIKE_ADDRESS = re.compile(r"[0-9.*?]+")
-
-
-class NotAllowed(ValueError):
-    """A target that a module may not log in to."""
 
 
 def _check_pattern(text: str) -> str:

@@ -10,17 +10,19 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
+import prometheus_client
 from aiohttp import web
-from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from imagestore_sim.lab_api.probe_modules import NotAllowed, ProbeModule
 from imagestore_sim.masking import on_one_line
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.rest.origins import is_foreign
+
+if TYPE_CHECKING:
+    from imagestore_sim.lab_api.probe_modules import ProbeModule
 
 DEFAULT_MODULE = "default"
 PARAMETERS = ("target", "module")
@@ -30,6 +32,10 @@ MARGIN_SECONDS = 0.5
 LEAST_SECONDS = 0.1
 MOST_AT_ONCE = 100
 """Probes for `/probe` that run or wait; a request beyond them is refused."""
+
+
+class NotAllowed(ValueError):
+    """A target that a module may not log in to."""
 
 
 class Refusal(Exception):
@@ -57,8 +63,8 @@ class ProbePage:
             found, took = await self._probe(name, target, seconds)
         except Refusal as refusal:
             return web.Response(status=refusal.status, text=f"{refusal}\n")
-        body = _comment(found) + generate_latest(_Families(series_of(found, took)))
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        body = _comment(found) + prometheus_client.generate_latest(_Families(series_of(found, took)))
+        return web.Response(body=body, headers={"Content-Type": prometheus_client.CONTENT_TYPE_PLAIN_0_0_4})
 
     async def close(self) -> None:
         """Close every connection."""

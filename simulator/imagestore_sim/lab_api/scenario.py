@@ -13,8 +13,8 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.hosts.windows import host_windows
 from imagestore_sim.lab_api.call_history import CallHistory
+from imagestore_sim.lab_api.lab_hosts import LabHosts
 from imagestore_sim.lab_api.routes import Answer, Refused, Route, Shape, with_body
-from imagestore_sim.lab_api.simulated_hosts import LabHosts
 from imagestore_sim.lab_api.story import Call, HostFacts, Story, StoryProblem, StoryWriter
 from imagestore_sim.settings import Settings
 

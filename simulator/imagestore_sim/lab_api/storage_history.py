@@ -14,7 +14,7 @@ from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import Clock
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.lab_api.host_shapes import fault_id
-from imagestore_sim.lab_api.simulated_hosts import LabHosts
+from imagestore_sim.lab_api.lab_hosts import LabHosts
 from imagestore_sim.lab_api.storage_shapes import (
     CapacityPoint,
     FaultWindow,

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage
 from imagestore_sim.cluster.bus import Content
+from imagestore_sim.lab_api.lab_hosts import LabHosts
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_body, with_query
-from imagestore_sim.lab_api.simulated_hosts import LabHosts
 from imagestore_sim.lab_api.storage_history import StorageHistory
 from imagestore_sim.lab_api.storage_owners import StorageOwners
 from imagestore_sim.lab_api.storage_shapes import (

@@ -21,8 +21,8 @@ from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorag
 from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.faults import AnyFault
 from imagestore_sim.hosts.windows import HostWindow, host_windows
+from imagestore_sim.lab_api.lab_hosts import LabHosts
 from imagestore_sim.lab_api.routes import Answer, Refused, Route, Shape, with_query
-from imagestore_sim.lab_api.simulated_hosts import LabHosts
 from imagestore_sim.lab_api.storage_shapes import CapacityPoint
 from imagestore_sim.masking import is_secret_name
 from imagestore_sim.rest.journal import Entry, Journal

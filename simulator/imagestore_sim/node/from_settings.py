@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from imagestore_sim import lab_api
 from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.bootstrap import Bootstrap
@@ -18,13 +20,15 @@ from imagestore_sim.database.schema import OptionRow
 from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.host_names import check_allowed
 from imagestore_sim.lab_api import Guard, ProbePage
-from imagestore_sim.lab_api.probe_modules import ProbeModule, read_modules
 from imagestore_sim.probe import HostKeyPolicy, Observe, Prober, Resolve
 from imagestore_sim.probe.agent import PORT as AGENT_PORT
 from imagestore_sim.probe.prober import MOST_LOGINS
 from imagestore_sim.rest.leniency import LENIENT, STRICT, Leniency
 from imagestore_sim.rest.versions import VERSIONS, ZStackVersion
 from imagestore_sim.settings import Settings, token_of
+
+if TYPE_CHECKING:
+    from imagestore_sim.lab_api import ProbeModule
 
 
 def new_guard(settings: Settings) -> Guard:
@@ -87,7 +91,7 @@ def new_probe_page(settings: Settings, clock: Clock, resolve: Resolve | None = N
 
     Raise BootstrapError for that file, ValueError for another one that cannot be used.
     """
-    modules = {} if settings.probe_modules is None else read_modules(settings.probe_modules).modules
+    modules = {} if settings.probe_modules is None else lab_api.read_modules(settings.probe_modules).modules
 
     def prober_of(module: ProbeModule) -> Prober:
         return new_prober(

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
 
+from imagestore_sim import lab_api
 from imagestore_sim.api import Services
 from imagestore_sim.cluster import FollowedState
 from imagestore_sim.cluster.bus import PATH as CLOUD_BUS
+from imagestore_sim.cluster.bus import Content
 from imagestore_sim.console import pages
 from imagestore_sim.database import Database
 from imagestore_sim.images.uploads import PATH as UPLOADS
 from imagestore_sim.in_flight import moved
-from imagestore_sim.lab_api import (
-    LAB_STORAGES,
-    AboutRoutes,
-    ClockRoutes,
-    EventsRoutes,
-    HostsRoutes,
-    ImageSourcesRoutes,
-    LabHosts,
-    LabTime,
-    NodeFaultsRoutes,
-    OpenStories,
-    RecordKeeper,
-    RecordsRoutes,
-    RequestDetailRoutes,
-    RequestsRoutes,
-    ScenarioRoutes,
-    SessionsRoutes,
-    SimulatedHostsRoutes,
-    StorageHistory,
-    StorageOwners,
-    StoragesRoutes,
-    StoriesRoutes,
-    StoryWriter,
-    TimelineRoutes,
-)
-from imagestore_sim.lab_api.openapi import lab_api_routes
-from imagestore_sim.lab_api.routes import Route
+from imagestore_sim.lab_api import LabTime
 from imagestore_sim.node.errors import StartError, cannot_listen
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import leniency, zstack_version
@@ -51,6 +28,18 @@ from imagestore_sim.openapi.served import ServedDocument
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
 from imagestore_sim.web_server import Connection, Handle, LateRoutes, Request, Runner, http_url
+
+if TYPE_CHECKING:
+    from imagestore_sim.lab_api import (
+        LabHosts,
+        OpenStories,
+        RecordKeeper,
+        StorageHistory,
+        StorageOwners,
+        StoragesRoutes,
+        StoryWriter,
+    )
+    from imagestore_sim.lab_api.routes import Route
 
 SHUTDOWN_SECONDS = 0.5
 MESSAGE_BYTES = 16 * 2**20
@@ -103,7 +92,6 @@ class HttpServer:
         self._story_writer = story_writer
         self._stories = stories
         self._lab_time = LabTime(foundation.clock)
-        self._storages = StoragesRoutes(self._history, hosts, self._owners)
         self._parts: Parts | None = None
         self._followed: FollowedState | None = None
         """What has to catch up before each request; None where no other node changes the store."""
@@ -112,7 +100,8 @@ class HttpServer:
         """Wraps what answers ZStack's API, from the moment that it is served."""
         self._answer_rest: Handle | None = None
         application = web.Application(client_max_size=BODY_LIMIT)
-        application.router.register_resource(LateRoutes(self._register_routes))
+        application.router.register_resource(LateRoutes("/lab/v1", self._register_lab_routes))
+        application.router.register_resource(LateRoutes("/", self._register_routes))
         application.on_shutdown.append(self._end_streams)
         self._runner: Runner | None = None
         self.application = application
@@ -126,11 +115,13 @@ class HttpServer:
         settings = self._foundation.settings
         router.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
         router.add_routes(pages())
-        router.add_routes(lab_api_routes(list(self.lab_routes()), self._foundation.guard))
         for method in ("POST", "PUT"):
             router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
         router.add_post(CLOUD_BUS, self._receive_message)
         router.add_route("*", "/{path:.*}", self._answer)
+
+    def _register_lab_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_routes(lab_api.lab_api_routes(list(self.lab_routes()), self._foundation.guard))
 
     async def listen(self, host: str, port: int) -> str:
         """Listen, and return the URL. Port 0 picks a free one. Raise StartError."""
@@ -155,7 +146,7 @@ class HttpServer:
     def serve_rest(self, parts: Parts) -> None:
         """Answer ZStack's API from now on."""
         self._rest = parts.rest
-        parts.bus.serve(LAB_STORAGES, self._storages.serve)
+        parts.bus.serve(lab_api.LAB_STORAGES, self._serve_storages)
         self._answer_rest = self.around_rest(parts.rest.answer)
 
     def reset_connections(self, but: Connection) -> None:
@@ -200,10 +191,13 @@ class HttpServer:
         return self._lab_time
 
     def lab_routes(self) -> Iterator[Route]:
-        """Yield the declarations of the calls of the lab's API. They can be described before the start."""
+        """Yield the declarations of the calls of the lab's API. They can be described before the start.
+
+        A start imports nothing of what answers them.
+        """
         base = self._foundation
         clock, settings = base.clock, base.settings
-        yield from AboutRoutes(
+        yield from lab_api.AboutRoutes(
             base.guard,
             clock,
             zstack=settings.zstack,
@@ -212,25 +206,33 @@ class HttpServer:
             has_hosts=self._hosts is not None,
             ready=lambda: self._gate.is_open,
         ).routes()
-        yield from SessionsRoutes(
+        yield from lab_api.SessionsRoutes(
             lambda: None if self._rest is None or self._parts is None else self._parts.sessions
         ).routes()
-        yield from EventsRoutes(self._stream_events).routes()
-        yield from RecordsRoutes(lambda: self._records() if self._gate.is_open else None).routes()
-        yield from HostsRoutes(self._hosts, self._foundation.node_faults).routes()
-        yield from NodeFaultsRoutes(self._foundation.node_faults).routes()
-        yield from SimulatedHostsRoutes(self._hosts).routes()
+        yield from lab_api.EventsRoutes(self._stream_events).routes()
+        yield from lab_api.RecordsRoutes(lambda: self._records() if self._gate.is_open else None).routes()
+        yield from lab_api.HostsRoutes(self._hosts, self._foundation.node_faults).routes()
+        yield from lab_api.NodeFaultsRoutes(self._foundation.node_faults).routes()
+        yield from lab_api.SimulatedHostsRoutes(self._hosts).routes()
         yield from self._storages.routes()
-        yield from ImageSourcesRoutes(self._foundation.image_sources, self._tell_sources).routes()
-        yield from ClockRoutes(self._lab_time).routes()
-        yield from StoriesRoutes(self._stories).routes()
-        yield from RequestsRoutes(self._foundation.journal, clock).routes()
-        yield from RequestDetailRoutes(base.journal, clock, self._database, self._history).routes()
-        yield from TimelineRoutes(self._database, self._hosts, self._foundation.journal, clock).routes()
-        yield from ScenarioRoutes(self._story_writer, self._hosts, base.calls, settings, clock).routes()
+        yield from lab_api.ImageSourcesRoutes(self._foundation.image_sources, self._tell_sources).routes()
+        yield from lab_api.ClockRoutes(self._lab_time).routes()
+        yield from lab_api.StoriesRoutes(self._stories).routes()
+        yield from lab_api.RequestsRoutes(self._foundation.journal, clock).routes()
+        yield from lab_api.RequestDetailRoutes(base.journal, clock, self._database, self._history).routes()
+        yield from lab_api.TimelineRoutes(self._database, self._hosts, self._foundation.journal, clock).routes()
+        yield from lab_api.ScenarioRoutes(self._story_writer, self._hosts, base.calls, settings, clock).routes()
+
+    @cached_property
+    def _storages(self) -> StoragesRoutes:
+        return lab_api.StoragesRoutes(self._history, self._hosts, self._owners)
+
+    async def _serve_storages(self, content: Content) -> Content:
+        """Answer another node that asks about a storage of this one."""
+        return await self._storages.serve(content)
 
     def _owners(self) -> StorageOwners | None:
-        return None if self._parts is None else StorageOwners(self._parts.cluster.peers, self._parts.bus)
+        return None if self._parts is None else lab_api.StorageOwners(self._parts.cluster.peers, self._parts.bus)
 
     async def _tell_sources(self) -> None:
         """Have the other nodes of the store take the sources of images."""
@@ -241,7 +243,17 @@ class HttpServer:
         return None if self._parts is None else self._parts.store.database
 
     def _history(self) -> StorageHistory | None:
-        return None if self._parts is None or self._rest is None else self._parts.history
+        parts = self._parts
+        if parts is None or self._rest is None:
+            return None
+        return lab_api.StorageHistory(
+            records=parts.storages.records,
+            status=parts.storages.status,
+            capacities=parts.storages.capacities,
+            tracker=parts.storages.tracker,
+            log=parts.store.event_log,
+            clock=self._foundation.clock,
+        )
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self._rest is None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release, keep_host
-from imagestore_sim.bootstrap import Bootstrap, read_bootstrap
+from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.cluster import Link, Links
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, PROBES, is_exposed
 from imagestore_sim.faults import parse_node_fault
-from imagestore_sim.lab_api import CallHistory, LabHosts, OpenStories, StoryWriter
+from imagestore_sim.lab_api import CallHistory
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.fault_actions import FaultActions
 from imagestore_sim.node.foundation import Foundation
@@ -24,6 +25,9 @@ from imagestore_sim.node.store import open_store
 from imagestore_sim.probe import Resolve
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import until_done_or_set
+
+if TYPE_CHECKING:
+    from imagestore_sim.lab_api import LabHosts, OpenStories, StoryWriter
 
 
 class ManagementNode:
@@ -235,4 +239,8 @@ class ManagementNode:
 
 
 async def _read_bootstrap(settings: Settings) -> Bootstrap:
-    return Bootstrap() if settings.bootstrap is None else await asyncio.to_thread(read_bootstrap, settings.bootstrap)
+    if settings.bootstrap is None:
+        return Bootstrap()
+    from imagestore_sim.bootstrap import read_bootstrap
+
+    return await asyncio.to_thread(read_bootstrap, settings.bootstrap)

@@ -12,7 +12,7 @@ from imagestore_sim.backup_storage.event_feed import EventFeed
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.cluster import JOB, Bus, FollowedState, Leaving
-from imagestore_sim.lab_api import ClusterFigures, EventStream, MetricsPage, StorageHistory
+from imagestore_sim.lab_api import ClusterFigures, EventStream, MetricsPage
 from imagestore_sim.node.cluster import ClusterParts, wire_cluster
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import ping_options
@@ -60,7 +60,6 @@ class Parts:
     services: Services
     rest: RestServer[Services]
     event_stream: EventStream
-    history: StorageHistory
     metrics_page: MetricsPage
 
     async def load(self, records: Bootstrap, settings: Settings) -> None:
@@ -176,14 +175,6 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
         services=services,
         rest=wire_rest_server(foundation, store, services, jobs, job_hooks, response_cache, cluster.peers, bus),
         event_stream=EventStream(foundation.events, store.event_log),
-        history=StorageHistory(
-            records=storages.records,
-            status=storages.status,
-            capacities=storages.capacities,
-            tracker=storages.tracker,
-            log=store.event_log,
-            clock=clock,
-        ),
         metrics_page=MetricsPage(
             foundation.metrics,
             database,

@@ -37,7 +37,7 @@ def wire_rest_server(
     faults.database, faults.facts, faults.record = store.database, records, records.record
     version, clock, leniency = services.version, foundation.clock, services.leniency
     handlers = handlers_of(version)
-    faults.apis = (*handlers.names(), POLLS)
+    faults.find_apis = lambda: (*handlers.names(), POLLS)
     rules = Rules(
         missing=services.missing,
         tags=NewResourceTags(store.database, clock),

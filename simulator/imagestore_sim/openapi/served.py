@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 from dataclasses import dataclass
-from functools import partial
 
 import orjson
 from aiohttp import web
 
-from imagestore_sim.openapi.document import document
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.versions import ZStackVersion
 from imagestore_sim.tasks import LARGE, by_size
@@ -31,7 +29,8 @@ class ServedDocument:
     """Answers requests for the document. It needs no session: it holds no secret."""
 
     def __init__(self, version: ZStackVersion, leniency: Leniency) -> None:
-        self._make = partial(document, version=version, leniency=leniency)
+        self._version = version
+        self._leniency = leniency
         self._kept: dict[bool, _Kept] = {}
         self._making = asyncio.Lock()
 
@@ -51,5 +50,8 @@ class ServedDocument:
         return web.Response(body=kept.compressed, headers={"Content-Encoding": "gzip"}, content_type=MEDIA)
 
     def _written(self, one_an_api: bool) -> _Kept:
-        plain = orjson.dumps(self._make(one_an_api=one_an_api))
+        from imagestore_sim.openapi.document import document
+
+        made = document(version=self._version, leniency=self._leniency, one_an_api=one_an_api)
+        plain = orjson.dumps(made)
         return _Kept(plain, gzip.compress(plain, mtime=0))

@@ -67,8 +67,7 @@ class Dispatcher(Generic[S]):
     ) -> None:
         """Take `runs`, which runs a handler here or on another node."""
         self._runs = runs
-        self._checks = handlers.checks_by_message
-        self._first_checks = handlers.first_checks_by_message
+        self._handlers = handlers
         self._services = services
         self._sessions = sessions
         self._rules = rules
@@ -106,7 +105,7 @@ class Dispatcher(Generic[S]):
         if issubclass(message, CreateMessage):
             check_resource_uuid(values, leniency)
         checked = self._runs.placed(message(**values))  # validate has checked their types
-        if (first := self._first_checks.get(message)) is not None:
+        if (first := self._handlers.first_checks_by_message.get(message)) is not None:
             await first(self._services, checked, Call(uuid, None))
         account_uuid = await self._authorize(api, values, claim) if api.authenticated else None
         call = Call(uuid, account_uuid)
@@ -132,7 +131,7 @@ class Dispatcher(Generic[S]):
         return identity.account_uuid
 
     async def _check(self, message: Message, call: Call) -> None:
-        check = self._checks.get(type(message))
+        check = self._handlers.checks_by_message.get(type(message))
         if check is not None:
             await check(self._services, message, call)
         if isinstance(message, CreateMessage):

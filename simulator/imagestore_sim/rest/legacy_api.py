@@ -10,7 +10,7 @@ fails; a result is JSON within a string, without the members that ZStack's class
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Generic, TypeVar
 
 from imagestore_sim.clock import Clock
@@ -53,11 +53,15 @@ class LegacyApi(Generic[S]):
     def __init__(
         self, handlers: Handlers[S], dispatcher: Dispatcher[S], starter: JobStarter[S], jobs: Jobs, clock: Clock
     ) -> None:
-        self._by_class, self._by_name = _indexes(handlers.declared())
+        self._handlers = handlers
         self._dispatcher = dispatcher
         self._starter = starter
         self._jobs = jobs
         self._clock = clock
+
+    @cached_property
+    def _messages(self) -> tuple[ByName, ByName]:
+        return _indexes(self._handlers.declared())
 
     async def answer(self, method: str, path: str, read: Read, context: RequestContext) -> bytes | None:
         """Return the body of the answer to a path below the context, or None for a path that is not of this API.
@@ -111,7 +115,8 @@ class LegacyApi(Generic[S]):
                 200, f"java.lang.IllegalStateException: Not a JSON Object: {gson.write(given, nulls=True)}"
             )
         java_class, fields = next(iter(given.items()))
-        message = self._by_class.get(java_class) or self._by_class.get(java_class.rpartition(".")[2])
+        by_class, _ = self._messages
+        message = by_class.get(java_class) or by_class.get(java_class.rpartition(".")[2])
         if message is None:
             raise PlainError(200, f"Unable to deserialize class {java_class}")
         if fields is None:
@@ -148,7 +153,8 @@ class LegacyApi(Generic[S]):
 
     async def _result(self, job_uuid: str, context: RequestContext) -> bytes:
         job = await self._jobs.find_for_poll(job_uuid, context.connection)
-        message = None if job is None else self._by_name.get(job.message)
+        _, by_name = self._messages
+        message = None if job is None else by_name.get(job.message)
         if job is None or message is None:
             raise ContainerError(404, f"No api result[uuid:{job_uuid}] found")
         if job.state == JobState.PROCESSING:

@@ -406,6 +406,21 @@ class Handlers(Generic[S]):
         return handlers
 
 
+class LateHandlers(Handlers[S]):
+    """Handlers that are put together when one of their messages is first looked up: a start needs none of them."""
+
+    def __init__(self, make: Callable[[], Handlers[S]]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        """Put them together, since there is no attribute of this name yet. Raise AttributeError."""
+        if "_make" not in vars(self):
+            raise AttributeError(name)
+        make = vars(self).pop("_make")
+        vars(self).update(vars(make()))
+        return getattr(self, name)
+
+
 def _without(names: Container[str], kept: Mapping[type[Message], T]) -> dict[type[Message], T]:
     return {message: one for message, one in kept.items() if message.__name__ not in names}
 

@@ -157,8 +157,8 @@ class NodeFaults:
         """Whether the node stops: no task begins any more."""
         self.record: RecordEvent = _no_event
         """Stores an event. The node sets it once its store is open."""
-        self.apis: Collection[str] = ()
-        """The classes of the messages that the node serves, and `api-jobs`; like `facts`, set once it serves them."""
+        self.find_apis: Callable[[], Collection[str]] = tuple
+        """Returns the messages that the node serves, and `api-jobs`; like `facts`, set once it serves them."""
         self.facts: Facts | None = None
         self.database: Database | None = None
         self.actions: NodeActions | None = None
@@ -297,9 +297,12 @@ class NodeFaults:
     def _check_api(self, fault: NodeFault) -> None:
         """Raise FaultProblem for a glob that no API of the node matches. Posts to web hooks have events for APIs."""
         glob = fault.when.api
-        if glob is None or fault.meets is Meets.HOOK or not self.apis or fault.when.names_one_of(self.apis):
+        if glob is None or fault.meets is Meets.HOOK:
             return
-        near = difflib.get_close_matches(glob, [name for api in self.apis for name in names_of(api)], n=1)
+        apis = self.find_apis()
+        if not apis or fault.when.names_one_of(apis):
+            return
+        near = difflib.get_close_matches(glob, [name for api in apis for name in names_of(api)], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise FaultProblem(f"fault {fault.kind}: when.api: no API is called {glob!r}{hint}")
 

@@ -7,7 +7,7 @@ job uuid, time-out. The dispatcher takes over from there.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Generic, TypeVar
 from urllib.parse import parse_qsl
 
@@ -42,19 +42,24 @@ class RestApi(Generic[S]):
     def __init__(
         self,
         *,
-        router: Router,
+        find_router: Callable[[], Router],
         authentication: Authentication,
         dispatcher: Dispatcher[S],
         async_calls: AsyncCalls[S],
         response_cache: ResponseCache,
         leniency: Leniency,
     ) -> None:
-        self._router = router
+        self._find_router = find_router
         self._authentication = authentication
         self._dispatcher = dispatcher
         self._async_calls = async_calls
         self._response_cache = response_cache
         self._leniency = leniency
+
+    @cached_property
+    def _router(self) -> Router:
+        """Finds the APIs of a path. It is made at the first call, since a start needs none."""
+        return self._find_router()
 
     async def find_cached(self, request: web.BaseRequest, context: RequestContext) -> web.Response | None:
         """Return the response from the cache, and extend the session; None for a request that has to be carried out."""

@@ -72,7 +72,7 @@ class RestServer(Generic[S]):
 
     def __init__(self, handlers: Handlers[S], dependencies: Dependencies[S]) -> None:
         self._rest_api = RestApi(
-            router=Router.of(handlers.declared(), dependencies.leniency),
+            find_router=lambda: Router.of(handlers.declared(), dependencies.leniency),
             authentication=dependencies.authentication,
             dispatcher=dependencies.dispatcher,
             async_calls=dependencies.async_calls,
