@@ -20,6 +20,7 @@ import typer
 from imagestore_sim import __version__
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, UNUSABLE_INPUT, InputError, print_error
 from imagestore_sim.cli.help_page import HelpfulCommand, HelpfulGroup
+from imagestore_sim.cli.quick_imports import quick_imports
 from imagestore_sim.cli.rules import source_of
 
 NAMES = (
@@ -173,4 +174,6 @@ def main() -> None:
     # A user of this program cannot mend an old cipher of a host by a line of Python.
     warnings.filterwarnings("ignore", module=r"asyncssh\b")
     named = [name for name in NAMES if name in sys.argv[1:2]]
-    new_app(map(command_of, named or NAMES))()  # reading the options of one command is faster than those of all
+    with quick_imports():
+        commands = [command_of(name) for name in named or NAMES]
+    new_app(commands)()  # reading the options of one command is faster than those of all

@@ -108,13 +108,21 @@ class LatePackages:
         return found
 
 
+def _without_plugins() -> None:
+    """Let pydantic not look for plugins of its own, for which it reads the metadata of every installed package."""
+    from pydantic.plugin import _loader
+
+    if getattr(_loader, "_plugins", _loader) is None:
+        _loader._plugins = {}
+
+
 @contextmanager
 def quick_imports() -> Iterator[None]:
     """Import in the block.
 
     aiohttp makes its TLS context at its import, and so reads some hundred certificates. asyncssh looks for liboqs and
     nettle, for which Python runs ldconfig and a compiler; without them it offers all of its other algorithms, which
-    are the same on every machine. Dataclasses get late methods.
+    are the same on every machine. Pydantic has no plugins. Dataclasses get late methods.
     """
     late_packages = LatePackages()
     sys.meta_path.insert(0, late_packages)
@@ -122,6 +130,7 @@ def quick_imports() -> Iterator[None]:
     ssl.create_default_context, ctypes.util.find_library = _late_trust, lambda name: None  # type: ignore[assignment]
     try:
         with late_methods():
+            _without_plugins()
             yield
     finally:
         sys.meta_path.remove(late_packages)

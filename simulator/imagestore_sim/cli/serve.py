@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import FAILURE, SUCCESS
-
-if TYPE_CHECKING:
-    from imagestore_sim.settings import Settings
+from imagestore_sim.settings import Settings
 
 
 def serve(
