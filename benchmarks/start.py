@@ -3,7 +3,8 @@
     python benchmarks/start.py [--rounds 10] [--json]
 
 Processor time of one process is nearly the same on a busy machine as on a quiet one. `ratio` compares it with that of
-plain imports of the libraries alone, so that it can be compared between machines.
+`bare_start.py`, the smallest program that does the same by the same libraries, so that it can be compared between
+machines.
 """
 
 from __future__ import annotations
@@ -15,24 +16,26 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 PROGRAM = (sys.executable, "-m", "imagestore_sim")
 LAB = (*PROGRAM, "lab", "--port", "0")
+BARE = (sys.executable, str(Path(__file__).with_name("bare_start.py")), "--port", "0")
 HELP = (*PROGRAM, "--help")
 LIBRARIES = ("aiohttp.web", "asyncssh", "pydantic", "sqlalchemy.ext.asyncio", "typer", "yaml")
 IMPORTS = (sys.executable, "-c", f"import {', '.join(LIBRARIES)}")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def until_ready() -> float:
-    """Return the processor time of a lab with three hosts until its `ready` line, in seconds."""
-    with subprocess.Popen(LAB, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as lab:
-        assert lab.stdout is not None
-        line = lab.stdout.readline()
-        used = _used(lab.pid)
-        lab.terminate()
+def until_ready(command: Sequence[str]) -> float:
+    """Return the processor time of a command with three hosts until its `ready` line, in seconds."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as started:
+        assert started.stdout is not None
+        line = started.stdout.readline()
+        used = _used(started.pid)
+        started.terminate()
     if not line.startswith("ready "):
-        raise SystemExit(f"the lab is not ready: {line!r}")
+        raise SystemExit(f"{' '.join(command)} is not ready: {line!r}")
     return used
 
 
@@ -56,7 +59,8 @@ def measure(rounds: int) -> Mapping[str, float]:
     commands: dict[str, Callable[[], float]] = {
         "libraries": lambda: until_end(IMPORTS),
         "help": lambda: until_end(HELP),
-        "lab": until_ready,
+        "bare": lambda: until_ready(BARE),
+        "lab": lambda: until_ready(LAB),
     }
     found: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):  # in turn, so that all meet the same machine
@@ -72,14 +76,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found = measure(options.rounds)
-    rows = {
-        name: {"seconds": round(one, 3), "ratio": round(one / found["libraries"], 2)} for name, one in found.items()
-    }
+    rows = {name: {"seconds": round(one, 3), "ratio": round(one / found["bare"], 2)} for name, one in found.items()}
     if options.json:
         print(json.dumps(rows))
         return
     for name, row in rows.items():
-        print(f"{name:10} {row['seconds']:.3f} s  {row['ratio']:.2f} times the libraries")
+        print(f"{name:10} {row['seconds']:.3f} s  {row['ratio']:.2f} times the bare program")
 
 
 if __name__ == "__main__":

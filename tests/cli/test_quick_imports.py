@@ -41,16 +41,17 @@ def test_a_late_package_imports_a_name_when_it_is_used(tmp_path: Path, monkeypat
     package = tmp_path / "late_example"
     package.mkdir()
     (package / "__init__.py").write_text(
-        "from . import at_once\nfrom .inner import NAME as RENAMED, other\n__all__ = ('RENAMED', 'other')\n"
+        "from . import part\nfrom .inner import NAME as RENAMED, other\nfrom late_example.inner import third\n"
     )
-    (package / "at_once.py").touch()
-    (package / "inner.py").write_text("NAME, other = 'name', 'other'\n")
+    (package / "part.py").touch()
+    (package / "inner.py").write_text("NAME, other, third = 'name', 'other', 'third'\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(module, "LATE_PACKAGES", ("late_example",))
     with quick_imports():
         late: Any = importlib.import_module("late_example")
-    assert {"late_example.at_once", "late_example.inner"} & sys.modules.keys() == {"late_example.at_once"}
-    assert (late.RENAMED, late.other, vars(late)["RENAMED"]) == ("name", "other", "name")
+    assert not {"late_example.part", "late_example.inner"} & sys.modules.keys()
+    assert (late.RENAMED, late.other, late.third, vars(late)["RENAMED"]) == ("name", "other", "third", "name")
+    assert late.part is sys.modules["late_example.part"]
     assert not hasattr(late, "NAME")
     for name in [one for one in sys.modules if one.startswith("late_example")]:
         del sys.modules[name]

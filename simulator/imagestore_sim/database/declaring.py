@@ -32,7 +32,9 @@ class Declared:
         """Return a new column, with foreign keys of its own: a class may be the base of several tables."""
         arguments = [one._copy() if isinstance(one, ForeignKey) else one for one in self._arguments]
         is_key = self._options.get("primary_key", False)
-        return Column(name, *arguments, nullable=nullable and not is_key, **self._options)
+        made: Column[Any] = Column(*arguments, nullable=nullable and not is_key, **self._options)
+        made.key = made.name = name  # plain text, which JSON takes as the key of an object
+        return made
 
 
 def column(*arguments: Any, sort_order: int = 0, **options: Any) -> Any:
