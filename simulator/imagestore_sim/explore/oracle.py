@@ -328,6 +328,8 @@ def _most_pings(played: Played, at: float) -> int:
 def _reads_are_current(played: Played) -> Found:
     moments = list(zip(played.events, played.told, strict=True))
     there = shown.storages(played)
+    numbers = {event.id for event in played.events}
+    untold = [event for event in played.stored_events if event.id not in numbers]
     for call in played.calls:
         kind = call.path.partition("?")[0]
         if (
@@ -345,7 +347,8 @@ def _reads_are_current(played: Played) -> Found:
         rows = {one["uuid"]: one for one in (call.answer or {}).get("inventories", ()) if "uuid" in one}
         for uuid, row in rows.items():
             for name, value in _told_of(uuid, before).items():
-                if row.get(name, value) != value and row[name] not in _later_values(uuid, name, later, soon):
+                possible = itertools.chain(_later_values(uuid, name, later, soon), _untold_values(uuid, name, untold))
+                if row.get(name, value) != value and row[name] not in possible:
                     text = f"{kind} told {name} {row[name]} of {shown.name(played, uuid)}, after {value} was told"
                     yield shown.ended(call), text
         for event in before:
@@ -373,6 +376,11 @@ def _fields_in(event: Event) -> dict[str, Any]:
     if event.path == CAPACITY_CHANGED:
         return {name: event.content[name] for name in ("totalCapacity", "availableCapacity")}
     return {}
+
+
+def _untold_values(uuid: str, name: str, untold: Sequence[Event]) -> Iterator[Any]:
+    """Yield what a field of a storage became by events that are stored, and that a kill kept from being told."""
+    return (fields[name] for one in untold if one.resource_uuid == uuid and name in (fields := _fields_in(one)))
 
 
 def _later_values(uuid: str, name: str, events: Sequence[Event], soon: int) -> Iterator[Any]:

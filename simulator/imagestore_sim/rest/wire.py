@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Dialect, Executable, text
 from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from imagestore_sim.rest.errors import ApiError, ErrorCode, Explanation, PlainError
 from imagestore_sim.rest.identity import Claim, Identity, NoClaim
@@ -45,7 +46,10 @@ def _write_statement(statement: Executable, dialect: Dialect) -> tuple[str, Json
     with_names: Any = type(dialect)
     compiled = statement.compile(dialect=with_names(paramstyle="named"))
     values = {}
-    for name, value in compiled.params.items():
+    defaults = {column.key: column.default for column in compiled.insert_prefetch}
+    for name, given in compiled.params.items():
+        default = defaults.get(name)  # of a column that the statement does not name: a row that is executed gets it
+        value = default.arg if given is None and isinstance(default, ScalarElementColumnDefault) else given
         process = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
         values[name] = value if process is None else process(value)
     return str(compiled), values
