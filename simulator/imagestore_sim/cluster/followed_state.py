@@ -65,7 +65,7 @@ class FollowedState:
         if not self._database.is_shared:
             return
         if self._next is None:  # one that runs already may have read the revision before this call
-            self._next = asyncio.create_task(self._take_over(self._running), name="changes of other nodes")
+            self._next = self._tasks.begin(self._take_over(self._running), "changes of other nodes")
         await asyncio.shield(self._next)
 
     def hint(self) -> None:
