@@ -13,6 +13,7 @@ from aiohttp import web
 from imagestore_sim import outbox
 from imagestore_sim.clock import RealClock
 from imagestore_sim.outbox import Delivery, Outbox, RetryPolicy
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
 HUNG_SECONDS = 600.0
 RETRIES = RetryPolicy(attempts=2, pause=0.01, timeout=HUNG_SECONDS)
@@ -71,6 +72,21 @@ async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.01)
+
+
+async def busy() -> None:
+    """Take a third of a second, in which no virtual time passes."""
+    for _ in range(30):
+        time.sleep(0.01)  # noqa: ASYNC251 - as a machine that has other work
+        await asyncio.sleep(0)
+
+
+def test_a_post_that_a_busy_machine_delays_is_not_late_where_the_clock_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_done_soon() -> bool:
+        return await outbox._is_done_soon(asyncio.create_task(busy()), virtual_clock())
+
+    monkeypatch.setattr(outbox, "SLOW_AFTER", 0.01)
+    assert run_virtually(is_done_soon())
 
 
 @pytest.mark.plain_loop

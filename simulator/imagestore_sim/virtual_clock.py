@@ -169,8 +169,8 @@ class VirtualClock(TimerClock):
         self.restart()
 
     @property
+    @override
     def jumps(self) -> bool:
-        """Whether it moves on by itself to whatever is due next."""
         return not self._paused and self._rate == NEVER
 
     async def step(self, seconds: float) -> bool:

@@ -180,6 +180,8 @@ async def test_a_step_waits_for_hosts_outside_of_the_process(tmp_path: Path) -> 
 class PlainClock:
     """A clock that cannot be paused, stepped or sped up."""
 
+    jumps = False
+
     def __init__(self) -> None:
         real = RealClock()
         self.time, self.monotonic, self.sleep = real.time, real.monotonic, real.sleep

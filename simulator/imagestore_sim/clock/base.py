@@ -28,6 +28,10 @@ def check_step(now: float, seconds: float) -> None:
 class Clock(Protocol):
     """What a room may ask of time. All times are seconds, as floats."""
 
+    @property
+    def jumps(self) -> bool:
+        """Whether it moves on by itself to whatever is due next."""
+
     def time(self) -> float:
         """Return the seconds since the epoch: for dates that people and clients read."""
 

@@ -51,6 +51,11 @@ class TimerClock(ABC):
         self.zone = zone
         self._made = 0
 
+    @property
+    def jumps(self) -> bool:
+        """Whether it moves on by itself to whatever is due next."""
+        return False
+
     @abstractmethod
     def time(self) -> float:
         """Return the seconds since the epoch."""

@@ -24,7 +24,7 @@ class NodeClock:
     @property
     def jumps(self) -> bool:
         """Whether the time below moves on by itself to whatever is due next."""
-        return bool(getattr(self.base, "jumps", False))
+        return self.base.jumps
 
     def time(self) -> float:
         """Return the seconds since the epoch, as this node believes."""
