@@ -125,7 +125,7 @@ class ComposeLab:
         self.variables = {"MN_PORT": str(port), "PING_INTERVAL": "1", "COMPOSE_PROJECT_NAME": self.project} | variables
         self.aliases = {f"alias-{number}": HOSTS[number % len(HOSTS)] for number in range(ALIASES)}
         override = folder / f"{self.project}.yml"
-        override.write_text(yaml.safe_dump({"services": {host: self._with_aliases(host) for host in HOSTS}}))
+        override.write_text(yaml.safe_dump({"services": self.overrides()}))
         no_variables = folder / f"{self.project}.env"  # instead of a .env in the working directory
         no_variables.touch()
         self._command = (*compose, "--env-file", str(no_variables), "-f", str(FILE), "-f", str(override))
@@ -140,6 +140,10 @@ class ComposeLab:
 
     async def __aexit__(self, *_: object) -> None:
         await self.down()
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what its services have beside the Compose file, by their names."""
+        return {host: self._with_aliases(host) for host in HOSTS}
 
     def _with_aliases(self, host: str) -> dict[str, Any]:
         return {"networks": {"default": {"aliases": [alias for alias, of in self.aliases.items() if of == host]}}}

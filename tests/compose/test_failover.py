@@ -1,0 +1,82 @@
+"""Nodes and database servers in containers fail, one after the other, while a client in Go works through the proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from compose.cluster_lab import CLIENT, NODES, SERVERS, ClusterLab, longest_overlap
+from compose.compose_lab import HOSTS, STORAGES
+from compose.failures import SLACK, Failures
+from imagestore_sim.testing import Client
+from processes import child
+
+pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1500)]
+
+STORAGES_OF_CLIENT = 6
+"""Each is pinged every second, with a login of its own."""
+FINISH_SECONDS = 180.0
+Json = dict[str, Any]
+
+
+@asynccontextmanager
+async def _client_at_work(program: Path, lab: ClusterLab) -> AsyncIterator[Callable[[], Awaitable[Json]]]:
+    """Run the client in Go; yield what ends it, and returns what it has counted."""
+    url = urlsplit(lab.url)
+    pipe = asyncio.subprocess.PIPE
+    options: Json = {"stdin": pipe, "stdout": pipe, "stderr": asyncio.subprocess.STDOUT, "limit": 2**20}
+    async with child(str(program), str(url.hostname), str(url.port), **options) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        aliases = list(lab.aliases.items())[:STORAGES_OF_CLIENT]
+        lines = [f"{alias} {CLIENT} {CLIENT} /zs/{host[-1]}" for alias, host in aliases]
+        process.stdin.write("\n".join([*lines, "begin", ""]).encode())
+        assert await asyncio.wait_for(process.stdout.readline(), FINISH_SECONDS) == b"ready\n"
+        reading = asyncio.create_task(process.stdout.read())
+
+        async def finish() -> Json:
+            assert process.stdin is not None
+            process.stdin.close()
+            printed = (await asyncio.wait_for(reading, FINISH_SECONDS)).decode()
+            print(printed)
+            counted: Json = json.loads(printed.splitlines()[-1])
+            return counted
+
+        try:
+            yield finish
+        finally:
+            reading.cancel()
+
+
+async def test_nothing_acknowledged_is_lost_and_no_two_nodes_ping_one_storage(
+    failover_client: Path, lab_folder: Path
+) -> None:
+    async with ClusterLab(lab_folder) as lab, _client_at_work(failover_client, lab) as finish:
+        failures = Failures(lab)
+        await failures.whole()
+        node, go_through = failures.owner, failures.go_through
+        others = [one for one in NODES if one != node]
+        await go_through("kill -9 of a node", lab.without(node, "kill", "start"), moves=True, halts=True)
+        await go_through("clean stop of a node", lab.without(node, "stop", "start"), moves=True)
+        await go_through("pause of a node", lab.without(node, "pause", "unpause"), moves=True, halts=True)
+        await go_through("a node cut off from the database", lab.cut_off(node, "database"), moves=True)
+        await go_through("a node cut off from the others", lab.cut_off(node, *others), moves=False)
+        await go_through("kill -9 of a database server", lab.without(SERVERS[0], "kill", "start"), moves=False)
+        counted = await finish()
+        assert counted["Broken"] is None
+        assert counted["Added"] > STORAGES_OF_CLIENT
+        for address in await lab.addresses(NODES):
+            async with Client(f"http://{address}:8080") as client:
+                await client.log_in()
+                found = {one["hostname"]: one["uuid"] for one in await client.query(STORAGES, "hostname~=alias-%")}
+                assert found == counted["Expected"]
+        for host in HOSTS:
+            assert longest_overlap(await failures.pings(host), failures.halted) < SLACK
+    assert await lab.leftovers() == ""
