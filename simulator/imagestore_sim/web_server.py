@@ -27,6 +27,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from typing_extensions import override
 from yarl import URL
 
+from imagestore_sim.tasks import LARGE, by_size
 from imagestore_sim.whole_response import WholeResponse
 
 logger = logging.getLogger(__name__)
@@ -329,6 +330,7 @@ class LateRoutes(web.AbstractResource):
         super().__init__()
         self._path = path
         self._register = register
+        self._making = asyncio.Lock()
 
     @cached_property
     def _router(self) -> web.UrlDispatcher:
@@ -342,8 +344,13 @@ class LateRoutes(web.AbstractResource):
         return self._path
 
     async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
-        """Return the route of a request; None if it has none here."""
-        found = await self._router.resolve(request)
+        """Return the route of a request; None if it has none here.
+
+        The routes are made in a thread: to import what answers them would hold up all other requests.
+        """
+        async with self._making:
+            router = await by_size(LARGE if "_router" not in vars(self) else 0, lambda: self._router)
+        found = await router.resolve(request)
         return None if found.http_exception else found, set()
 
     def raw_match(self, path: str) -> bool:
