@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import yaml
 
+from cluster_clients import RECONNECT, STORAGES
 from imagestore_sim.testing import Client
 from processes import COMMAND, run, run_here, running
 from rows import rows
@@ -75,8 +76,11 @@ async def test_hosts_with_a_port_each_are_reached_at_one_name(tmp_path: Path) ->
             await client.log_in()
             storages = await client.query("/backup-storage/image-store")
             assert {one["hostname"]: one["status"] for one in storages} == dict.fromkeys(names, "Connected")
+            assert await fleet.stop() == 0
+            async with running("host", "--port-each", "--port", str(ports[0]), cwd=tmp_path):  # as a pod's next start
+                [first] = [one["uuid"] for one in storages if one["sshPort"] == ports[0]]
+                await client.call("PUT", f"{STORAGES}/{first}/actions", RECONNECT)
             await node.stop()
-        assert await fleet.stop() == 0
 
 
 async def test_an_inventory_on_standard_output_has_addresses_and_nothing_else_is_there(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZE = 2**40
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+FOLDERS = (f"{fleet_files.URL}/registry", f"{fleet_files.URL}/export")
+"""Folders of the storage that the inventory has on a host: a node that knows it from before creates none."""
 DESCRIPTION = "Simulated hosts without a management node, and what is wrong with them."
 
 
@@ -125,8 +127,12 @@ def _fleet(settings: Settings, given: HostOptions) -> Fleet:
 def _disk(given: HostOptions, name: str, clock: Clock) -> VirtualDisk:
     """Return the disk of a host. Those of a fleet differ, unless the options say what they are."""
     if given.is_fleet and given.size is None and not given.used:
-        return default_disk(name, clock)
-    return VirtualDisk(size=given.size or DEFAULT_SIZE, used=given.used, clock=clock)
+        disk = default_disk(name, clock)
+    else:
+        disk = VirtualDisk(size=given.size or DEFAULT_SIZE, used=given.used, clock=clock)
+    if given.is_fleet:
+        disk.furnish(FOLDERS)
+    return disk
 
 
 def _check_ports(first: int, given: HostOptions) -> None:
