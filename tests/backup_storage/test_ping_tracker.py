@@ -8,7 +8,7 @@ import pytest
 
 from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.lifecycle import StateEvent
-from imagestore_sim.backup_storage.records import Status
+from imagestore_sim.backup_storage.records import MOST_IN_A_TURN, Status, in_turns
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Target
@@ -107,6 +107,21 @@ async def test_no_more_than_the_degree_of_parallelism_are_pinged_at_once(
 
 
 # The interval
+
+
+async def test_other_work_goes_on_while_a_tick_begins_the_pings_of_many_storages() -> None:
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(work())
+    assert [one async for one in in_turns(range(4 * MOST_IN_A_TURN))] == list(range(4 * MOST_IN_A_TURN))
+    assert turns >= 3
+    working.cancel()
 
 
 async def test_a_storage_whose_first_connect_is_slow_is_not_pinged_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from imagestore_sim.backup_storage.connector import Connector
 from imagestore_sim.backup_storage.errors import NoSuchStorage
 from imagestore_sim.backup_storage.ping import Pinger
 from imagestore_sim.backup_storage.recent_probes import LastProbe
-from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
+from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords, in_turns
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Alone, PastOwner, Peers
@@ -180,7 +180,7 @@ class PingTracker:
 
     async def _tick(self, _: None) -> None:
         """Begin a ping of every storage that is not being pinged still, those that answer quickly first."""
-        for storage in sorted(await self._records.tracked(), key=self._was_slow):
+        async for storage in in_turns(sorted(await self._records.tracked(), key=self._was_slow)):
             if self._is_due(storage):
                 self._begin_ping(storage)
 

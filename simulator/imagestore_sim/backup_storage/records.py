@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +29,7 @@ from imagestore_sim.database.models import (
 from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.probe import Target
 
+T = TypeVar("T")
 IMAGE_STORE_TYPE: Final = "ImageStoreBackupStorage"
 SFTP_TYPE: Final = "SftpBackupStorage"
 SIMULATOR_TYPE: Final = "SimulatorBackupStorage"
@@ -137,11 +139,21 @@ _BY_UUID = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
 _TRACKED = STORAGES.where(BackupStorage.tracked.is_(True)).order_by(BackupStorage.uuid)
 MOST_AT_ONCE = 50
 """Storages that SQLite reads in less time than it takes to hand the call to a thread."""
+MOST_IN_A_TURN = 250
+"""Storages that are handled in one turn of the event loop: for ten thousand, all else would wait."""
 
 
 def change(changes: Changes, uuid: str, now: datetime, values: Mapping[str, object]) -> bool:
     """Do what `StorageRecords.change` does, in a plan; `now` is the local time."""
     return changes.write(_CHANGE, {"changed": uuid, **values, "lastOpDate": now}).rows == 1
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items, and let other tasks run after each MOST_IN_A_TURN of them."""
+    for number, item in enumerate(items):
+        if number and number % MOST_IN_A_TURN == 0:
+            await asyncio.sleep(0)
+        yield item
 
 
 class StorageRecords:
@@ -178,7 +190,7 @@ class StorageRecords:
         fetch = self._database.fetch if self._are_many else self._database.fetch_few
         rows = await fetch(self._all_tracked, ())
         self._are_many = len(rows) > MOST_AT_ONCE
-        return [self._storage(*row) for row in rows]
+        return [self._storage(*row) async for row in in_turns(rows)]
 
     def _storage(
         self,
