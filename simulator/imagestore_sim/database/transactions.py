@@ -39,11 +39,18 @@ class _NotBegun(Exception):
 class _Waiting:
     """A plan that waits for its turn, and its result."""
 
-    def __init__(self, plan: Plan[Any]) -> None:
+    def __init__(self, plan: Plan[Any], woken: asyncio.Future[None]) -> None:
         self.plan = plan
+        self.woken = woken
+        """Is set when the plan is done, or when its caller is to lead."""
+        self.leads = False
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def wake(self) -> None:
+        if not self.woken.done():
+            self.woken.set_result(None)
 
 
 class Writer:
@@ -60,6 +67,8 @@ class Writer:
         self.lock = asyncio.Lock() if shared is None else shared.write_lock
         """Held by the task whose transaction runs."""
         self._waiting: deque[_Waiting] = deque()
+        self._is_led = False
+        """Whether the caller of a plan carries out plans, or is about to."""
         self._shared = shared
         self._connections = connections
         self._file = file
@@ -100,21 +109,48 @@ class Writer:
         if isinstance(asyncio.get_running_loop(), VirtualEventLoop):
             async with self.transaction() as connection:
                 return await connection.run_sync(carry_out(plan))
-        deadline = time.monotonic() + self._connections.busy_seconds  # real: see transaction
-        mine = _Waiting(plan)
+        mine = _Waiting(plan, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
         try:
-            async with self.lock:
-                if not mine.done:
-                    turn = [self._waiting.popleft() for _ in range(min(MOST_PLANS, len(self._waiting)))]
-                    await complete(self._carry_out(turn, deadline))
+            if self._is_led:
+                await mine.woken
+            if not mine.done:
+                await self._lead()
         finally:
-            if not mine.done and mine in self._waiting:
-                self._waiting.remove(mine)
+            if not mine.done:
+                self._give_up(mine)
         if mine.error is not None:
             raise mine.error
         result: T = mine.result
         return result
+
+    async def _lead(self) -> None:
+        """Carry out the first of the plans that wait, together, and have the next one lead then."""
+        self._is_led = True
+        deadline = time.monotonic() + self._connections.busy_seconds  # real: see transaction
+        turn: list[_Waiting] = []
+        try:
+            async with self.lock:
+                turn = [self._waiting.popleft() for _ in range(min(MOST_PLANS, len(self._waiting)))]
+                await complete(self._carry_out(turn, deadline))
+        finally:
+            for one in turn:
+                one.wake()
+            self._is_led = False
+            self._let_next_lead()
+
+    def _give_up(self, one: _Waiting) -> None:
+        """Take a plan back whose caller is cancelled; if it was to lead, the next one does."""
+        if one in self._waiting:
+            self._waiting.remove(one)
+        if one.leads:
+            self._is_led = False
+            self._let_next_lead()
+
+    def _let_next_lead(self) -> None:
+        if self._waiting and not self._is_led:
+            self._is_led = self._waiting[0].leads = True
+            self._waiting[0].wake()
 
     async def _carry_out(self, plans: Sequence[_Waiting], deadline: float) -> None:
         """Carry out some plans together; where one of them fails, each by itself."""
