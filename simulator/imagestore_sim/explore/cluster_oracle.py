@@ -195,7 +195,10 @@ def _nodes_agree(played: Played) -> Found:
         float(option_text(PING_INTERVAL.name, one))
         for one in shown.values_of(played, PING_INTERVAL.name, PING_INTERVAL.default)
     )
-    lately = [turn for turn in played.turns if turn.purpose == Purpose.PING and turn.began > played.ended - 2 * longest]
+    pings = [turn for turn in played.turns if turn.purpose == Purpose.PING]
+    lately = [
+        turn for turn in pings if played.ended - 2 * longest < turn.began <= played.ended
+    ]  # then they are stopped
     for uuid, storage in shown.storages(played).items():
         names = {_node(played, turn.node) for turn in lately if turn.hostname == storage.get("hostname")}
         if storage.get("hostname") and len(names) != 1:
