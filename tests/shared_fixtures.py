@@ -135,7 +135,7 @@ def pytest_asyncio_loop_factories(
 @cache
 def _virtual(seed: int) -> Callable[[], asyncio.AbstractEventLoop]:
     """Return one function for each seed: tests share an event loop if theirs is made by the same."""
-    return partial(VirtualEventLoop, seed=seed)
+    return partial(VirtualEventLoop, seed=seed, without_threads=True)
 
 
 @pytest_asyncio.fixture

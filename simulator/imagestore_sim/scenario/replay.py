@@ -25,7 +25,8 @@ from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 def play_virtually(scenario: Scenario, *, file: str = "", seed: int = 0) -> Result:
     """Play a scenario on simulated hosts and the virtual clock, on an event loop of its own."""
     order = None if scenario.order is None else scenario.order.order()
-    return run_virtually(play_simulated(scenario, virtual_clock, file=file, seed=seed), seed=seed, order=order)
+    played = play_simulated(scenario, virtual_clock, file=file, seed=seed)
+    return run_virtually(played, seed=seed, order=order, without_threads=True)
 
 
 class Player(Protocol):
