@@ -1,7 +1,7 @@
 """The smallest program that does what a lab does until it is ready, by the same libraries. Prints `ready URL`.
 
-It reads an option, starts three SSH servers and logs in to each, writes three rows to a SQLite file, and listens. It
-is what `start.py` compares a lab with: no lab on these libraries can start in less.
+It reads an option, starts three SSH servers and logs in to each, writes three rows to a SQLite file, and listens.
+`start.py` compares a lab with it; a lab imports less of the libraries.
 """
 
 from __future__ import annotations
