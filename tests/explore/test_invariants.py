@@ -15,6 +15,7 @@ from imagestore_sim.backup_storage.events import (
     STATUS_CHANGED,
     Event,
 )
+from imagestore_sim.backup_storage.image_events import ADDED as IMAGE_ADDED
 from imagestore_sim.cluster import LIFECYCLE
 from imagestore_sim.explore.invariants import INVARIANTS, STATEMENTS
 from imagestore_sim.explore.oracle import judge
@@ -60,6 +61,10 @@ def event(number: int, path: str, content: Mapping[str, object], correlation: st
     return Event(number, float(number), path, GOLD, {"backupStorageUuid": GOLD, **content}, correlation)
 
 
+def changed_capacity(available: int) -> dict[str, int]:
+    return {"oldTotalCapacity": 100, "oldAvailableCapacity": 60, "totalCapacity": 100, "availableCapacity": available}
+
+
 def answered(
     body: Mapping[str, object], status: int = 200, path: str = f"/backup-storage/{GOLD}/actions"
 ) -> list[Call]:
@@ -91,7 +96,7 @@ def asked(node: int, epoch: int, began: float, last: int = 0, purpose: str = "pi
 
 CONNECTED = moved(1, "Connecting", "Connected")
 LOST = moved(2, "Connected", "Disconnected", "ping")
-CAPACITY = event(3, CAPACITY_CHANGED, {"totalCapacity": 100, "availableCapacity": 50})
+CAPACITY = event(3, CAPACITY_CHANGED, changed_capacity(50))
 BROKEN: Mapping[OracleName, Played] = {
     OracleName.STATUS_MOVES: run(CONNECTED, LOST, moved(3, "Disconnected", "Connected", "ping")),
     OracleName.PING_NEVER_CONNECTS: run(CONNECTED, turns=[Turn("imagestore-1", "ping", 0.0, 1.0)]),
@@ -198,6 +203,14 @@ def test_a_connect_that_a_failed_ping_overtook_may_still_connect() -> None:
         moved(3, "Connecting", "Disconnected", "ping"),
     ]
     assert judge(run(*events, moved(4, "Disconnected", "Connected", "reconnect")), [OracleName.STATUS_MOVES]) == []
+
+
+def test_an_image_that_does_not_arrive_gives_back_its_space_though_the_storage_is_disconnected() -> None:
+    began = Event(1, 1.0, IMAGE_ADDED, "b" * 32, {}, "image")
+    back, taken = (event(4, CAPACITY_CHANGED, changed_capacity(size), "image") for size in (70, 50))
+    for change, count in ((back, 0), (taken, 1)):
+        played = run(CONNECTED, began, LOST, change)
+        assert len(judge(played, [OracleName.CAPACITY_STANDS_STILL])) == count
 
 
 def test_a_storage_that_was_added_and_deleted_is_not_missed() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, DISCONNECTED, STATUS_CHANGED, Event
 from imagestore_sim.backup_storage.global_config import PING_PARALLELISM
+from imagestore_sim.backup_storage.image_events import ADDED as IMAGE_ADDED
 from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE, Status
 from imagestore_sim.explore import shown
 from imagestore_sim.explore.cluster_oracle import EXPECTED_OF_NODES, may_leave_jobs, meets_trouble_of_nodes
@@ -96,19 +97,29 @@ def _ping_never_connects(played: Played) -> Found:
 
 @holds(
     OracleName.CAPACITY_STANDS_STILL,
-    "The capacity of a Disconnected storage stays as it is: only a connect measures it again.",
+    "The capacity of a Disconnected storage stays as it is: a connect measures it again, an image gives back its own.",
 )
 def _capacity_stands_still(played: Played) -> Found:
     status: dict[str, str] = {}
+    of_images = {event.correlation for event in shown.of(played, IMAGE_ADDED)}
     for event in played.stored_events:
         uuid = event.resource_uuid
         if event.path == STATUS_CHANGED:
             status[uuid] = str(event.content["newStatus"])
-        elif event.path == CAPACITY_CHANGED and status.get(uuid) == DISCONNECTED_:
+        elif event.path != CAPACITY_CHANGED or status.get(uuid) != DISCONNECTED_:
+            continue
+        elif event.correlation not in of_images or not _is_given_back(event):
             yield (
                 shown.at(played, event),
                 f"the capacity of {shown.name(played, uuid)} changed while it was Disconnected",
             )
+
+
+def _is_given_back(event: Event) -> bool:
+    """Return whether a change of capacity is that of an image which did not arrive, and needs no space any more."""
+    content: dict[str, Any] = dict(event.content)
+    total, available = content["totalCapacity"], content["availableCapacity"]
+    return bool(total == content["oldTotalCapacity"] and available > content["oldAvailableCapacity"])
 
 
 @holds(OracleName.EVENTS_TELL_ALL, "The events, one after the other, lead to what a query answers in the end.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -43,6 +44,7 @@ class NodeClient:
         )
         self._closed = False
         self._logged_in = clock.monotonic() - LOGIN_LASTS
+        self._login = asyncio.Lock()
 
     async def close(self) -> None:
         """Close the connections, but not the session. Calls that are under way end without an answer."""
@@ -78,10 +80,13 @@ class NodeClient:
         return (await client.request("GET", f"{self.url}{path}")).text
 
     async def _logged_in_client(self) -> Client:
-        if self._clock.monotonic() - self._logged_in >= LOGIN_LASTS:
-            await self._log_in()
+        async with self._login:
+            if self._clock.monotonic() - self._logged_in >= LOGIN_LASTS:
+                await self._log_in()
         return self._client
 
     async def _log_in(self) -> None:
-        self._logged_in = self._clock.monotonic()
+        """Log in. Raise CallFailed if the node refuses it, as one that is not ready does: the next call tries again."""
+        now = self._clock.monotonic()
         await self._client.log_in(self._account, self._password)
+        self._logged_in = now
