@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from commands import execute
-from compose.compose_lab import BUILD_SECONDS, ROOT, ComposeLab, what_is_missing
+from compose.compose_lab import ComposeLab, what_is_missing
 from imagestore_sim.testing import Client
 
 
@@ -44,15 +42,3 @@ async def client(lab: ComposeLab) -> AsyncIterator[Client]:
     async with Client(lab.url) as client:
         await client.log_in()
         yield client
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def failover_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the client in Go that works while nodes fail, and return its path. Skip without Go."""
-    if shutil.which("go") is None:
-        pytest.skip("needs Go (1.22 or newer)")
-    built = tmp_path_factory.mktemp("go") / "failover"
-    folder = ROOT / "tests" / "clients" / "go"
-    status, output = await execute("go", "build", "-o", str(built), "./failover", cwd=folder, seconds=BUILD_SECONDS)
-    assert status == 0, output
-    return built

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 
+from commands import execute
 from compose.cluster_lab import CLIENT, NODES, SERVERS, ClusterLab, longest_overlap
-from compose.compose_lab import HOSTS, STORAGES
+from compose.compose_lab import BUILD_SECONDS, HOSTS, ROOT, STORAGES, what_is_missing
 from compose.failures import SLACK, Failures
 from imagestore_sim.testing import Client
 from processes import child
 
-pytestmark = [pytest.mark.compose, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.soak, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1500)]
 
 STORAGES_OF_CLIENT = 6
 """Each is pinged every second, with a login of its own."""
@@ -55,10 +58,24 @@ async def _client_at_work(program: Path, lab: ClusterLab) -> AsyncIterator[Calla
             reading.cancel()
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def failover_client(tmp_path: Path) -> Path:
+    """Build the client in Go that works while nodes fail, and return its path. Skip without Go or Docker."""
+    if (missing := what_is_missing()) is not None:
+        pytest.skip(missing)
+    if shutil.which("go") is None:
+        pytest.skip("needs Go (1.22 or newer)")
+    built = tmp_path / "failover"
+    folder = ROOT / "tests" / "clients" / "go"
+    status, output = await execute("go", "build", "-o", str(built), "./failover", cwd=folder, seconds=BUILD_SECONDS)
+    assert status == 0, output
+    return built
+
+
 async def test_nothing_acknowledged_is_lost_and_no_two_nodes_ping_one_storage(
-    failover_client: Path, lab_folder: Path
+    failover_client: Path, tmp_path: Path
 ) -> None:
-    async with ClusterLab(lab_folder) as lab, _client_at_work(failover_client, lab) as finish:
+    async with ClusterLab(tmp_path) as lab, _client_at_work(failover_client, lab) as finish:
         failures = Failures(lab)
         await failures.whole()
         node, go_through = failures.owner, failures.go_through
