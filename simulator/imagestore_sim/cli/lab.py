@@ -10,12 +10,12 @@ from imagestore_sim.cli import options
 from imagestore_sim.cli.completion import words
 from imagestore_sim.cli.exits import SUCCESS
 from imagestore_sim.cli.rules import Refuse, apply_rules
-from imagestore_sim.settings import Settings
 
 if TYPE_CHECKING:
     import asyncio
 
     from imagestore_sim.lab import Lab
+    from imagestore_sim.settings import Settings
 
 IN_BACKGROUND = "In the background"
 LOG_FILE = "lab.log"
@@ -149,10 +149,13 @@ def lab(
         in the background, with variables for clients; -k ends it
         eval "$(imagestore-sim lab -E)"; eval "$(imagestore-sim lab -k)"
     """
+    from imagestore_sim.cli.quick_imports import quick_imports
+
     apply_rules(context, RULES)
     if kill:
         return _end(shell)
-    settings = options.read_options(context, log_level="warning")
+    with quick_imports():
+        settings = options.read_options(context, log_level="warning")
     if settings.ping_interval is None and not settings.strict:
         settings = settings.model_copy(update={"ping_interval": PING_SECONDS})
     return _print_variables(settings, shell) if env else _run(settings)

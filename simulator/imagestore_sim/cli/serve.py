@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import FAILURE, SUCCESS
-from imagestore_sim.settings import Settings
+
+if TYPE_CHECKING:
+    from imagestore_sim.settings import Settings
 
 
 def serve(
