@@ -30,7 +30,9 @@ async def test_a_storage_is_disconnected_by_what_has_a_reason_and_by_nothing_els
     rows = [row for row in ROWS if row.policy is IGNORE and row.name != SKIPPED_HERE]
     settings = Settings(port=0, hosts=len(rows), ping_interval=HUNDRED_MINUTES)
     async with Lab(settings) as lab:
-        await asyncio.gather(*(break_host(lab, number, row) for number, row in enumerate(rows, 1)))
+        async with asyncio.TaskGroup() as hosts:
+            for number, row in enumerate(rows, 1):
+                hosts.create_task(break_host(lab, number, row))
         found = {storage.name: storage for storage in await lab.node.storages.records.tracked()}
         for number, row in enumerate(rows, 1):
             expected = Status.DISCONNECTED if row.connect else Status.CONNECTED

@@ -49,6 +49,23 @@ class Readable(Protocol):
         """Return a property of the transport, such as its `socket`."""
 
 
+class _LostTransport:
+    """Stands for a transport that is closed, until asyncssh has been handed what came before the end.
+
+    asyncssh may send meanwhile; asyncio ignores a write to a closed transport, uvloop raises RuntimeError.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Ignore data: nobody receives it any more."""
+
+    def abort(self) -> None:
+        """Do nothing: the transport is closed."""
+
+    def get_extra_info(self, _name: str, default: object = None) -> object:
+        """Return `default`: there is no socket any more."""
+        return default
+
+
 class BoundedTunnel(asyncio.Protocol):
     """Sits between a transport and asyncssh, which gets it as its `tunnel` and opens its connection through it.
 
@@ -182,6 +199,8 @@ class BoundedTunnel(asyncio.Protocol):
         assert ssh is not None
         self._transport = None
         closed(self._watched)
+        if (inside := cast("Any", ssh))._transport is not None:
+            inside._transport = _LostTransport()
         self._queue.end(lambda: ssh.connection_lost(exc))
 
     # Limits

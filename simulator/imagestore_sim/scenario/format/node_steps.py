@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel
 from imagestore_sim.units import Seconds, SignedSeconds, duration_text
@@ -17,8 +17,11 @@ MOST_NODES = 9
 Neighbour = Literal["database", "nodes", "hosts"]
 """What a node can be cut off from."""
 NEIGHBOURS: tuple[Neighbour, ...] = ("database", "nodes", "hosts")
+_NEIGHBOUR = {"type": "string", "enum": list(NEIGHBOURS)}
 Neighbours = Annotated[
-    tuple[Neighbour, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+    tuple[Neighbour, ...],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    WithJsonSchema({"anyOf": [_NEIGHBOUR, {"type": "array", "items": _NEIGHBOUR, "minItems": 1}]}),
 ]
 
 
