@@ -14,6 +14,8 @@ import pytest
 from ssh_stubs import PASSWORD, saying, ssh_stub, tcp_server
 
 from imagestore_sim.clock import RealClock
+from imagestore_sim.faults import read_fault
+from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target, login_slots
 from sshd import OpenSshServer, StartSshd
 
@@ -269,3 +271,24 @@ def test_an_identity_file_that_may_not_be_read_is_a_value_error(tmp_path: Path) 
     (tmp_path / "key").touch(mode=0)
     with pytest.raises(ValueError, match="Permission denied"):
         Prober(RealClock(), identity_file=tmp_path / "key")
+
+
+async def test_a_connection_that_is_closed_before_its_end_is_handed_on_is_replaced() -> None:
+    async with SimulatedHost("imagestore-1") as host:
+
+        async def resolve(_hostname: str, _port: int) -> tuple[str, int]:
+            return host.address
+
+        prober = Prober(RealClock(), resolve=resolve)
+        of_host = Target("imagestore-1", 22, "root", "/", "password")
+        assert isinstance(await prober.probe(of_host), Capacity)
+        (kept,) = prober._connections._kept.values()
+        await host.faults.apply(read_fault("refuse", {"cut": True}))
+        async with asyncio.timeout(30):
+            while kept._tunnel._transport is not None:
+                await asyncio.sleep(0)
+        assert not kept._ssh.is_closed(), "asyncssh is handed the end some turns later"
+        found = await prober.probe(of_host, fresh=True)
+        await prober.close()
+    assert isinstance(found, ProbeFailure)
+    assert found.reason is Reason.REFUSED
