@@ -83,6 +83,8 @@ def too_fast(scenario: Scenario, speed: float) -> Problems:
     """Yield every time of a scenario that cannot be divided by `speed`: its place in the file, and why."""
     if speed == 1.0:
         return
+    if scenario.nodes > 1:
+        yield ("nodes",), f"--speed {speed:g} does not shorten the heartbeats and leases of nodes; at most --speed 1"
     for place in _ends_while_clients_wait(scenario):
         yield place, f"--speed {speed:g} shortens the fault, and not what clients under test wait; at most --speed 1"
     intervals = dict(_intervals(scenario))
@@ -111,7 +113,7 @@ def _try(scenario: Scenario) -> str:
 
 def fastest(scenario: Scenario) -> float:
     """Return the highest speed that keeps the meaning of a scenario; at least 1."""
-    if any(_ends_while_clients_wait(scenario)):
+    if scenario.nodes > 1 or any(_ends_while_clients_wait(scenario)):
         return 1.0
     intervals = [interval for _, interval in _intervals(scenario)]
     slowest, probe = max(intervals), _longest_probe(scenario)
