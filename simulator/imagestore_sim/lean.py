@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
 
+T = TypeVar("T", bound=Hashable)
 _SIMPLE = (type(None), bool, int, float, str, bytes)
 _COMMON = "_imagestore_sim_common"
 
@@ -30,6 +33,17 @@ def share_attributes(one: object) -> None:
         for name, value in attributes.items()
         if name not in common or type(value) is not type(common[name]) or value != common[name]
     }
+
+
+def shared(value: T) -> T:
+    """Return the one object for all values that are equal to this one; 128 values are remembered."""
+    found: T = _remembered(value)
+    return found
+
+
+@lru_cache(maxsize=128)
+def _remembered(value: Hashable) -> Any:
+    return value
 
 
 class LeanEvent(asyncio.Event):

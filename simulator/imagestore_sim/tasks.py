@@ -88,12 +88,12 @@ _collection = _Collection()
 
 
 async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thread: Executor = _large_inputs) -> T:
-    """Return `function(*arguments)`, called in a thread if its input of `size` bytes is large.
+    """Return `function(*arguments)`, called in a thread if its input of `size` bytes is large; see `in_thread`."""
+    return function(*arguments) if size < LARGE else await in_thread(function, *arguments, thread=thread)
 
-    Large inputs for the same thread wait for each other, in the order of the calls.
-    """
-    if size < LARGE:
-        return function(*arguments)
+
+async def in_thread(function: Callable[[*Ts], T], *arguments: *Ts, thread: Executor = _large_inputs) -> T:
+    """Return `function(*arguments)`, called in a thread, in the order of the calls for that thread."""
 
     def work() -> T:
         with _collection.held_off():

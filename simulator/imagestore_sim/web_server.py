@@ -27,7 +27,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from typing_extensions import override
 from yarl import URL
 
-from imagestore_sim.tasks import LARGE, by_size
+from imagestore_sim.tasks import in_thread
 from imagestore_sim.whole_response import WholeResponse
 
 logger = logging.getLogger(__name__)
@@ -339,6 +339,10 @@ class LateRoutes(web.AbstractResource):
         return router
 
     @property
+    def _is_made(self) -> bool:
+        return "_router" in vars(self)
+
+    @property
     def canonical(self) -> str:
         """The path below which all routes are."""
         return self._path
@@ -348,9 +352,10 @@ class LateRoutes(web.AbstractResource):
 
         The routes are made in a thread: to import what answers them would hold up all other requests.
         """
-        async with self._making:
-            router = await by_size(LARGE if "_router" not in vars(self) else 0, lambda: self._router)
-        found = await router.resolve(request)
+        if not self._is_made:
+            async with self._making:
+                await in_thread(lambda: self._router)
+        found = await self._router.resolve(request)
         return None if found.http_exception else found, set()
 
     def raw_match(self, path: str) -> bool:

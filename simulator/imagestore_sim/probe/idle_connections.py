@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, cast
 
 import asyncssh
 
-from imagestore_sim.lean import LeanEvent, share_attributes
+from imagestore_sim.lean import LeanEvent, share_attributes, shared
 
 _ALGORITHMS = {
     "_kex_algs": "kex_algs",
@@ -30,10 +29,10 @@ def become_idle(ssh: asyncssh.SSHClientConnection, options: asyncssh.SSHClientCo
     inside._client_kexinit = inside._server_kexinit = b""
     inside._extensions_to_send.clear()
     for name, option in _ALGORITHMS.items():
-        if getattr(inside, name) == (shared := getattr(options, option)):
-            setattr(inside, name, shared)
+        if getattr(inside, name) == (common := getattr(options, option)):
+            setattr(inside, name, common)
     if inside._server_host_key_algs is not None:
-        inside._server_host_key_algs = _shared(tuple(inside._server_host_key_algs))
+        inside._server_host_key_algs = shared(tuple(inside._server_host_key_algs))
     for name, empty in _UNUSED.items():
         setattr(inside, name, empty)
     for name in _RARE:
@@ -48,8 +47,3 @@ def share_channel(channel: asyncssh.SSHClientChannel[bytes]) -> None:
     if not channel.is_closing():
         cast("Any", channel)._close_event = LeanEvent()
     share_attributes(channel)
-
-
-@lru_cache(maxsize=64)
-def _shared(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    return names

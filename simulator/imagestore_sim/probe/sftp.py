@@ -9,12 +9,12 @@ import asyncio
 import stat
 import struct
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 import asyncssh
 from typing_extensions import override
 
+from imagestore_sim.lean import shared
 from imagestore_sim.probe.idle_connections import share_channel
 
 VERSION = 3
@@ -84,7 +84,7 @@ class SftpRequests(asyncssh.SSHClientSession[bytes]):
         kind, offered = await self._send(_FIRST, _HEADER.pack(5, _INIT, VERSION))
         if kind != _VERSION:
             raise Garbled(f"an answer of type {kind} in place of a version")
-        self.extensions = _shared(frozenset(_strings(offered)[::2]))
+        self.extensions = shared(frozenset(_strings(offered)[::2]))
 
     async def ask(self, kind: int, body: bytes, expected: int) -> bytes:
         """Send a request of type `kind`, and return the body of its answer, which must be of type `expected`."""
@@ -279,11 +279,6 @@ class SftpSession(SftpRequests):
     async def resize(self, path: str, size: int) -> None:
         """Give a file a length of `size` bytes: what is added reads as zeros."""
         await self.ask(_SETSTAT, _string(path.encode()) + _WORD.pack(_SIZE) + _LONG.pack(size), _STATUS)
-
-
-@lru_cache(maxsize=64)
-def _shared(names: frozenset[bytes]) -> frozenset[bytes]:
-    return names
 
 
 def _string(text: bytes) -> bytes:

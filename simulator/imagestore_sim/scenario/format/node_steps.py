@@ -26,7 +26,7 @@ Neighbours = Annotated[
 
 
 def node_names(count: int) -> list[str]:
-    """Return the names of the nodes of a story that has so many."""
+    """Return the names of `count` nodes: node-1, node-2 and so on."""
     return [f"node-{number}" for number in range(1, count + 1)]
 
 

@@ -27,14 +27,13 @@ from imagestore_sim.scenario.format.steps import (
 )
 from imagestore_sim.scenario.play.answers import error_code
 from imagestore_sim.scenario.play.context import PlayContext
-from imagestore_sim.scenario.play.results import Outcome, Verdict
+from imagestore_sim.scenario.play.results import DONE, Outcome, Verdict
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
 from imagestore_sim.scenario.play.world import ProgramWorld, WorldProblem
 from imagestore_sim.testing.client import Answer
 from imagestore_sim.units import duration_text
 
 ACTIONS = StepHandlers()
-DONE: Outcome = (Verdict.HELD, "")
 
 
 # Hosts

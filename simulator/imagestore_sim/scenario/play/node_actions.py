@@ -20,13 +20,12 @@ from imagestore_sim.scenario.format.node_steps import (
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.fault_windows import NODE
-from imagestore_sim.scenario.play.results import Outcome, Verdict, Window
+from imagestore_sim.scenario.play.results import DONE, Outcome, Window
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
 from imagestore_sim.scenario.play.world import ClusterWorld, RestartableWorld, WorldProblem
 from imagestore_sim.units import duration_text
 
 NODE_ACTIONS = StepHandlers()
-DONE: Outcome = (Verdict.HELD, "")
 DOWN, PAUSED, SKEWED = "down", "paused", "skewed"
 """What a window tells of one of several nodes; a cut is named for what it cuts the node off from."""
 

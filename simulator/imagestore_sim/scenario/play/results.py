@@ -17,6 +17,8 @@ class Verdict(StrEnum):
 
 Outcome = tuple[Verdict, str]
 """The verdict on a step, and what was seen."""
+DONE: Outcome = (Verdict.HELD, "")
+"""That of an action, of which nothing is to be seen."""
 
 
 @dataclass(slots=True)

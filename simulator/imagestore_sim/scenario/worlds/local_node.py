@@ -25,6 +25,7 @@ from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.play.world import OnEvent, WorldProblem
 from imagestore_sim.scenario.worlds.node_client import NodeClient
+from imagestore_sim.scenario.worlds.one_node import OneNode
 from imagestore_sim.scenario.worlds.programs import URL_VARIABLE, ProgramTime, run_command
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import Tasks
@@ -35,7 +36,7 @@ PREFIX = "imagestore-sim-"
 """Of the names of temporary folders."""
 
 
-class LocalNodeWorld(ABC):
+class LocalNodeWorld(OneNode, ABC):
     """The node of a scenario, and a client of it; subclasses add the hosts."""
 
     def __init__(self, scenario: Scenario, clock: Clock, seed: int, on_event: OnEvent) -> None:
@@ -198,14 +199,6 @@ class LocalNodeWorld(ABC):
             await self.clock.settle()
 
     # What a client does
-
-    def node_to_ask(self, wanted: str | None = None) -> str:
-        """Return '': there is one node."""
-        return ""
-
-    def node_at(self, url: str) -> str:
-        """Return '': there is one node."""
-        return ""
 
     async def request(
         self, method: str, path: str, body: Any = None, *, account: str = ADMIN, node: str = ""

@@ -26,6 +26,7 @@ from imagestore_sim.scenario.worlds.event_stream import follow_events
 from imagestore_sim.scenario.worlds.lab_client import LabClient, LabRefused
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock, LabTimeFollower
 from imagestore_sim.scenario.worlds.node_client import NodeClient
+from imagestore_sim.scenario.worlds.one_node import OneNode
 from imagestore_sim.scenario.worlds.remote_host import RemoteHost
 from imagestore_sim.scenario.worlds.remote_lab_rules import (
     IMAGE_STORES,
@@ -65,7 +66,7 @@ class _Clients:
     of_lab: LabClient
 
 
-class RemoteLab:
+class RemoteLab(OneNode):
     """A lab that is running, while a scenario is played on it."""
 
     folder = Path("/no files of the scenario's own")
@@ -184,14 +185,6 @@ class RemoteLab:
     async def settle(self) -> None:
         """Wait a moment: events are reported by another process."""
         await asyncio.sleep(SETTLE_SECONDS)  # real: see above
-
-    def node_to_ask(self, wanted: str | None = None) -> str:
-        """Return '': a lab is one node."""
-        return ""
-
-    def node_at(self, url: str) -> str:
-        """Return '': a lab is one node."""
-        return ""
 
     async def request(
         self, method: str, path: str, body: Any = None, *, account: str = ADMIN, node: str = ""
