@@ -5,6 +5,7 @@ from imagestore_sim.probe.failures import ProbeFailure
 from imagestore_sim.probe.files import FileRefused
 from imagestore_sim.probe.host_keys import HostKeyPolicy
 from imagestore_sim.probe.login_slots import Purpose, probing_for
+from imagestore_sim.probe.permit import Permit, sending_while
 from imagestore_sim.probe.prober import Observe, Prober
 from imagestore_sim.probe.resolving import Address, Resolve
 from imagestore_sim.probe.sftp import SftpSession
@@ -20,6 +21,7 @@ __all__ = [
     "Layout",
     "Method",
     "Observe",
+    "Permit",
     "PingMode",
     "ProbeFailure",
     "Prober",
@@ -30,4 +32,5 @@ __all__ = [
     "SftpSession",
     "Target",
     "probing_for",
+    "sending_while",
 ]

@@ -12,6 +12,7 @@ from cryptography import x509
 from imagestore_sim.clock import Clock
 from imagestore_sim.in_flight import closed, opened_socket
 from imagestore_sim.probe.failures import Failed, excerpt
+from imagestore_sim.probe.permit import check_permit
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Address, Resolve
 from imagestore_sim.probe.safe_names import check_names
@@ -52,6 +53,7 @@ class AgentClient:
         phases.begin("resolve")
         address = await self._resolve(target.hostname, self._port)
         phases.begin("tcp")
+        check_permit()
         connection = await _connected(address)
         watched = opened_socket(connection)
         try:
@@ -66,6 +68,7 @@ class AgentClient:
         try:
             phases.begin("command")
             self._check_certificate(writer.get_extra_info("ssl_object"))
+            check_permit()
             writer.write(
                 f"GET /v2/ HTTP/1.1\r\nHost: {target.hostname}:{self._port}\r\nConnection: close\r\n\r\n".encode()
             )

@@ -15,6 +15,7 @@ from typing_extensions import override
 from imagestore_sim.in_flight import closed, moved, opened
 from imagestore_sim.probe.failures import LoginEvidence
 from imagestore_sim.probe.key_exchange import find_mismatch, watch_key_exchanges
+from imagestore_sim.probe.permit import Permit, PermittedTransport, check_permit, current_permit
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.proxy_command import ProxyCommandTransport
 from imagestore_sim.probe.receive_limits import KEY_EXCHANGES, LOGIN_BYTES, ReceiveLimits
@@ -73,7 +74,7 @@ class BoundedTunnel(asyncio.Protocol):
     at once: until a session is open sshd has Nagle's algorithm on, so each delayed acknowledgement costs 40 ms.
 
     It passes on what a server sends in small slices, and cuts off a server that sends more than a login or a probe can
-    need, or exchanges keys too often.
+    need, or exchanges keys too often. Nothing goes out that the permit of the probe forbids, see `sending_while`.
     """
 
     def __init__(self, phases: Phases, round_robin: RoundRobin, *, filling: bool = True) -> None:
@@ -82,7 +83,9 @@ class BoundedTunnel(asyncio.Protocol):
         self._filling = filling
         self._greeting = b""
         self._in_login = True
+        self._permit = current_permit()
         self._transport: Readable | None = None
+        self._sending: PermittedTransport | None = None
         self._watched: int | None = None
         self._make_ssh: Callable[[], asyncssh.SSHClientConnection] | None = None
         self._ssh: asyncssh.SSHClientConnection | None = None
@@ -110,6 +113,7 @@ class BoundedTunnel(asyncio.Protocol):
         """
         self._make_ssh = factory
         self._phases.begin("tcp")
+        check_permit()
         transport: Any
         loop = asyncio.get_running_loop()
         if self.through is not None:
@@ -146,6 +150,12 @@ class BoundedTunnel(asyncio.Protocol):
         self._greeting = b""
         self._make_ssh = None
 
+    def use(self, permit: Permit) -> None:
+        """Let a probe with that permit use the connection from now on."""
+        self._permit = permit
+        if self._sending is not None:
+            self._sending.permit = permit
+
     def abort(self) -> None:
         """Cut off a login that is given up."""
         if self._ssh is not None:
@@ -165,7 +175,8 @@ class BoundedTunnel(asyncio.Protocol):
         watch_key_exchanges(self._ssh, self._allow_key_exchange)
         if not self._filling:
             send_no_filling(self._ssh)
-        self._ssh.connection_made(transport)
+        self._sending = PermittedTransport(transport, self._permit)
+        self._ssh.connection_made(cast("asyncio.Transport", self._sending))
 
     def session_started(self) -> None:
         """Ignore asyncssh's notice that the channel through a jump host is open."""
@@ -197,7 +208,7 @@ class BoundedTunnel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         ssh = self._ssh
         assert ssh is not None
-        self._transport = None
+        self._transport = self._sending = None
         closed(self._watched)
         if (inside := cast("Any", ssh))._transport is not None:
             inside._transport = _LostTransport()

@@ -11,6 +11,7 @@ import asyncssh
 from imagestore_sim.clock import Clock
 from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.failures import Unsupported
+from imagestore_sim.probe.permit import Permit
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.receive_limits import PROBE_BYTES
 from imagestore_sim.probe.sftp import SftpSession
@@ -72,6 +73,10 @@ class Connection:
     def noisy(self) -> bool:
         """Whether the host has sent much more in this probe than an answer takes."""
         return self._tunnel.noisy
+
+    def use(self, permit: Permit) -> None:
+        """Let a probe with that permit use the connection from now on, until the next one."""
+        self._tunnel.use(permit)
 
     def begin_probe(self) -> None:
         """Allow the host to send what one more probe may need."""

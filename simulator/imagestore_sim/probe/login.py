@@ -19,6 +19,7 @@ from imagestore_sim.probe.host_keys import DEFAULT_PORT, HostKeyPolicy, HostKeys
 from imagestore_sim.probe.idle_connections import become_idle
 from imagestore_sim.probe.login_client import LoginClient
 from imagestore_sim.probe.login_slots import LoginSlots, Purpose
+from imagestore_sim.probe.permit import check_permit
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Address, Resolve, literal_address
 from imagestore_sim.probe.safe_names import check_names
@@ -96,6 +97,7 @@ class Login:
         phases.begin("resolve")
         address = await self._resolve(route.host, route.port)
         phases.begin("tcp")
+        check_permit()
         local = None if route.local is None else (route.local, 0)
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address, local_addr=local)
         transport.abort()

@@ -24,6 +24,7 @@ from imagestore_sim.probe.identity import read_identity
 from imagestore_sim.probe.login import Login
 from imagestore_sim.probe.login_slots import Purpose, current_purpose
 from imagestore_sim.probe.methods import HostState, measure
+from imagestore_sim.probe.permit import current_permit
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Resolve, SystemResolver
 from imagestore_sim.probe.sftp import SftpSession
@@ -209,6 +210,15 @@ class Prober:
             del self._hosts[hostname]
             await self._connections.drop(hostname)
 
+    def abandon(self, hostname: str) -> None:
+        """Drop what is kept for `hostname` without a word to the host; what works there, at the end of that."""
+        host = self._hosts.get(hostname)
+        if host is not None and host.probes:
+            host.forgotten = True
+        elif host is not None:
+            del self._hosts[hostname]
+            self._connections.abort(hostname)
+
     async def restart(self) -> None:
         """Drop what is kept for every host and the host keys added since the start, and restart the random pauses."""
         for hostname in list(self._hosts):
@@ -247,6 +257,7 @@ class Prober:
         connection = None if fresh else self._connections.warm(target)
         result = None
         if connection is not None:
+            connection.use(current_permit())
             result = await self._use(connection, target, Phases(self._clock), use)
         if result is None or (isinstance(result, ProbeFailure) and result.reason in _STALE):
             result = await self._log_in_and_use(host, target, purpose, use)

@@ -1,0 +1,133 @@
+"""A node that has lost a storage sends nothing more to its host, wherever in a probe it finds out."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from ssh_stubs import tcp_server
+
+from imagestore_sim.clock import RealClock
+from imagestore_sim.hosts import HostNetwork, SimulatedHost
+from imagestore_sim.probe import Capacity, PingMode, ProbeFailure, Prober, Target, sending_while
+
+CHUNK = 65_536
+ON_ITS_WAY = 0.05
+"""Seconds within which all has arrived that the prober has sent; it waits for an answer."""
+
+
+@dataclass
+class Wire:
+    """What lies between a prober and a host. The permit ends before the prober gets one of the host's answers."""
+
+    port: int = 0
+    answers: int = 0
+    last: int = -1
+    """The number of the answer before which the permit ends."""
+    ended: bool = False
+    connections: int = 0
+    late: bytes = b""
+    """What the prober has sent after that."""
+    reset: bool = False
+    """Whether the prober's side ended a connection by a reset, which drops all that is still on its way."""
+
+    def permits(self) -> bool:
+        return not self.ended
+
+
+@asynccontextmanager
+async def _wire_to(host: tuple[str, int]) -> AsyncIterator[Wire]:
+    wire = Wire()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(CHUNK):
+            wire.answers += 1
+            if wire.answers == wire.last:
+                await asyncio.sleep(ON_ITS_WAY)
+                wire.ended = True
+            writer.write(data)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wire.connections += 1
+        host_reader, host_writer = await asyncio.open_connection(*host)
+        answering = asyncio.create_task(answer(host_reader, writer))
+        try:
+            while data := await reader.read(CHUNK):
+                if wire.ended:
+                    wire.late += data
+                host_writer.write(data)
+        except ConnectionResetError:
+            wire.reset = True
+        finally:
+            answering.cancel()
+            host_writer.close()
+
+    async with tcp_server(handle) as wire.port:
+        yield wire
+
+
+@asynccontextmanager
+async def _host() -> AsyncIterator[SimulatedHost]:
+    network = HostNetwork()
+    try:
+        host = SimulatedHost("imagestore-1")
+        await network.add(host)
+        yield host
+    finally:
+        await network.close()
+
+
+async def test_nothing_is_sent_after_the_permit_has_ended_however_far_a_login_has_come() -> None:
+    async with _host() as host:
+        for last in itertools.count(1):
+            async with _wire_to(host.address) as wire:
+                wire.last = last
+                prober = Prober(RealClock(), connect_timeout=30)
+                with sending_while(wire.permits):
+                    found = await prober.probe(Target("127.0.0.1", wire.port, "root", "/", "password"))
+                await prober.close()
+                if isinstance(found, Capacity):
+                    break
+                assert (wire.late, wire.connections) == (b"", 1), f"after answer {last}"
+                assert wire.reset
+        assert last > 6, "the permit has ended between version, keys, password, session and command"
+
+
+async def test_a_kept_connection_is_closed_in_place_of_a_write_without_permit() -> None:
+    async with _host() as host, _wire_to(host.address) as wire:
+        prober = Prober(RealClock())
+        target = Target("127.0.0.1", wire.port, "root", "/", "password")
+        with sending_while(wire.permits):
+            assert isinstance(await prober.probe(target), Capacity)
+            wire.ended = True
+            assert isinstance(await prober.probe(target), ProbeFailure)
+        await prober.close()
+        assert (wire.late, wire.connections) == (b"", 1)
+
+
+async def test_each_probe_over_a_kept_connection_asks_its_own_permit() -> None:
+    async with _host() as host, _wire_to(host.address) as wire:
+        prober = Prober(RealClock())
+        target = Target("127.0.0.1", wire.port, "root", "/", "password")
+        with sending_while(wire.permits):
+            assert isinstance(await prober.probe(target), Capacity)
+        wire.ended = True
+        assert isinstance(await prober.probe(target), Capacity), "no one forbids this one"
+        await prober.close()
+        assert wire.connections == 1
+
+
+@pytest.mark.parametrize("mode", PingMode)
+async def test_no_connection_is_begun_without_permit(mode: PingMode) -> None:
+    async with _host() as host, _wire_to(host.address) as wire:
+        prober = Prober(RealClock(), agent_port=wire.port, busy_pauses=())
+        target = Target("127.0.0.1", wire.port, "root", "/", "password")
+        with sending_while(lambda: False):
+            found = await (prober.probe(target) if mode is PingMode.CAPACITY else prober.reach(target, mode))
+        await prober.close()
+        assert isinstance(found, ProbeFailure)
+        assert wire.connections == 0
