@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, ConnectBroken, ConnectFailed, NoSuchStorage
 from imagestore_sim.backup_storage.global_config import ping_mode_of
+from imagestore_sim.backup_storage.owned_probes import OwnedProbes
 from imagestore_sim.backup_storage.records import SFTP_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.cluster import PastOwner
 from imagestore_sim.database.global_config import GlobalConfiguration
-from imagestore_sim.probe import Capacity, Layout, PingMode, Prober, Reached
+from imagestore_sim.probe import Capacity, Layout, PingMode, ProbeFailure, Prober, Reached
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,14 @@ class Connector:
     """Connects storages: logs in afresh with the record's credentials, and writes status and capacity."""
 
     def __init__(
-        self, records: StorageRecords, status: StatusStore, prober: Prober, configuration: GlobalConfiguration
+        self,
+        records: StorageRecords,
+        status: StatusStore,
+        prober: Prober,
+        configuration: GlobalConfiguration,
+        owned: OwnedProbes,
     ) -> None:
+        self._owned = owned
         self._records = records
         self._status = status
         self._prober = prober
@@ -42,7 +49,7 @@ class Connector:
     async def connect_new(self, uuid: str) -> None:
         """Connect a storage that is being added, creating its missing folders.
 
-        Raise ConnectFailed, leaving the row unchanged; NoSuchStorage.
+        Raise ConnectFailed, leaving the row unchanged; NoSuchStorage; PastOwner.
         """
         async with self._turn(uuid):
             storage = await self._records.load_existing(uuid)
@@ -79,7 +86,7 @@ class Connector:
     async def connect_at_once(self, uuid: str) -> None:
         """Connect a storage without waiting for other connects; a failure leaves the status alone (domain 3.4).
 
-        Raise ConnectFailed, NoSuchStorage.
+        Raise ConnectFailed, NoSuchStorage, PastOwner.
         """
         storage = await self._records.load_existing(uuid)
         if storage.tracked:
@@ -87,16 +94,22 @@ class Connector:
 
     async def _probe(self, storage: Storage, layout: Layout) -> Capacity:
         try:
-            found = await self._prober.probe(storage.target, layout=layout, fresh=True)
-            if isinstance(found, Capacity) and ping_mode_of(self._configuration, storage) is PingMode.AGENT:
-                agent = await self._prober.reach(storage.target, PingMode.AGENT, fresh=True)
-                found = found if isinstance(agent, Reached) else agent
+            found = await self._owned.run(storage, lambda: self._ask(storage, layout))
+        except PastOwner:
+            raise
         except Exception as error:
             logger.exception("the probe of %s went wrong", storage.where)
             raise ConnectBroken(storage.where, error) from error
         if isinstance(found, Capacity):
             return found
         raise ConnectFailed(storage.where, found, storage.connect_error, storage.target.url)
+
+    async def _ask(self, storage: Storage, layout: Layout) -> Capacity | ProbeFailure:
+        found = await self._prober.probe(storage.target, layout=layout, fresh=True)
+        if isinstance(found, Capacity) and ping_mode_of(self._configuration, storage) is PingMode.AGENT:
+            agent = await self._prober.reach(storage.target, PingMode.AGENT, fresh=True)
+            return found if isinstance(agent, Reached) else agent
+        return found
 
     @asynccontextmanager
     async def _turn(self, uuid: str) -> AsyncIterator[None]:

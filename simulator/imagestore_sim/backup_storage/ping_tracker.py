@@ -11,12 +11,13 @@ from imagestore_sim.backup_storage import global_config
 from imagestore_sim.backup_storage.auto_reconnect import AutoReconnect
 from imagestore_sim.backup_storage.connector import Connector
 from imagestore_sim.backup_storage.errors import NoSuchStorage
+from imagestore_sim.backup_storage.owned_probes import OwnedProbes
 from imagestore_sim.backup_storage.ping import Pinger
 from imagestore_sim.backup_storage.recent_probes import LastProbe
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords, in_turns
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import Clock
-from imagestore_sim.cluster import Alone, PastOwner, Peers
+from imagestore_sim.cluster import PastOwner, Peers
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
@@ -42,15 +43,17 @@ class PingTracker:
         configuration: GlobalConfiguration,
         clock: Clock,
         seed: int,
-        observe: Callable[[float], None] = lambda _: None,
-        supervisor: Supervisor | None = None,
-        cluster: Peers | None = None,
+        observe: Callable[[float], None],
+        supervisor: Supervisor,
+        cluster: Peers,
+        owned: OwnedProbes,
     ) -> None:
         """Draw the jitter of the first tick from `seed`; call `observe` with the seconds that each tick is late.
 
-        Of a `cluster`, it pings what this node owns.
+        It pings what this node of a `cluster` owns.
         """
-        self._cluster = cluster or Alone()
+        self._cluster = cluster
+        self._owned = owned
         self.on_change: Callable[[], None] = lambda: None
         """Called when what it pings may have changed."""
         self._observe = observe
@@ -62,12 +65,11 @@ class PingTracker:
         self._seed = seed
         self._random = random.Random(seed)  # noqa: S311 - jitter, no secret
         self._failed_connects = status.failed_connects
-        self._supervisor = supervisor or Supervisor(clock.sleep)
+        self._supervisor = supervisor
         self._tasks = Tasks()
         self._tracked: set[str] = set()
         self._being_pinged: dict[str, asyncio.Task[None]] = {}
-        self._prober = prober
-        self._pinger = Pinger(status, prober, configuration, clock)
+        self._pinger = Pinger(status, prober, configuration, clock, owned)
         self._auto_reconnect = AutoReconnect(connector, status, configuration, clock, self._tasks, self._tracked)
         self._due = 0.0
         self._interval = 0
@@ -105,6 +107,10 @@ class PingTracker:
 
     def untrack(self, uuid: str) -> None:
         """Forget a storage, and cancel its automatic reconnects."""
+        self._drop(uuid)
+        self._owned.forget(uuid)
+
+    def _drop(self, uuid: str) -> None:
         self._tracked.discard(uuid)
         self._failed_connects.pop(uuid, None)
         self._auto_reconnect.cancel(uuid)
@@ -117,9 +123,10 @@ class PingTracker:
     def drop_others(self) -> None:
         """Stop at once whatever runs for storages that this node does not own any more, and forget them."""
         for uuid in [uuid for uuid in self._tracked if not self._cluster.is_ours(uuid)]:
-            self.untrack(uuid)
+            self._drop(uuid)
             if (ping := self._being_pinged.get(uuid)) is not None:
                 ping.cancel()
+        self._owned.end_others()
 
     async def ping_now(self, uuid: str) -> asyncio.Task[None] | None:
         """Begin a ping of a storage, with all that it causes, unless one is under way; return the ping.
@@ -134,13 +141,13 @@ class PingTracker:
     async def probe_now(self, uuid: str, *, fresh: bool = False) -> LastProbe | None:
         """Probe the host of a storage as a ping does, and keep its record; `fresh` logs in afresh for the capacity.
 
-        Return what was found, None for a storage without a host. Raise NoSuchStorage.
+        Return what was found, None for a storage without a host. Raise NoSuchStorage, PastOwner.
         """
         storage = await self._records.load_existing(uuid)
         if not storage.hostname:
             return None
         with correlated(new_uuid("probe")), probing_for(Purpose.PING):
-            found = await (self._prober.probe(storage.target, fresh=True) if fresh else self._pinger.ask(storage))
+            found = await (self._pinger.ask_afresh(storage) if fresh else self._pinger.ask(storage))
         await self._records.load_existing(uuid)  # it may have been deleted meanwhile
         self._status.remember(storage, found)
         return self._status.last_probes[uuid]
@@ -210,8 +217,10 @@ class PingTracker:
             async with slots:
                 with correlated(new_uuid("probe")), probing_for(Purpose.PING):
                     await self._ping(storage)
-        except (NoSuchStorage, PastOwner):
+        except NoSuchStorage:
             self.untrack(storage.uuid)
+        except PastOwner:
+            self._drop(storage.uuid)
         except StoreUnavailable as error:
             logger.debug("what the ping of %s found is lost: %s", storage.uuid, error)  # the next ping finds it again
         finally:

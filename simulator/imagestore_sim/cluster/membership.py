@@ -35,6 +35,8 @@ JOINED, LEFT = "NodeJoin", "NodeLeft"
 STARTING_SECONDS = 120.0
 """How long the heartbeat of a node may stand still that loads its records; other starts wait for it."""
 MOST_CONFLICTS = 5
+SHORTEST_PAUSE = 0.05
+"""Seconds between two heartbeats, of which the first one took longer than it should (mode quick)."""
 CONFLICT_SECONDS = 0.05
 """How often a transaction that has collided with one of another node is tried again, and after how long at first."""
 LEAVE_SECONDS = 2.0
@@ -91,6 +93,7 @@ class Membership:
         self._ring = Ring((), even=mode.even)
         self._beaten = 0.0  # when the last heartbeat that succeeded began, by the monotonic clock
         self._owns_from = 0.0
+        self._held = False  # what was told last
         self._renewed = asyncio.Event()
         self._changed = asyncio.Event()
         self._failures = 0
@@ -188,13 +191,13 @@ class Membership:
 
     async def run(self) -> None:
         """Join the ring; return once no other node can still act for what this one owns. Raise StoreUnavailable."""
-        began = self._clock.monotonic()
         table, event = await self._in_transaction(self._set_running)
+        committed = self._clock.monotonic()  # until then another node may have beaten, and not seen this one
         if event is None:
             return  # taken for dead before it was running; the next heartbeat finds that
         self._events.publish(event)
         if any(one.running and one.uuid != self.uuid for one in table.members):
-            self._owns_from = began + (self.mode.lease or 0.0)
+            self._owns_from = committed + (self.mode.lease or 0.0)
         self._renewed.set()
         self._adopt(table)
         logger.info("management node %s joined %d others", self.uuid, len(self._members) - 1)
@@ -273,12 +276,17 @@ class Membership:
                 self._failed("it went wrong")
 
     def _until_next(self) -> float:
-        """Return the seconds until the next heartbeat: earlier where another node would be silent for too long."""
-        if not self.quick or not self._seen:
+        """Return the seconds until the next heartbeat: earlier where another node would be silent for too long.
+
+        In mode quick it is due one interval after the last one began, as the lease counts from there: a store that
+        takes half a second for each would else end the lease each time.
+        """
+        if not self.quick:
             return self.mode.beat
-        since_beat = self._clock.monotonic() - min(since for _, since in self._seen.values())
-        left = self.mode.silent - since_beat
-        return min(self.mode.beat, left) if left > 0 else self.mode.beat
+        now = self._clock.monotonic()
+        due = self.mode.beat if self._failures else max(self._beaten + self.mode.beat - now, SHORTEST_PAUSE)
+        left = min((self.mode.silent - (now - since) for _, since in self._seen.values()), default=due)
+        return min(due, left) if left > 0 else due
 
     async def _beat(self) -> None:
         """Beat, and follow what the other rows say."""
@@ -287,6 +295,8 @@ class Membership:
         if table.find(self.uuid, self._start) is None:
             await self._was_excluded()
             return
+        if self._held and not self.holds:
+            self._follow_lease()  # callers may have seen the end of the lease, so it is told before it begins again
         self._beaten = began
         self._renewed.set()
         self._adopt(table)
@@ -364,7 +374,7 @@ class Membership:
         epoch, table, event = await self._in_transaction(partial(self._insert_running, now))
         self._events.publish(event)
         self._start, self._beaten = epoch, began
-        self._owns_from = began + (self.mode.lease or 0.0)
+        self._owns_from = self._clock.monotonic() + (self.mode.lease or 0.0)  # as in `run`
         self._renewed.set()
         self._adopt(table)
 
@@ -385,13 +395,8 @@ class Membership:
 
     async def _watch_lease(self, lease: float) -> None:
         """Tell when the lease ends, and when it begins again or what is owned has settled."""
-        held = False
         while True:
-            if held != self.holds:
-                held = not held
-                if not held and self._members:
-                    logger.warning("the lease of management node %s has ended: it acts for no storage", self.uuid)
-                self._tell(self._on_change)
+            self._follow_lease()
             now = self._clock.monotonic()
             self._renewed.clear()
             due = self._owns_from if now < self._owns_from else self._beaten + lease
@@ -400,6 +405,13 @@ class Membership:
             else:
                 with suppress(TimeoutError):
                     await self._clock.wait_for(self._renewed.wait(), due - now)
+
+    def _follow_lease(self) -> None:
+        if self._held != self.holds:
+            self._held = not self._held
+            if not self._held and self._members:
+                logger.warning("the lease of management node %s has ended: it acts for no storage", self.uuid)
+            self._tell(self._on_change)
 
     # The view
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from imagestore_sim.backup_storage.errors import NoSuchStorage
+from imagestore_sim.cluster import PastOwner
 from imagestore_sim.cluster.bus import Content
 from imagestore_sim.lab_api.lab_hosts import LabHosts
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_body, with_query
@@ -183,8 +184,10 @@ def _all(mine: ProbesShape, theirs: list[ProbesShape]) -> Iterator[ProbeOfStorag
 
 
 async def _finding(work: Awaitable[T]) -> T:
-    """Return the result of `work`. Raise Refused (404) for a storage that does not exist."""
+    """Return the result of `work`. Raise Refused: 404 for a storage that does not exist, 503 for one that was lost."""
     try:
         return await work
     except NoSuchStorage as error:
         raise Refused(404, str(error)) from None
+    except PastOwner as error:
+        raise Refused(503, str(error)) from None

@@ -8,6 +8,7 @@ from imagestore_sim.backup_storage.capacity import CapacityStore
 from imagestore_sim.backup_storage.connector import Connector
 from imagestore_sim.backup_storage.host_usage import HostUsage
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
+from imagestore_sim.backup_storage.owned_probes import OwnedProbes
 from imagestore_sim.backup_storage.ping_tracker import PingTracker
 from imagestore_sim.backup_storage.records import StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
@@ -36,7 +37,8 @@ def wire_storages(foundation: Foundation, store: Store, cluster: ClusterParts) -
     records = StorageRecords(database, store.vault, clock)
     capacities = CapacityStore(database, events, clock)
     status = StatusStore(database, capacities, events, clock, cluster.fence)
-    connector = Connector(records, status, foundation.prober, store.configuration)
+    owned = OwnedProbes(cluster.peers, foundation.prober)
+    connector = Connector(records, status, foundation.prober, store.configuration, owned)
     tracker = PingTracker(
         records,
         status,
@@ -48,6 +50,7 @@ def wire_storages(foundation: Foundation, store: Store, cluster: ClusterParts) -
         foundation.metrics.ticked,
         foundation.supervisor,
         cluster.peers,
+        owned,
     )
     hosts = HostUsage(database, foundation.prober, foundation.release)
     lifecycle = Lifecycle(database, records, status, connector, tracker, hosts, events, cluster.peers)
