@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from imagestore_sim.cli import explore as command
 from imagestore_sim.explore import invariants, searching
 from imagestore_sim.explore.findings import Finding, signature
+from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found, Violation
 from imagestore_sim.explore.judging import play_judged
 from imagestore_sim.explore.runs import Played
-from imagestore_sim.explore.searching import STATE, Progress, Search, play_seed, seeds_from
-from imagestore_sim.explore.story import Content, content_of, read
+from imagestore_sim.explore.searching import NODES, STATE, Progress, Search, play_seed, seeds_from
+from imagestore_sim.explore.story import Content, content_of, read, text_of
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import Verdict
 from processes import run_here
@@ -82,6 +86,63 @@ def test_a_seed_gives_the_same_run_each_time() -> None:
     first, again = play_seed(QUICK), play_seed(QUICK)
     assert (first.digest, first.violations, first.met) == (again.digest, again.violations, again.met)
     assert first.problem == ""
+
+
+def test_seeds_of_one_node_or_of_several_are_some_of_all_seeds() -> None:
+    assert tuple(NODES) == command.NODES
+    every, one, several = (list(itertools.islice(seeds_from(5, None, nodes), 30)) for nodes in NODES)
+    assert every == list(range(5, 35))
+    assert [generate(seed).get("nodes", 1) > 1 for seed in one[:8] + several[:8]] == [False] * 8 + [True] * 8
+    assert sorted(seed for seed in one + several if seed < 35) == every
+    assert list(seeds_from(5, 2, "several")) == several[:2]
+
+
+def test_a_search_of_some_stories_goes_on_where_the_last_one_of_such_ended(tmp_path: Path) -> None:
+    Progress(next_seed=7).save(tmp_path / STATE)
+    several = Progress.resumed(tmp_path / STATE, "several")
+    assert several.next_seed == 0
+    several.next_seed = 40
+    several.save(tmp_path / STATE)
+    assert [Progress.resumed(tmp_path / STATE, nodes).next_seed for nodes in NODES] == [7, 0, 40]
+
+
+@pytest.mark.thorough
+def test_the_command_plays_the_stories_of_several_nodes_alone(tmp_path: Path) -> None:
+    [seed] = seeds_from(QUICK, 1, "several")
+    done = [
+        run_here("explore", *options, "--out", str(tmp_path))
+        for options in (("--seed", str(QUICK), "--runs", "1", "--nodes", "several"), ("--seed", str(seed)))
+    ]
+    assert done[0] == done[1]
+    assert f"1 runs up to seed {seed}, 0 findings" in done[0].output
+
+
+def test_stories_that_have_their_own_nodes_are_not_chosen_by_them(tmp_path: Path) -> None:
+    refused = run_here("explore", "--from", "flapping-link", "--nodes", "one")
+    assert (refused.status, refused.errors.count("\n")) == (2, 1)
+    assert "--nodes: variations of a scenario" in refused.errors
+    refused = run_here("explore", "--nodes", "3")
+    assert "--nodes: expected all or one or several, but got '3'" in refused.errors
+
+
+def test_a_line_tells_now_and_then_how_far_a_search_has_come_where_there_is_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = run_here("explore", "--seed", str(QUICK), "--out", str(tmp_path))
+    monkeypatch.setattr(command, "SHOWN_EVERY", 0.0)
+    told = run_here("explore", "--seed", str(QUICK), "--out", str(tmp_path))
+    assert (silent.errors, silent.output) == ("", told.output)
+    assert re.fullmatch(r"after \d+s: 1 runs, \d+\.\d/s, .* steps, 0 findings\n", told.errors)
+
+
+@pytest.mark.usefixtures("stops_are_wrong")
+@pytest.mark.thorough
+def test_a_line_tells_of_a_finding_before_it_is_shrunk(tmp_path: Path) -> None:
+    (tmp_path / "stop.yaml").write_text(text_of(BASE))
+    done = run_here("explore", "--from", str(tmp_path / "stop.yaml"), "--seed", "0", "--out", str(tmp_path))
+    assert done.status == 1
+    assert re.fullmatch(r"after .*: 1 runs, .* 1 finding\n", done.errors)
+    assert done.output.startswith("found  no-errors: imagestore-1 was stopped")
 
 
 def test_violations_that_differ_in_names_and_numbers_show_the_same() -> None:

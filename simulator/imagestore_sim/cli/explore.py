@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imagestore_sim.cli.completion import stories_and_files
+from imagestore_sim.cli.completion import stories_and_files, words
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, InputError
 from imagestore_sim.cli.options import jobs_option
+from imagestore_sim.cli.rules import IgnoreVariables, OneOf, Refuse, Values, apply_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +21,30 @@ if TYPE_CHECKING:
     from imagestore_sim.explore.findings import Finding
     from imagestore_sim.explore.searching import Base, Progress
 
+BRANCHES = 20
+"""How many stories there are for each whose branches are measured: those make a search 7 % slower."""
 LENGTH = "How long"
 STORIES = "Which stories"
+NODES = ("all", "one", "several")
 PROGRAM_SECONDS = 60.0
 """Of the machine, that a program may take in one story; then it is killed, and has shown nothing."""
+SHOWN_EVERY = 60.0
+"""Real seconds between two lines that tell how far a search has come, where there is no terminal."""
+
+
+def _has_own_nodes(given: Values) -> bool:
+    """Return whether the stories are not drawn from nothing."""
+    return given.from_ is not None or given.client is not None
+
+
+RULES = (
+    IgnoreVariables(("nodes",), when=_has_own_nodes),
+    OneOf("nodes", NODES),
+    Refuse(
+        lambda given: given.nodes != "all" and _has_own_nodes(given),
+        "--nodes: variations of a scenario, and stories around a program, have the nodes that they have",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +55,14 @@ class _Chosen:
     runs: int | None
     seed: int | None
     base: Base
-    base_name: Path | None
+    nodes: str
     jobs: int
+    branches: int
     out: Path
 
 
 def explore(
+    context: typer.Context,
     lasts: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +118,28 @@ def explore(
             rich_help_panel=STORIES,
         ),
     ] = None,
+    nodes: Annotated[
+        str,
+        typer.Option(
+            "--nodes",
+            metavar="WHICH",
+            help="Stories to play by how many nodes they have: all, those of one, or those of several.",
+            autocompletion=words(*NODES),
+            envvar="IMAGESTORE_SIM_EXPLORE_NODES",
+            rich_help_panel=STORIES,
+        ),
+    ] = "all",
+    branches: Annotated[
+        int,
+        typer.Option(
+            "--branches",
+            metavar="NUMBER",
+            min=0,
+            help="Measure the code branches of stories whose seed is a multiple of this, in twice their time; 0: none.",
+            envvar="IMAGESTORE_SIM_BRANCHES",
+            rich_help_panel=STORIES,
+        ),
+    ] = BRANCHES,
     out: Annotated[
         Path,
         typer.Option(
@@ -120,26 +165,32 @@ def explore(
         imagestore-sim explore --client ./my-test.sh --for 10m
         the same hundred stories each time, for CI
         imagestore-sim explore --runs 100 --seed 1
+        a thousand stories of several nodes
+        imagestore-sim explore --runs 1000 --seed 1 --nodes several
     """
     from rich.console import Console
 
     from imagestore_sim.cli.running import interruptible, prepare
+    from imagestore_sim.explore.branches import are_measurable
     from imagestore_sim.explore.searching import STATE, Progress
 
+    nodes = apply_rules(context, RULES)["nodes"]
     prepare()
     with interruptible():
         base = _base(from_) if client is None else _around(client, from_)
-    chosen = _Chosen(_seconds(lasts), runs, seed, base, from_, jobs, out)
+    chosen = _Chosen(_seconds(lasts), runs, seed, base, nodes, jobs, branches if are_measurable() else 0, out)
     console = Console(highlight=False, soft_wrap=True)
     state = out / STATE
     resumes = seed is None and base is None
     try:
-        progress = Progress.resumed(state) if resumes else Progress()
+        progress = Progress.resumed(state, nodes) if resumes else Progress()
         with interruptible():
             interrupted = _search(chosen, progress, console, state if resumes else None)
     except (OSError, ValueError) as error:
         raise InputError(f"--out {out}: {error}") from None
-    _print_end(console, chosen, progress)
+    _print_end(console, progress)
+    _print_branches(console, progress, are_missing=branches > chosen.branches)
+    console.print(f"logs {progress.digest[:16]}: of all event logs, the same for the same seeds")
     if interrupted:
         return INTERRUPTED
     return FAILURE if progress.findings else SUCCESS
@@ -190,15 +241,16 @@ def _search(chosen: _Chosen, progress: Progress, console: Console, state: Path |
     from imagestore_sim.explore.searching import Search, seeds_from
 
     count = chosen.runs if chosen.runs is not None or chosen.seed is None or chosen.seconds is not None else 1
-    seeds = seeds_from(progress.next_seed if chosen.seed is None else chosen.seed, count)
+    seeds = seeds_from(progress.next_seed if chosen.seed is None else chosen.seed, count, chosen.nodes)
     end = None if chosen.seconds is None else time.monotonic() + chosen.seconds  # real: how long the user waits
     search = Search(
         chosen.out,
         progress,
         base=chosen.base,
         jobs=chosen.jobs,
+        branches=chosen.branches,
         state=state,
-        show=_live_line(),
+        show=_progress_line(progress),
         tell=lambda finding, file: _print_finding(console, finding, file),
     )
     try:
@@ -208,18 +260,41 @@ def _search(chosen: _Chosen, progress: Progress, console: Console, state: Path |
     return False
 
 
-def _live_line() -> Callable[[Progress], None]:
-    """Return what shows the progress on the terminal; nothing where there is none."""
+def _progress_line(progress: Progress) -> Callable[[Progress], None]:
+    """Return what shows the progress: a line that changes on a terminal; elsewhere one now and then, for logs of CI."""
     import sys
 
     if not sys.stderr.isatty():
-        return lambda _: None
+        return _Lines(len(progress.told))
 
     def show(progress: Progress) -> None:
         sys.stderr.write(f"\r\x1b[K{progress.line()}")
         sys.stderr.flush()
 
     return show
+
+
+class _Lines:
+    """Shows the progress every SHOWN_EVERY seconds, and when something is found, which may take minutes to shrink."""
+
+    def __init__(self, told: int) -> None:
+        """`told`: how much was found before."""
+        import time
+
+        self._began = self._shown = time.monotonic()  # real: the user waits
+        self._told = told
+
+    def __call__(self, progress: Progress) -> None:
+        """Show it, if it is time to."""
+        import sys
+        import time
+
+        from imagestore_sim.units import duration_text
+
+        now = time.monotonic()  # real: as above
+        if now - self._shown >= SHOWN_EVERY or len(progress.told) > self._told:
+            self._shown, self._told = now, len(progress.told)
+            print(f"after {duration_text(round(now - self._began))}: {progress.line()}", file=sys.stderr, flush=True)
 
 
 def _print_finding(console: Console, finding: Finding, file: Path) -> None:
@@ -232,7 +307,7 @@ def _print_finding(console: Console, finding: Finding, file: Path) -> None:
     console.print(f"       seed {finding.seed}, {steps}: {file}", markup=False)
 
 
-def _print_end(console: Console, chosen: _Chosen, progress: Progress) -> None:
+def _print_end(console: Console, progress: Progress) -> None:
     """Print what the search has come to: the same for the same runs, whatever time they took."""
     import sys
 
@@ -242,4 +317,13 @@ def _print_end(console: Console, chosen: _Chosen, progress: Progress) -> None:
     console.print(f"{progress.runs} runs up to seed {progress.next_seed - 1}, {found}; met {progress.coverage}")
     if progress.given_up:
         console.print(f"{progress.given_up} of them were not played to their end")
-    console.print(f"logs {progress.digest[:16]}: of all event logs, the same for the same seeds")
+
+
+def _print_branches(console: Console, progress: Progress, *, are_missing: bool) -> None:
+    """Print which branches the stories have taken that were measured; what is needed if coverage.py is missing."""
+    branches = progress.coverage.branches
+    if are_missing:
+        console.print("branches are not counted: that needs pip install 'imagestore-sim[explore]'", markup=False)
+    elif branches.stories:
+        stories = f"{branches.stories} stor{'y was' if branches.stories == 1 else 'ies were'} measured"
+        console.print(f"took {branches}; {stories}")

@@ -1,4 +1,4 @@
-"""What runs have met: edges of the status, reasons of failures, faults, steps, calls and their answers.
+"""What runs have met: edges of the status, reasons of failures, faults, steps, calls and their answers, branches.
 
 A search that meets nothing new any more has seen what its declarations can show; what it never met is not tested by it.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from imagestore_sim.backup_storage.events import STATUS_CHANGED
+from imagestore_sim.explore.branches import Branches
 from imagestore_sim.explore.oracle import EDGES
 from imagestore_sim.explore.runs import Played
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
@@ -55,8 +56,10 @@ def _reason_in(content: Mapping[str, Any]) -> object:
 class Coverage:
     """What the runs of a search have met, all together."""
 
-    def __init__(self, met: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, met: Iterable[tuple[str, str]] = (), branches: Branches | None = None) -> None:
         self._met = set(met)
+        self.branches = branches or Branches()
+        """Of the stories that were measured. Which ones they take depends on what a process has played before."""
 
     def add(self, met: Iterable[tuple[str, str]]) -> int:
         """Note what a run has met; return how much of it is new."""
@@ -68,6 +71,7 @@ class Coverage:
         return iter(sorted(self._met))
 
     def __str__(self) -> str:
+        """Return what was met but for branches: the same for the same runs."""
         counts = Counter(kind for kind, _ in self._met)
         return ", ".join(
             f"{counts[kind]}{'' if most is None else f' of {most}'} {kind}" for kind, most in KINDS.items()

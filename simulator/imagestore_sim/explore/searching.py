@@ -11,18 +11,20 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from imagestore_sim.explore.branches import Branches, Measured, measured
 from imagestore_sim.explore.client import Around
 from imagestore_sim.explore.coverage import Coverage, covered
 from imagestore_sim.explore.findings import Finding, only, signature
-from imagestore_sim.explore.generation import generate
+from imagestore_sim.explore.generation import generate, nodes_of
 from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.judging import write_verdicts
 from imagestore_sim.explore.mutation import mutate
@@ -39,6 +41,13 @@ Base = Content | Around | None
 """What stories are made from: one that they vary, or a program that they are around; None: nothing."""
 STATE = ".explore.json"
 """The file, beside the findings, from which a search resumes."""
+ALL = "all"
+NODES: Mapping[str, Callable[[int], bool]] = {
+    ALL: lambda count: True,
+    "one": lambda count: count == 1,
+    "several": lambda count: count > 1,
+}
+"""Words for stories by how many nodes they have."""
 LONGEST_RUN = 300.0
 """Real seconds after which a run is given up: it has shown nothing."""
 AGAIN = 20.0
@@ -67,6 +76,8 @@ class Outcome:
     """Of its log: the same each time that the seed is played."""
     problem: str
     """Why it was not played to its end, or ''."""
+    ran: Measured | None = None
+    """What ran of this package's code; None if that was not measured."""
 
 
 class TooLong(KeyboardInterrupt):
@@ -80,16 +91,17 @@ def story_of(seed: int, base: Base) -> Content:
     return generate(seed) if base is None else mutate(base, seed)
 
 
-def play_seed(seed: int, base: Base = None) -> Outcome:
-    """Play the story of a seed, and judge it."""
+def play_seed(seed: int, base: Base = None, measures: bool = False) -> Outcome:
+    """Play the story of a seed, and judge it. `measures`: also find out which branches it takes."""
     story = story_of(seed, base)
     try:
-        played, violations = _play(story, LONGEST_RUN)
+        with measured() if measures else nullcontext() as ran:
+            played, violations = _play(story, LONGEST_RUN)
     except (TooLong, ScenarioError) as error:
         return Outcome(seed, len(story["timeline"]), (), (), "", str(error))
     digest = hashlib.sha256(played.log_text.encode()).hexdigest()
     met = tuple(sorted(set(covered(played))))
-    return Outcome(seed, len(story["timeline"]), tuple(violations), met, digest, played.result.problem)
+    return Outcome(seed, len(story["timeline"]), tuple(violations), met, digest, played.result.problem, ran)
 
 
 def shrink_seed(seed: int, violation: Violation, base: Base = None) -> Finding:
@@ -183,6 +195,10 @@ class Progress:
     runs: int = 0
     given_up: int = 0
     next_seed: int = 0
+    nodes: str = ALL
+    """How many nodes the stories have: a word of NODES."""
+    next_of_others: dict[str, int] = field(default_factory=dict)
+    """From which seed searches go on whose stories have other nodes, by their words."""
     digest: str = ""
     """Of the logs of all runs, in their order."""
     coverage: Coverage = field(default_factory=Coverage)
@@ -198,24 +214,38 @@ class Progress:
         """Return it in a line."""
         rate = self.runs / max(0.001, time.monotonic() - self.began)  # real: how fast it is
         found = f"{len(self.told)} finding{'' if len(self.told) == 1 else 's'}"
-        return f"{self.runs} runs, {rate:.1f}/s, {self.coverage}, {found}"
+        branches = f", {self.coverage.branches}" if self.coverage.branches.taken else ""
+        return f"{self.runs} runs, {rate:.1f}/s, {self.coverage}{branches}, {found}"
 
     def save(self, file: Path) -> None:
         """Write what a search resumes from. Raise OSError."""
         told = {shown: name for shown, name in self.told.items() if shown not in self.being_shrunk}
         following = min([self.next_seed, *self.being_shrunk.values()])
-        state = {"next": following, "covered": list(self.coverage), "told": told}
+        nexts = {ALL: 0, **self.next_of_others, self.nodes: following}
+        state = {"next": nexts.pop(ALL), "next_of": nexts, "covered": list(self.coverage), "told": told}
+        if (branches := self.coverage.branches.state()) is not None:
+            state["branches"] = branches
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}")
         partial.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
         partial.replace(file)
 
     @classmethod
-    def resumed(cls, file: Path) -> Progress:
-        """Return the progress of a search that goes on where one ended. Raise OSError, and ValueError."""
+    def resumed(cls, file: Path, nodes: str = ALL) -> Progress:
+        """Return the progress of a search that goes on where the last one of stories with these nodes ended.
+
+        Raise OSError, and ValueError.
+        """
         state: Any = orjson.loads(file.read_bytes()) if file.exists() else {}
-        met = Coverage((str(kind), str(which)) for kind, which in state.get("covered", ()))
-        return cls(next_seed=int(state.get("next", 0)), coverage=met, told=dict(state.get("told", {})))
+        met = ((str(kind), str(one)) for kind, one in state.get("covered", ()))
+        nexts = {ALL: state.get("next", 0), **state.get("next_of", {})}
+        return cls(
+            next_seed=int(nexts.pop(nodes, 0)),
+            nodes=nodes,
+            next_of_others=nexts,
+            coverage=Coverage(met, Branches(state.get("branches"))),
+            told=dict(state.get("told", {})),
+        )
 
 
 class Search:
@@ -228,15 +258,20 @@ class Search:
         *,
         base: Base = None,
         jobs: int = 1,
+        branches: int = 0,
         state: Path | None = None,
         show: Callable[[Progress], None] = lambda _: None,
         tell: Callable[[Finding, Path], None] = lambda _, __: None,
     ) -> None:
-        """Save the progress into `state` every few seconds; call `show` after each run, `tell` with each finding."""
+        """Save the progress into `state` every few seconds; call `show` after each run, `tell` with each finding.
+
+        `branches`: measure the branches of every story whose seed is a multiple of this; 0: of none.
+        """
         self.progress = progress
         self._folder = folder
         self._base = base
         self._jobs = jobs
+        self._branches = branches
         self._state = state
         self._saved = time.monotonic()  # real: the machine may stop at any time
         self._show = show
@@ -250,7 +285,7 @@ class Search:
         try:
             while True:
                 while len(playing) < self._jobs and not is_over() and (seed := next(seeds, None)) is not None:
-                    playing.append(workers.begin(play_seed, seed, self._base))
+                    playing.append(workers.begin(play_seed, seed, self._base, self._measures(seed)))
                 if not playing:
                     break
                 outcome = playing.popleft().result()
@@ -261,6 +296,7 @@ class Search:
                         self.progress.being_shrunk[shown] = outcome.seed
                         task = workers.begin(shrink_seed, outcome.seed, violation, self._base)
                         shrinking.append((shown, task))
+                        self._show(self.progress)
                 while shrinking and shrinking[0][1].done():
                     self._take(*shrinking.popleft())
             while shrinking:
@@ -268,6 +304,10 @@ class Search:
         finally:
             workers.close()
             self._save()
+
+    def _measures(self, seed: int) -> bool:
+        """Return whether the branches are measured that the story of a seed takes."""
+        return bool(self._branches) and seed % self._branches == 0
 
     def _save(self) -> None:
         """Save the progress, if it is kept."""
@@ -282,6 +322,8 @@ class Search:
         progress.given_up += bool(outcome.problem)
         progress.digest = hashlib.sha256(f"{progress.digest}{outcome.digest}".encode()).hexdigest()
         progress.coverage.add(outcome.met)
+        if outcome.ran is not None:
+            progress.coverage.branches.add(outcome.ran)
         self._show(progress)
         if time.monotonic() - self._saved > SAVED_EVERY:  # real: see __init__
             self._save()
@@ -355,6 +397,7 @@ def collect_garbage_seldom() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def seeds_from(first: int, count: int | None = None) -> Iterator[int]:
-    """Return seeds, one after the other; without a count, without an end."""
-    return itertools.count(first) if count is None else iter(range(first, first + count))
+def seeds_from(first: int, count: int | None = None, nodes: str = ALL) -> Iterator[int]:
+    """Return seeds, one after the other, of stories with these nodes (NODES); without a count, without an end."""
+    chosen = (seed for seed in itertools.count(first) if nodes == ALL or NODES[nodes](nodes_of(seed)))
+    return itertools.islice(chosen, count)
