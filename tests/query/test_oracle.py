@@ -47,6 +47,7 @@ from imagestore_sim.query import (
     Query,
     QueryEngine,
     register_functions,
+    text_index,
 )
 from imagestore_sim.query.conditions import OPERATOR_TOKENS, Condition, Operator, Sort
 
@@ -131,9 +132,12 @@ async def _fill(database: Database) -> None:
             await connection.execute(insert(model), values)
 
 
-@pytest.fixture(scope="module")
-def lab(store_settings: dict[str, Any]) -> Iterator[Lab]:
-    with asyncio.Runner() as runner:
+@pytest.fixture(scope="module", params=["by SQL alone", "by copies of the texts"])
+def lab(request: pytest.FixtureRequest, store_settings: dict[str, Any]) -> Iterator[Lab]:
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        if request.param == "by copies of the texts":
+            patch.setattr(text_index, "FEWEST_ROWS", 1)
+            patch.setattr(text_index, "ASKED_BEFORE", 0)
         database = runner.run(Database.open(store_settings["database"], prepare=register_functions))
         runner.run(_fill(database))
         yield Lab(runner, QueryEngine(database, write_date=str))

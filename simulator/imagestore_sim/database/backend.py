@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult, Dialect, Row, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.changes import Plan
+from imagestore_sim.database.text_watch import TextWatch
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -77,6 +78,10 @@ class Backend(Protocol):
     @property
     def is_shared(self) -> bool:
         """Whether other nodes may write to it."""
+
+    @property
+    def texts(self) -> TextWatch | None:
+        """What notices changes of texts; None where other nodes may make them."""
 
     async def current_revision(self) -> int:
         """Return a number that grows with every committed transaction, also with one of another node."""

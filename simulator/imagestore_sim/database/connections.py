@@ -26,6 +26,7 @@ from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.open_file import LOG_IS_LOST, OpenFile
 from imagestore_sim.database.statement_cache import SHARED_STATEMENTS, with_shared_dialect
 from imagestore_sim.database.statement_timeout import READ_SECONDS, StatementTimeout
+from imagestore_sim.database.text_watch import TextWatch
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class Connections:
         self._limited_engine = _engine(url, prepare, self.timeout.connect_function())
         for engine in (self.engine, self._limited_engine):
             watch_errors(engine, health)
+        self.texts = None if file.is_shared else TextWatch()
+        """Notices changes of texts; None where other databases write to the file, too."""
         self.busy_seconds = BUSY_SECONDS
         self.closed = False
         self.writer = LazyConnection(self._open_writer, StoreConnection.close)
@@ -175,15 +178,20 @@ class Connections:
             await lazy.drop()
 
     async def _open_writer(self) -> StoreConnection:
-        return await self._open(self.engine, "PRAGMA busy_timeout = 0")
+        return await self._open(self.engine, self._prepare_writer)
+
+    def _prepare_writer(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")
+        if self.texts is not None:
+            self.texts.install(connection)
 
     async def _open_reader(self) -> StoreConnection:
-        return await self._open(self.engine, READ_ONLY, **{_READS: True})
+        return await self._open(self.engine, _prepare_reader, **{_READS: True})
 
     async def _open_raw_reader(self) -> StoreConnection:
-        return await self._open(self._limited_engine, READ_ONLY, **{_READS: True})
+        return await self._open(self._limited_engine, _prepare_reader, **{_READS: True})
 
-    async def _open(self, engine: AsyncEngine, pragma: str, **options: bool) -> StoreConnection:
+    async def _open(self, engine: AsyncEngine, prepare: Prepare, **options: bool) -> StoreConnection:
         async with self._opening:
             if self._file.has_lost_log():
                 raise FileNotFoundError(errno.ENOENT, LOG_IS_LOST)
@@ -192,7 +200,7 @@ class Connections:
             # AUTOCOMMIT: transactions begin and end by statements of our own, see Writer.
             await connection.execution_options(isolation_level="AUTOCOMMIT", **options)
             opened = StoreConnection(connection, await driver_of(connection))
-            await opened.run(pragma)
+            await opened.call(prepare)
         except BaseException:
             await complete(connection.close())
             raise
@@ -214,6 +222,10 @@ def watch_errors(engine: AsyncEngine, health: Health) -> None:
             failed.statement = failed.params = failed.code = None
 
     event.listen(engine.sync_engine, "handle_error", handle)
+
+
+def _prepare_reader(connection: sqlite3.Connection) -> None:
+    connection.execute(READ_ONLY)
 
 
 def _only_reads(connection: Connection) -> bool:

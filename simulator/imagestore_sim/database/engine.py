@@ -30,6 +30,7 @@ from imagestore_sim.database.mariadb.backend import open_mariadb
 from imagestore_sim.database.schema import OptionRow
 from imagestore_sim.database.sqlite_backend import open_file
 from imagestore_sim.database.store_check import StoreCheck
+from imagestore_sim.database.text_watch import TextWatch
 from imagestore_sim.database.unit_of_work import UnitsOfWork
 from imagestore_sim.database.vault import Vault
 from imagestore_sim.in_flight import counted, under_way
@@ -277,6 +278,15 @@ class Database:
         await self._pass_gate()
         async with self._reader.snapshot() as connection:
             yield connection
+
+    @property
+    def texts(self) -> TextWatch | None:
+        """What notices changes of texts, for copies of them in memory; None where a read may not see what is committed.
+
+        That is so where other nodes write to the store, and while the current task reads what it has written itself, or
+        a snapshot.
+        """
+        return None if self._gate is not None or self._units.is_active else self._backend.texts
 
     async def _pass_gate(self) -> None:
         if self._gate is not None:

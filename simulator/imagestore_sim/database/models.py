@@ -37,11 +37,16 @@ ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 """The uuid that the account `admin` has in every ZStack."""
 
 
+FOLDED_TEXTS: list[tuple[str, str]] = []
+"""The tables and columns of text by which records are found, each with the indexes below."""
+
+
 def _folded_indexes(table: str, column: str) -> tuple[Index, ...]:
     """Return indexes by which SQLite finds text regardless of ASCII case and trailing spaces.
 
     Text that is not ASCII is folded by our own collation, not by SQLite's upper(), so it has an index of its own.
     """
+    FOLDED_TEXTS.append((table, column))
     not_ascii = text(f"length({column}) <> length(CAST({column} AS BLOB))")
     folded = Index(f"ix_{table}_{column}_folded", text(f"upper(rtrim({column}, ' '))"))
     others = Index(f"ix_{table}_{column}_not_ascii", column, "uuid", sqlite_where=not_ascii)

@@ -21,6 +21,7 @@ from imagestore_sim.database.open_file import OpenFile
 from imagestore_sim.database.reader import Reader
 from imagestore_sim.database.schema import ALL_COLUMNS, OptionRow, check_columns, create_or_migrate
 from imagestore_sim.database.shared_file import SharedFile
+from imagestore_sim.database.text_watch import TextWatch
 from imagestore_sim.database.transactions import Writer
 from imagestore_sim.database.vault import Vault
 
@@ -67,6 +68,11 @@ class SqliteBackend:
     def is_shared(self) -> bool:
         """Whether other nodes of this process may write to the file."""
         return self._shared is not None
+
+    @property
+    def texts(self) -> TextWatch | None:
+        """What notices changes of texts; None where other nodes may make them."""
+        return self.connections.texts
 
     async def current_revision(self) -> int:
         """Return the number of transactions that this process has committed; no other one writes to the file."""

@@ -247,11 +247,13 @@ class Writer:
             raise self._health.failed(Side.WRITE, describe(error)) from error
         if quiet:
             self._health.worked(Side.WRITE)
+            self._settle()
         else:
             self._committed()
 
     def _committed(self) -> None:
         self._health.worked(Side.WRITE)
+        self._settle()
         self.revision += 1
         if self._shared is not None:
             self._shared.revision += 1
@@ -266,6 +268,11 @@ class Writer:
             # SQLITE_ERROR: after an error of the disk SQLite has rolled back already, and there is nothing to undo.
             if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
                 await self._connections.writer.drop(writer)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._connections.texts is not None:
+            self._connections.texts.settle()
 
 
 def _begin_and(work: Work, connection: sqlite3.Connection) -> Sequence[Any]:

@@ -21,6 +21,7 @@ from imagestore_sim.query.inventories import INVENTORIES, Inventory
 from imagestore_sim.query.language.statements import statements
 from imagestore_sim.query.prepared_query import PreparedQuery, prepare_query, prepare_statement
 from imagestore_sim.query.rows import Row, RowWriter, WriteDate
+from imagestore_sim.query.text_index import TextCopies
 from imagestore_sim.tasks import by_size
 
 KEPT_STATEMENTS = 256
@@ -67,6 +68,7 @@ class QueryEngine:
         self._database = database
         self._write_date = write_date
         self._is_sqlite = database.dialect.name == "sqlite"
+        self._texts = TextCopies(database)
         self._kept = lru_cache(maxsize=KEPT_STATEMENTS)(self._compile)
 
     async def find(self, inventory: Inventory, uuid: str) -> QueryResult:
@@ -196,15 +198,28 @@ class QueryEngine:
                 len(prepared.values) * BYTES_OF_A_TEST, self._compile, shape, compile_shape
             )
         values = {**prepared.values, LIMIT: prepared.limit, START: prepared.start}
-        parameters = [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
-        fetch = self._database.fetch_few if statement.quick else self._database.fetch
-        if not statement.quick and _may_be_short(values.values()):
-            fetch = self._database.fetch_soon
         try:
-            return writer, await fetch(statement.sql, parameters)
+            return writer, await self._read(shape, statement, values)
         except ReadTooLong as error:
             text = f"org.hibernate.QueryTimeoutException: could not extract ResultSet: {error}"
             raise QueryError(text, thrown="javax.persistence.QueryTimeoutException") from None
+
+    async def _read(self, shape: Shape, statement: SqlStatement, values: Mapping[str, Bound]) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement: of a few that an index finds, of those that can match, or of all."""
+        database, parameters = self._database, self._parameters(statement, values)
+        if statement.quick:
+            return await database.fetch_few(statement.sql, parameters)
+        if not _may_be_short(values.values()):
+            return await database.fetch(statement.sql, parameters)
+        if (narrowed := await self._texts.narrowed(shape, values)) is not None:
+            less, _ = self._kept(narrowed.shape, kept_shape)
+            rows = await database.fetch_soon(less.sql, self._parameters(less, narrowed.values))
+            if narrowed.holds():
+                return rows
+        return await database.fetch_soon(statement.sql, parameters)
+
+    def _parameters(self, statement: SqlStatement, values: Mapping[str, Bound]) -> list[object]:
+        return [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
 
     def _bound(self, value: Bound | None) -> object:
         """Return the parameter for the driver: SQLite takes a list as JSON (see Among), MariaDB no infinity."""

@@ -70,6 +70,10 @@ class MariaDbBackend:
         """Whether other nodes may write to it."""
         return True
 
+    @property
+    def texts(self) -> None:
+        """Return None: other nodes may change any text."""
+
     async def current_revision(self) -> int:
         """Return the sum of the revisions of all nodes."""
         ((revision,),) = await self.reader.fetch(SUM, ())
