@@ -13,14 +13,18 @@ from itertools import chain
 from urllib.parse import quote, unquote, unquote_plus
 
 MASK = "***"
-_WORDS = "|".join((
+_PATTERNS = (
     "password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "private[^a-z0-9]?key", "authorization",
     "api[^a-z0-9]?key", "credential", "session", "signature", "cookie", "verify[^a-z0-9]?code",
-))  # fmt: skip
+)  # fmt: skip
+_WORDS = "|".join(_PATTERNS)
 _SECRET_WORD = re.compile(rf"{_WORDS}|^\W*(?:pass|pw)\W*$", re.IGNORECASE)
 _COMPARED = r"::|[!?~<>]?=|[<>:]|\s(?:not\s+)?(?:like|in)\b"
 _MAY_BE_SECRET = re.compile(rf"{_WORDS}|pass|pw|@", re.IGNORECASE)
 """What a decoded path has in it if any part of it is masked."""
+_HINTS = tuple(dict.fromkeys(("pass", "pw", "@", *(word.partition("[")[0] for word in _PATTERNS))))
+"""What an ASCII path in lower case has in it if _MAY_BE_SECRET finds something, and looking for that takes longer."""
+_ESCAPE = re.compile("%[0-9a-fA-F]{2}")
 # Repetitions are bounded, so that matching takes linear time.
 _SECRET_IN_TEXT = re.compile(
     rf"((?:{_WORDS})[\w.\[\]-]{{0,64}}[\"'\\\s]{{0,16}}(?:{_COMPARED})).*", re.IGNORECASE | re.DOTALL
@@ -68,10 +72,17 @@ def on_one_line(text: str) -> str:
 @lru_cache(maxsize=1024)
 def masked_path(target: str) -> str:
     """Return a path with its query string as sent, with sessions and secret values masked."""
-    if len(target) <= _LONGEST_NAME and _MAY_BE_SECRET.search(_decoded(target, plus=True)) is None:
+    if len(target) <= _LONGEST_NAME and not _may_be_secret(_decoded(target, plus=True)):
         return target
     path, mark, query = target.partition("?")
     return f"{_masked_segments(path)}{mark}{'&'.join(map(_masked_pair, query.split('&')))}"
+
+
+def _may_be_secret(decoded: str) -> bool:
+    lowered = decoded.lower()
+    if decoded.isascii() and not any(hint in lowered for hint in _HINTS):
+        return False
+    return _MAY_BE_SECRET.search(decoded) is not None
 
 
 def _masked_segments(path: str) -> str:
@@ -105,7 +116,7 @@ def _masked_encoded(raw: str, decoded: str) -> str:
 def _decoded(text: str, *, plus: bool = False) -> str:
     """Return the text without percent-encoding, of which up to _MOST_LAYERS layers are removed."""
     for _ in range(_MOST_LAYERS):
-        if "%" not in text and not (plus and "+" in text):
+        if not (plus and "+" in text) and not ("%" in text and _ESCAPE.search(text)):
             break
         text = unquote_plus(text) if plus else unquote(text)
     return text

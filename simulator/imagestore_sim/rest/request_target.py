@@ -19,6 +19,7 @@ from imagestore_sim.rest.leniency import Leniency
 CONTEXT = "zstack"
 VERSION = "v1"
 LEGACY = "api"
+REST_PATHS = f"/{CONTEXT}/{VERSION}/"
 BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 REFUSED_ESCAPE = re.compile("%(?:2f|5c|00)", re.IGNORECASE)
 FORBIDDEN = re.compile("[^!$-;=?-Z_a-z~]")
@@ -65,10 +66,14 @@ class Redirect(Exception):
 
 def read_target(raw_path: str, raw_query: str, leniency: Leniency) -> Target:
     """Return what a target leads to. Raise ContainerError 400, PlainError 404, or Redirect."""
-    if PLAIN.fullmatch(raw_path) is None:
+    is_plain = PLAIN.fullmatch(raw_path) is not None
+    if not is_plain:
         _check(raw_path)
     if not leniency.raw_query and (found := _forbidden(raw_query)) is not None:
         raise _invalid(found)
+    if is_plain and raw_path.startswith(REST_PATHS):  # as nearly always
+        sent = raw_path.removeprefix(f"/{CONTEXT}")
+        return Target(Place.REST, sent, sent)
     normal = _normalized(unquote(PARAMETERS.sub("", raw_path)))
     if normal == f"/{CONTEXT}":
         raise Redirect(f"/{CONTEXT}/")
