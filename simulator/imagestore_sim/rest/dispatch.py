@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -96,8 +95,11 @@ class Dispatcher(Generic[S]):
         then come the API's own checks, and tags last. Raise ApiError, and PlainError for a synchronous call that asks
         for validation only.
         """
-        with self._errors_of_the_version():
+        try:
             return await self._safely(message, uuid, self._carry_out(message, values, uuid, claim))
+        except ApiError as failure:
+            failure.error = self._rules.version.complete(failure.error)  # with the members that it has there
+            raise
 
     async def _carry_out(self, message: type[Message], values: Values, uuid: str, claim: Claim) -> Reply:
         api, leniency = message.api, self._rules.leniency
@@ -114,8 +116,11 @@ class Dispatcher(Generic[S]):
             return _validation_reply(api)
         if isinstance(checked, DeleteMessage):
             checked.check_delete_mode(leniency)
-        with _marking_handler_errors():
+        try:
             reply = _checked_reply(api, await self._runs.run(checked, call))
+        except ApiError as error:
+            error.from_handler = True  # it is answered in a reply of the API's own class
+            raise
         if isinstance(checked, CreateMessage):
             return replace(reply, commit=(*reply.commit, *await self._rules.tags.writes(checked, reply)))
         return reply
@@ -137,15 +142,6 @@ class Dispatcher(Generic[S]):
         if isinstance(message, CreateMessage):
             await self._rules.tags.check(message)
 
-    @contextmanager
-    def _errors_of_the_version(self) -> Iterator[None]:
-        """Give the errors that are raised the members that they have in the node's version of ZStack."""
-        try:
-            yield
-        except ApiError as failure:
-            failure.error = self._rules.version.complete(failure.error)
-            raise
-
     async def _safely(self, message: type[Message], uuid: str, work: Awaitable[Reply]) -> Reply:
         try:
             return await work
@@ -160,16 +156,6 @@ class Dispatcher(Generic[S]):
                 raise known from error
             logger.exception("%s %s went wrong", message.__name__, uuid)
             raise internal_error(f"{type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _marking_handler_errors() -> Iterator[None]:
-    """Mark the errors that an API's handler raises: they are answered in a reply of the API's own class."""
-    try:
-        yield
-    except ApiError as error:
-        error.from_handler = True
-        raise
 
 
 def _validation_reply(api: Api) -> Reply:

@@ -18,6 +18,8 @@ UNDECLARED = "iso-8859-1"
 
 async def read_body(request: web.BaseRequest, leniency: Leniency) -> bytes:
     """Return the body as UTF-8. Raise ContainerError 500 for bytes that its character set does not allow."""
+    if not request.body_exists:
+        return b""
     raw = await request.read()
     declared = request.charset
     if raw.isascii() or (declared is None and leniency.undeclared_utf8):

@@ -111,7 +111,7 @@ class RestApi(Generic[S]):
         if message.always_with_schema:  # a query, which ignores all special headers
             values = await _meet_faults(context, message, values)
             cached = message.cacheable and _is_plain_get(request) and not context.meets_faults
-            return await self._answer_now(request, message, values, claim, new_uuid("request"), cached=cached)
+            return await self._answer_now(request, message, values, claim, None, cached=cached)
         job = await self._async_calls.job_uuid(request)
         milliseconds = timeout_of(request, message, body)
         values |= await by_size(size, _top_level_tags, request.method, body)
@@ -131,14 +131,17 @@ class RestApi(Generic[S]):
         message: type[Message],
         values: Values,
         claim: Claim,
-        message_uuid: str,
+        message_uuid: str | None,
         *,
         cached: bool,
     ) -> web.Response:
-        """Answer a synchronous call: 200, or 503 with an error. `cached`: by way of the cache."""
+        """Answer a synchronous call: 200, or 503 with an error. `cached`: by way of the cache.
+
+        The message gets a new uuid if it is carried out and has none.
+        """
 
         async def work(claim: Claim) -> bytes:
-            reply = await self._dispatcher.carry_out(message, values, message_uuid, claim)
+            reply = await self._dispatcher.carry_out(message, values, message_uuid or new_uuid("request"), claim)
             if message.always_with_schema or wants_schema(request):
                 return to_json({**reply.body, "schema": dict(reply.schema)})
             return to_json(dict(reply.body))
@@ -160,8 +163,9 @@ class RestApi(Generic[S]):
         work: Callable[[], Awaitable[bytes]],
     ) -> bytes:
         """Return the body by way of the cache: that of this request, or of one that asked the same in other words."""
-        meaning = (identity, f"{message.__name__} {values!r}")
-        make = partial(self._response_cache.get, meaning, work)
+        make = work
+        if "?" in request.raw_path:
+            make = partial(self._response_cache.get, (identity, f"{message.__name__} {values!r}"), work)
         return await self._response_cache.get((identity, request.raw_path), make, message.__name__)
 
 
