@@ -148,10 +148,10 @@ def change(changes: Changes, uuid: str, now: datetime, values: Mapping[str, obje
     return changes.write(_CHANGE, {"changed": uuid, **values, "lastOpDate": now}).rows == 1
 
 
-async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
-    """Yield items, and let other tasks run after each MOST_IN_A_TURN of them."""
+async def in_turns(items: Iterable[T], most: int = MOST_IN_A_TURN) -> AsyncIterator[T]:
+    """Yield items, and let other tasks run after each `most` of them."""
     for number, item in enumerate(items):
-        if number and number % MOST_IN_A_TURN == 0:
+        if number and number % most == 0:
             await asyncio.sleep(0)
         yield item
 
