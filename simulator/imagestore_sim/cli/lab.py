@@ -204,7 +204,7 @@ async def run_lab(settings: Settings, *, in_background: bool = False) -> int:
     """Run a lab until a signal stops it; in the background, nothing is shown once it is ready."""
     from imagestore_sim import logs, open_files
     from imagestore_sim.cli.connection import leave_terminal
-    from imagestore_sim.cli.running import announce, started, until_stopped
+    from imagestore_sim.cli.running import announce, collect_no_more, started, until_stopped
     from imagestore_sim.cli.stories import StoriesOnDemand
     from imagestore_sim.lab import Lab, clock_of_loop
     from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
@@ -218,6 +218,7 @@ async def run_lab(settings: Settings, *, in_background: bool = False) -> int:
         async with started(running.start, running.stop, stopped), stories:
             if not stopped.is_set():
                 announce(running.url, await running.node.openings())
+                collect_no_more()
                 if in_background:
                     leave_terminal(running.ssh_config.with_name(LOG_FILE))
                     await stopped.wait()

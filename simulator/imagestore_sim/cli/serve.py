@@ -87,7 +87,7 @@ def serve(
 async def run_node(settings: Settings) -> int:
     """Run a management node until a signal stops it."""
     from imagestore_sim import logs, open_files
-    from imagestore_sim.cli.running import announce, started, until_stopped
+    from imagestore_sim.cli.running import announce, collect_no_more, started, until_stopped
     from imagestore_sim.cli.stories import StoriesOnDemand
     from imagestore_sim.node.management_node import ManagementNode
     from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
@@ -101,6 +101,7 @@ async def run_node(settings: Settings) -> int:
         async with started(node.start, node.stop, stopped), stories:
             if not stopped.is_set():
                 announce(node.url, await node.openings())
+                collect_no_more()
                 await node.until_excluded(stopped)
     if node.why_excluded:
         print(f"imagestore-sim: {node.why_excluded}", file=sys.stderr)
