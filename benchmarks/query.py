@@ -8,7 +8,9 @@ wrk) runs on another processor. The queries:
 
 same_question   ten storages, the same request each time
 by_uuid         one of all storages, a different one each time
-filtered        `q=name~=…&sort=-availableCapacity&limit=20` over all storages; 111 match; a different request each time
+filtered        `q=name~=…&sort=-availableCapacity&limit=20` over all storages; 111 match; 90 questions in turn, each
+                time with a parameter that means nothing, so that no request is like one before
+unlike_others   the same with 10,000 questions; one to 1,111 storages match, mostly one
 moto            the node's ten storages over moto's DescribeVolumes with ten volumes
 """
 
