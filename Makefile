@@ -18,6 +18,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): about a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[development]'
+	$(BIN)/python -m compileall -q simulator
 	@touch $@
 
 # Bytecode is kept even where the environment says not to: every process that a test starts would compile the package again.

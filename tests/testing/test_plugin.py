@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+
+from imagestore_sim import lab
 
 TESTS = """
 import asyncio, json, time, urllib.request
@@ -183,6 +186,16 @@ def test_a_failed_assertion_shows_the_line_of_the_test_and_the_closest_request(t
     assert "request 2 of 2 of the sequence is missing: */images" in output
     assert "no request came after #2" in output
     assert not [line for line in output.splitlines() if "lab_thread.py" in line or "concurrent" in line], output
+
+
+def test_pytest_uses_the_compiled_modules_of_the_package_and_rewrites_none() -> None:
+    rewriting = type(sys.modules[__name__].__loader__)
+    assert "rewrite" in rewriting.__module__
+    rewritten = [name for name, one in sys.modules.items() if isinstance(getattr(one, "__loader__", None), rewriting)]
+    before = {"imagestore_sim", "imagestore_sim.testing", "imagestore_sim.testing.plugin"}
+    """What pytest imports before the plugin has a say."""
+    assert {name for name in rewritten if name.partition(".")[0] == "imagestore_sim"} <= before
+    assert isinstance(lab.__loader__, SourceFileLoader)
 
 
 @pytest.mark.processes

@@ -25,14 +25,18 @@ import asyncio
 import difflib
 import inspect
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from imagestore_sim import testing
     from imagestore_sim.hosts import HostNetwork
@@ -56,6 +60,29 @@ OTHERS = ("asyncio", "anyio", "trio", "tornado", "twisted")
 """Markers of plugins that run asynchronous tests."""
 CLOCKS = ("real", "virtual")
 WORKERS_VARIABLE = "PYTEST_XDIST_WORKER_COUNT"
+PACKAGE = "imagestore_sim."
+
+
+class PackageFinder(MetaPathFinder):
+    """Finds the modules of this package as Python does, with the byte code that an installation has compiled.
+
+    pytest rewrites the assertions of all modules of a distribution with a plugin. Here these are hundreds, none with an
+    assertion of a test: where no byte code is kept, as in many images of containers, each run would compile them again.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of a module of this package, None for every other."""
+        return PathFinder.find_spec(fullname, path, target) if fullname.startswith(PACKAGE) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Find the modules of this package before pytest rewrites them."""
+    finder = PackageFinder()
+    sys.meta_path.insert(0, finder)
+    early_config.add_cleanup(lambda: sys.meta_path.remove(finder))
 
 
 def pytest_configure(config: pytest.Config) -> None:
