@@ -18,7 +18,11 @@ REFUSED = re.compile(r"\bnot (\w+)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the fixtures where tests run; importing them takes a second, for which all workers would wait."""
+    """Register the fixtures where tests run; importing them takes a second, for which all workers would wait.
+
+    Keep the garbage collector from all that is imported and collected: it would take a quarter of a run.
+    """
+    gc.disable()
     hands_out = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
     if not hands_out:
         config.pluginmanager.import_plugin("shared_fixtures")
@@ -46,11 +50,7 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep the garbage collector from all that is imported and collected: it would take a quarter of a run.
-
-    Afterwards it runs a tenth as often as by default.
-    """
-    gc.disable()
+    """Leave all that is there now to no collection; afterwards the collector runs a tenth as often as by default."""
     try:
         return (yield)
     finally:

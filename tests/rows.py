@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeAlias
 
 import pytest
 
 Test = Callable[..., Any]
-Row: TypeAlias = "tuple[str, Mapping[str, object]]"
+Row: TypeAlias = "tuple[Callable[[], str], Mapping[str, object]]"
+"""What names a row, and its values by name."""
 Ids: TypeAlias = "Sequence[str] | Callable[[Any], object] | None"
 FAILURES = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 _SHORT = reprlib.Repr()
@@ -51,7 +52,11 @@ def _rows(keys: Sequence[str], values: Sequence[Any], ids: Ids) -> Iterator[Row]
         if given.marks or len(given.values) != len(keys):
             raise ValueError(f"row {number + 1} has marks, or not the values of {', '.join(keys)}: {value!r}")
         row = dict(zip(keys, given.values, strict=True))
-        yield f"row {number + 1} of {len(values)}{_id(number, given, ids)}: {_SHORT.repr(row)}", row
+        yield partial(_name, number, len(values), given, ids, row), row
+
+
+def _name(number: int, count: int, given: Any, ids: Ids, row: Mapping[str, object]) -> str:
+    return f"row {number + 1} of {count}{_id(number, given, ids)}: {_SHORT.repr(row)}"
 
 
 def _id(number: int, given: Any, ids: Ids) -> str:
@@ -72,7 +77,7 @@ def _trying_each(test: Test, table: Sequence[Row]) -> Test:
                 try:
                     await test(**fixtures, **row)
                 except FAILURES as error:
-                    failed.append(_named(error, name))
+                    failed.append(_named(error, name()))
             _raise_any(failed, len(table))
 
         return try_each_in_turn
@@ -84,7 +89,7 @@ def _trying_each(test: Test, table: Sequence[Row]) -> Test:
             try:
                 test(**fixtures, **row)
             except FAILURES as error:
-                failed.append(_named(error, name))
+                failed.append(_named(error, name()))
         _raise_any(failed, len(table))
 
     return try_each
