@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,7 +21,7 @@ from imagestore_sim.faults import read_node_fault
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.hosts.default_hosts import default_host, spot_host
 from imagestore_sim.hosts.disk import VirtualDisk
-from imagestore_sim.images.bits import Place
+from imagestore_sim.images.bits import Place, place_of
 from imagestore_sim.lab_api import LabHosts
 from imagestore_sim.node.errors import StartError, cannot_start
 from imagestore_sim.node.management_node import ManagementNode
@@ -242,10 +243,16 @@ class Lab(Startable):
         Simulated disks are not kept. Images and trash of a bootstrap file are on their hosts as well.
         """
         parts = self.node.parts.images
-        for storage in await self.node.storages.records.tracked():
-            bits = {}
-            if parts.garbage.carries(storage):
-                bits = {**await parts.images.bits_on(storage), **await parts.trash.bits_on(storage)}
+        storages = await self.node.storages.records.tracked()
+        carrying = {storage.uuid: storage.target for storage in storages if parts.garbage.carries(storage)}
+        by_storage: defaultdict[str, dict[Place, int]] = defaultdict(dict)
+        if carrying:
+            for stored in (*await parts.images.stored_bits(), *await parts.trash.stored_bits()):
+                target = carrying.get(stored.storage)
+                if target is not None and (place := place_of(target, stored.path)) is not None:
+                    by_storage[stored.storage][place] = stored.size
+        for storage in storages:
+            bits = by_storage.get(storage.uuid, {})
             if (storage.total or bits) and (host := await _host_of(storage, self.network)) is not None:
                 for folder in FOLDERS:
                     host.disk.make_directory(f"{storage.url}/{folder}", parents=True)

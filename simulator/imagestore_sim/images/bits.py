@@ -31,6 +31,15 @@ LONGEST_METADATA = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class StoredBits:
+    """What records say of the bits of an image: the uuid of their storage, their install path, their size in bytes."""
+
+    storage: str
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where the bits of an image are: an account on a host, and the folder and name of the file there."""
 

@@ -111,6 +111,8 @@ class Garbage:
     async def _drop(self, connection: AsyncConnection, which: ColumnElement[bool], why: str = "") -> Sequence[str]:
         """Delete images with their refs and tags, and note their bits; return the uuids."""
         images = (await connection.execute(select(Image.uuid, Image.url).where(which).order_by(Image.uuid))).all()
+        if not images:  # as at most starts
+            return []
         uuids = [image.uuid for image in images]
         for uuid, url in images:
             columns = select(Ref.backupStorageUuid, Ref.installPath).where(Ref.imageUuid == uuid)

@@ -32,7 +32,7 @@ from imagestore_sim.database.models import (
     Zone,
 )
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.images.bits import FoundImage, Place, install_path, paths_of, place_of
+from imagestore_sim.images.bits import FoundImage, StoredBits, install_path, paths_of
 from imagestore_sim.images.errors import DownloadFailed, TransferFailed
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.remote_length import WEB, LengthUnknown, RemoteLengths
@@ -92,13 +92,15 @@ class Images:
         carrying = await self._carrying([storage_uuid])
         return await self.transfers.bits.images(carrying[0].target) if carrying else None
 
-    async def bits_on(self, storage: Storage) -> dict[Place, int]:
-        """Return where the images on a storage have their files and exports, each with its size in bytes."""
-        columns = select(Ref.installPath, Ref.exportUrl, Image.actualSize).join(Image, Image.uuid == Ref.imageUuid)
-        rows = await self._database.read(columns.where(Ref.backupStorageUuid == storage.uuid).order_by(Ref.id))
-        paths = ((path, row.actualSize) for row in rows for path in paths_of(row.installPath, row.exportUrl))
-        places = ((place_of(storage.target, path), size) for path, size in paths)
-        return {place: size for place, size in places if place is not None}
+    async def stored_bits(self) -> list[StoredBits]:
+        """Return the files and exports of all images on all storages."""
+        columns = select(Ref.backupStorageUuid, Ref.installPath, Ref.exportUrl, Image.actualSize)
+        rows = await self._database.read(columns.join(Image, Image.uuid == Ref.imageUuid).order_by(Ref.id))
+        return [
+            StoredBits(row.backupStorageUuid, path, row.actualSize)
+            for row in rows
+            for path in paths_of(row.installPath, row.exportUrl)
+        ]
 
     async def add(
         self,

@@ -10,10 +10,10 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Row, delete, select
 
 from imagestore_sim.backup_storage.errors import BackupStorageError, NoSuchStorage, OperationFailed
-from imagestore_sim.backup_storage.records import State, Status, Storage
+from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, ImageBackupStorageRef, InstallPathRecycle
-from imagestore_sim.images.bits import Place, place_of
+from imagestore_sim.images.bits import StoredBits
 from imagestore_sim.images.errors import BitsFailed
 from imagestore_sim.images.garbage import Garbage
 
@@ -44,10 +44,11 @@ class Trash:
         rows = select(InstallPathRecycle.__table__).where(InstallPathRecycle.storageUuid == storage_uuid)
         return await self._database.read(rows.order_by(InstallPathRecycle.trashId))
 
-    async def bits_on(self, storage: Storage) -> dict[Place, int]:
-        """Return where the trash of a storage has its files, each with its size in bytes."""
-        found = ((place_of(storage.target, item.installPath), item.size) for item in await self.items(storage.uuid))
-        return {place: size for place, size in found if place is not None}
+    async def stored_bits(self) -> list[StoredBits]:
+        """Return the files of the trash of all storages."""
+        columns = select(InstallPathRecycle.storageUuid, InstallPathRecycle.installPath, InstallPathRecycle.size)
+        rows = await self._database.read(columns.order_by(InstallPathRecycle.trashId))
+        return [StoredBits(*row) for row in rows]
 
     async def clean(self, storage_uuid: str, trash_id: int | None) -> list[Cleaned]:
         """Remove one item, or all, with the bits; an item whose path an image uses is kept.
