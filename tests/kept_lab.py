@@ -1,4 +1,4 @@
-"""A lab that the tests of a module share: a reset after each takes a third of the time of a start."""
+"""A lab that the tests of a module share: a reset before each takes less than half the time of a start."""
 
 from __future__ import annotations
 
@@ -21,21 +21,24 @@ class KeptLab:
         self._lab: Lab | None = None
 
     async def lab(self, settings: Settings) -> Lab:
-        """Return a lab as it is at its start: the kept one if only its database is another than the settings say."""
-        database = settings.database if self._lab is None else self._lab.settings.database
-        if self._lab is None or self._lab.settings != settings.model_copy(update={"database": database}):
-            await self.stop()
-            lab = Lab(settings, clock=self._clock)
-            await lab.start()
-            self._lab = lab
-        return self._lab
+        """Return a lab as it is at its start: the kept one, reset, if only its database is not that of the settings.
 
-    async def reset(self) -> None:
-        """Bring the lab back to its start, for the next test; stop it if that fails."""
-        if self._lab is None:
-            return
+        A reset when the next test needs it spares those after which no test, or one with other settings, follows.
+        """
+        kept = self._lab
+        if kept is not None and kept.settings == settings.model_copy(update={"database": kept.settings.database}):
+            await self._reset(kept)
+            return kept
+        await self.stop()
+        lab = Lab(settings, clock=self._clock)
+        await lab.start()
+        self._lab = lab
+        return lab
+
+    async def _reset(self, lab: Lab) -> None:
+        """Bring the lab back to its start; stop it if that fails."""
         try:
-            await self._lab.node.changes.reset(wait=True)
+            await lab.node.changes.reset(wait=True)
         except BaseException:
             await self.stop()
             raise
@@ -48,7 +51,7 @@ class KeptLab:
 
 
 def reset_fixtures() -> tuple[Any, Any]:
-    """Return `imagestore_lab` and `imagestore_client` for a module whose tests share a lab that is reset after each."""
+    """Return `imagestore_lab` and `imagestore_client` for a module whose tests share a lab, reset before each."""
 
     @pytest.fixture
     def imagestore_lab(reset_lab: Lab) -> Lab:

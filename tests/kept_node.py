@@ -52,6 +52,7 @@ class KeptNode:
 
     def client(self) -> Client:
         """Return a client, on the running loop, of a node with the fixed data and nothing else."""
+        self._reset_if_changed()
         if self._node is None:
             self._node = _Node(self._folders.mktemp("kept"))
             self._wait(self._node.start())
@@ -59,7 +60,7 @@ class KeptNode:
         client.session_uuid = self._node.session_uuid
         return client
 
-    def reset_if_changed(self) -> None:
+    def _reset_if_changed(self) -> None:
         """Reset the node if a record is not as it was at its start, a job runs, or a fault of the node is set."""
         if self._node is not None and self._node.has_changed():
             try:

@@ -89,7 +89,6 @@ async def fixed(kept_node: KeptNode) -> AsyncIterator[Client]:
     """
     async with kept_node.client() as client:
         yield client
-    kept_node.reset_if_changed()
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +166,7 @@ def _new_client(lab: Lab) -> Client:
     return Client(lab.url, clock=lab.clock, lab_token=lab_token, poll_seconds=pause)
 
 
-# A module whose tests share a lab, which is reset after each: it has the marker `asyncio(loop_scope="module")`, and
+# A module whose tests share a lab, which is reset before each: it has the marker `asyncio(loop_scope="module")`, and
 # fixtures `imagestore_lab` and `imagestore_client` of its own, which return these two.
 
 
@@ -187,8 +186,6 @@ async def reset_lab(
     yield await kept_lab.lab(imagestore_settings)
     if request.node.get_closest_marker("spoils"):
         await kept_lab.stop()
-    else:
-        await kept_lab.reset()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
