@@ -41,6 +41,7 @@ async def test_the_same_calls_with_the_same_seed_get_the_same_uuids() -> None:
     assert not set(first) & set(await drawn(Settings(port=0, hosts=1, ping_interval=5, seed=12)))
 
 
+@pytest.mark.thorough
 async def test_without_a_seed_no_two_labs_have_a_uuid_in_common() -> None:
     plain = Settings(port=0, hosts=1, ping_interval=5)
     first, second = await drawn(plain), await drawn(plain)

@@ -404,6 +404,7 @@ async def test_a_user_can_call_what_its_policies_allow(node: ManagementNode, cli
             await ann.call("DELETE", f"/accounts/policies/{uuid}")
 
 
+@pytest.mark.thorough
 async def test_the_policies_of_a_group_are_those_of_its_users(node: ManagementNode, clients: dict[str, Client]) -> None:
     ann = clients["ann"]
 

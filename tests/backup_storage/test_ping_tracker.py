@@ -42,7 +42,9 @@ async def lab_pings(interval: int, seed: int) -> list[float]:
 # The first tick, and those that follow
 
 
-@pytest.mark.parametrize(("interval", "most"), [(1, 1), pytest.param(20, 20, marks=pytest.mark.thorough), (60, 29)])
+@pytest.mark.parametrize(
+    ("interval", "most"), [(1, 1), *(pytest.param(*row, marks=pytest.mark.thorough) for row in ((20, 20), (60, 29)))]
+)
 async def test_the_first_tick_comes_after_the_interval_and_a_jitter_that_the_seed_gives(
     interval: int, most: int
 ) -> None:
@@ -87,7 +89,7 @@ async def test_a_ping_that_takes_longer_than_the_interval_skips_ticks_and_piles_
 @pytest.mark.parametrize(
     ("degree", "most"),
     [
-        ("0", 1),
+        pytest.param("0", 1, marks=pytest.mark.thorough),
         pytest.param("1", 1, marks=pytest.mark.thorough),
         ("3", 3),
         pytest.param("50", 7, marks=pytest.mark.thorough),
@@ -275,6 +277,7 @@ async def test_without_automatic_reconnect_a_host_that_came_back_stays_disconnec
     assert (after.status, after.available) == ("Connected", one.available - 2**30)
 
 
+@pytest.mark.thorough
 async def test_turning_automatic_reconnect_off_cancels_one_that_is_pending_at_the_next_ping(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, probes: Probes
 ) -> None:

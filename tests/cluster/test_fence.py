@@ -47,6 +47,7 @@ def test_the_writes_of_a_past_owner_are_refused() -> None:
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_a_node_writes_nothing_about_what_it_has_never_owned() -> None:
     """Else it would be the owner of an epoch in which the ring has another one, and that one would be refused."""
 
@@ -62,6 +63,7 @@ def test_a_node_writes_nothing_about_what_it_has_never_owned() -> None:
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_an_owner_writes_again_and_again() -> None:
     async def play() -> None:
         async with three_nodes("quick", nodes=("a",)) as world:

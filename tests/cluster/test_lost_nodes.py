@@ -73,6 +73,7 @@ async def _owner_of_the_job_is_killed(mode: str, seconds: float) -> tuple[str, l
         return lost, polls, len(await nodes["c"].query(STORAGES, "name=slow"))
 
 
+@pytest.mark.thorough
 def test_a_job_of_a_node_that_has_left_ends_in_the_quick_mode() -> None:
     lost, polls, rows = run_virtually(_owner_of_the_job_is_killed("quick", 6))
     assert polls == [(503, f"management node[uuid:{lost}] is unavailable")] * 2

@@ -123,7 +123,8 @@ def test_a_node_that_stops_and_reaches_no_other_is_followed_at_their_next_heartb
     run_virtually(play())
 
 
-@pytest.mark.parametrize("cut", ["pause", pytest.param("store", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("cut", ["pause", "store"])
 def test_a_node_that_cannot_beat_pings_nothing_once_its_lease_has_ended_and_joins_again(cut: str) -> None:
     async def play() -> None:
         async with three_nodes("quick", ping_interval=1) as world:
@@ -198,6 +199,7 @@ def test_in_zstacks_mode_a_node_that_was_taken_for_dead_stops_itself() -> None:
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_in_zstacks_mode_a_node_without_its_store_stops_itself_and_both_ping_until_then() -> None:
     async def play() -> None:
         async with three_nodes("faithful", nodes=("a", "b")) as world:

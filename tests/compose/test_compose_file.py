@@ -45,6 +45,7 @@ def services() -> dict[str, dict[str, Any]]:
     return services
 
 
+@pytest.mark.thorough
 def test_the_file_follows_the_compose_specification() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)

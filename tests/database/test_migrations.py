@@ -67,6 +67,7 @@ async def test_the_result_is_what_the_models_say(file: Path, engine: Engine) -> 
         assert compare_metadata(context, Model.metadata) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
 async def test_the_result_has_the_keys_and_indexes_of_the_models(file: Path, engine: Engine, tmp_path: Path) -> None:
     """What Alembic does not compare: primary keys, foreign keys with what they do on delete, unique columns."""

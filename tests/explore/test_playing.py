@@ -93,6 +93,7 @@ def test_the_log_of_calls_while_the_node_is_down_is_the_same_each_time() -> None
     assert first.log_text == again.log_text
 
 
+@pytest.mark.thorough
 def test_the_log_of_posts_that_meet_a_fault_is_the_same_each_time() -> None:
     story = {
         "title": "an event is posted twice",

@@ -158,6 +158,7 @@ def test_the_command_prints_the_same_for_the_same_runs(tmp_path: Path) -> None:
     assert f"1 runs up to seed {QUICK}, 0 findings" in outputs[0].output
 
 
+@pytest.mark.thorough
 def test_a_story_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def play(story: object) -> Played:
         """Never end, and take no notice of the first interruption, as Python does in some places."""

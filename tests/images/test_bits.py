@@ -121,7 +121,9 @@ async def test_an_image_that_is_deleted_and_expunged_gives_its_space_back(
         pytest.param(
             lambda host: host.apply(read_fault("read_only", {})), "Read-only file system", marks=pytest.mark.thorough
         ),
-        (lambda host: host.stop(), "unreachable: imagestore-1:22: no connection"),
+        pytest.param(
+            lambda host: host.stop(), "unreachable: imagestore-1:22: no connection", marks=pytest.mark.thorough
+        ),
     ],
 )
 async def test_a_host_that_breaks_during_a_download_fails_the_add_and_keeps_nothing(
@@ -188,6 +190,7 @@ async def test_an_image_whose_storage_is_deleted_meanwhile_was_deleted(
     assert await imagestore_client.query("/images") == []
 
 
+@pytest.mark.thorough
 async def test_an_image_that_is_expunged_during_its_download_leaves_no_bits(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:
@@ -255,6 +258,7 @@ async def test_a_node_that_was_killed_leaves_no_half_added_image(
     assert (folders(imagestore_hosts, 1), folders(imagestore_hosts, 2)) == ([whole], [whole])
 
 
+@pytest.mark.thorough
 async def test_replaced_records_leave_no_bits_but_their_own(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
 ) -> None:

@@ -183,6 +183,7 @@ async def test_a_long_job_copies_an_image_and_tells_how_far_it_is(
     assert (folders(imagestore_hosts, 1), folders(imagestore_hosts, 2)) == ([image], [image])
 
 
+@pytest.mark.thorough
 async def test_a_long_job_that_is_cancelled_leaves_nothing_and_can_run_again(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: str
 ) -> None:

@@ -116,6 +116,7 @@ async def test_an_export_is_a_file_that_takes_its_space_until_it_is_deleted(stor
     await store.delete_export()
 
 
+@pytest.mark.thorough
 async def test_an_export_tells_how_far_it_is_and_gives_way_to_another_format(store: Store) -> None:
     before = await store.available()
     body = {"exportImageFromBackupStorage": {"imageUuid": store.image}}
@@ -179,6 +180,7 @@ async def test_an_export_needs_its_capacity_and_that_of_what_is_under_way(store:
     assert (await why(store.export()), store.exports) == (refused, [])
 
 
+@pytest.mark.thorough
 async def test_an_image_that_is_expunged_during_its_export_leaves_nothing(store: Store) -> None:
     exporting = asyncio.create_task(why(store.export()))
     await store.lab.clock.sleep(1)
@@ -201,6 +203,7 @@ async def test_a_node_that_was_killed_during_an_export_leaves_none(store: Store)
     assert (store.exports, "exportUrl" in await store.ref()) == ([], False)
 
 
+@pytest.mark.thorough
 async def test_an_export_that_the_host_keeps_is_not_deleted(store: Store) -> None:
     exported = await store.export()
     await store.host.apply(read_fault("read_only", {}))
@@ -212,6 +215,7 @@ async def test_an_export_that_the_host_keeps_is_not_deleted(store: Store) -> Non
     assert store.exports == []
 
 
+@pytest.mark.thorough
 async def test_records_in_place_of_others_keep_their_exports_alone(store: Store) -> None:
     records = await store.lab.node.changes.snapshot()
     await store.export()
@@ -260,6 +264,7 @@ async def test_a_reclaim_frees_what_a_host_has_kept(store: Store) -> None:
     assert await store.reclaim() == 0
 
 
+@pytest.mark.thorough
 async def test_a_reclaim_in_the_middle_of_an_outage_fails_and_loses_nothing(store: Store) -> None:
     await store.export()
     await store.host.stop()

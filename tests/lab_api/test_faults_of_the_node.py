@@ -154,6 +154,7 @@ async def test_as_many_as_allowed_can_be_set_at_once(imagestore_client: Client, 
     assert imagestore_lab.node.foundation.node_faults.is_empty
 
 
+@pytest.mark.thorough
 async def test_no_more_than_allowed_are_set_by_calls_at_once(imagestore_client: Client) -> None:
     body = {"kind": "latency", "when": {"path": "nowhere"}}
     path = f"{imagestore_client.url}/lab/v1/node/faults"

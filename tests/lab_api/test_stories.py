@@ -88,6 +88,7 @@ async def test_a_story_is_played_on_the_lab_which_is_as_before_afterwards() -> N
         assert (await call(client, "GET", f"/{SHORT}"))[1]["plays"] == [begun["id"]]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("short")
 async def test_a_play_that_is_stopped_leaves_the_lab_as_it_was() -> None:
     async with lab_with_stories() as (_, client):

@@ -442,7 +442,7 @@ async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp
 
 
 @pytest.mark.sshd
-@pytest.mark.parametrize("sftp", [True, False])
+@pytest.mark.parametrize("sftp", [True, pytest.param(False, marks=pytest.mark.thorough)])
 async def test_one_session_is_enough(start_sshd: StartSshd, tmp_path: Path, sftp: bool) -> None:
     sshd = start_sshd("MaxSessions 1", sftp=sftp)
     prober = Prober(RealClock(), identity_file=sshd.identity_file)
@@ -452,7 +452,13 @@ async def test_one_session_is_enough(start_sshd: StartSshd, tmp_path: Path, sftp
 
 
 @pytest.mark.sshd
-@pytest.mark.parametrize("command", ["echo Only a message.", "exec /usr/sbin/nologin", "cat"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(pytest.param(one, marks=pytest.mark.thorough) for one in ("echo Only a message.", "exec /usr/sbin/nologin")),
+        "cat",
+    ],
+)
 async def test_a_forced_command_that_answers_nothing_is_no_capacity(
     start_sshd: StartSshd, tmp_path: Path, command: str
 ) -> None:
@@ -504,6 +510,7 @@ async def test_one_address_gets_few_logins_at_once_whatever_its_names(
     assert stub.most_logging_in == 5
 
 
+@pytest.mark.thorough
 @pytest.mark.sshd
 async def test_twenty_storages_on_an_sshd_with_few_startups_are_all_probed(
     start_sshd: StartSshd, tmp_path: Path

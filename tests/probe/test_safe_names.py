@@ -86,6 +86,7 @@ async def _probe(config: Path | None, target: Target) -> Capacity | ProbeFailure
         await prober.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.sshd
 async def test_a_proxy_command_gets_a_name_as_one_word_or_is_not_run(start_sshd: StartSshd, tmp_path: Path) -> None:
     sshd = start_sshd()

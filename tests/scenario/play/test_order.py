@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.play.results import Verdict
 from imagestore_sim.scenario.replay import play_virtually
@@ -23,6 +25,7 @@ def log_of(order: str = "") -> list[dict[str, object]]:
     return result.log
 
 
+@pytest.mark.thorough
 def test_a_story_has_another_log_in_another_order_and_the_same_one_in_the_same_order() -> None:
     usual = log_of()
     drawn = log_of("order: {seed: 3}")

@@ -126,6 +126,7 @@ invariants: [unchanged: {while: Disconnected}]
     assert result.length == 300
 
 
+@pytest.mark.thorough
 def test_a_repeated_expectation_holds_if_it_does_each_time() -> None:
     result = run(
         """
@@ -203,6 +204,7 @@ def test_a_kill_between_a_commit_and_its_answer_keeps_what_was_written_and_tells
         ]
 
 
+@pytest.mark.thorough
 def test_a_kill_does_not_wait_longer_for_a_commit_than_it_may() -> None:
     result = run("  - {at: 1m, kill_node: {commits: 1000, within: 20s, down: 5s}}\n  - note: it is up")
     assert (result.verdict, result.length) == (Verdict.HELD, 85.0)
@@ -281,6 +283,7 @@ def test_steps_on_images_do_what_a_client_does() -> None:
     assert 30 < result.length < 45  # the bits of three images come, one after the other
 
 
+@pytest.mark.thorough
 def test_an_expectation_of_an_image_that_is_not_met_shows_what_was_seen() -> None:
     story = """
   - add_image: {image: broken}
@@ -297,6 +300,7 @@ def test_an_expectation_of_an_image_that_is_not_met_shows_what_was_seen() -> Non
     assert [text for text, one in zip(seen, result.wrong, strict=True) if text not in one.seen] == []
 
 
+@pytest.mark.thorough
 def test_images_that_are_records_only_have_no_bits() -> None:
     story = """
   - add_image: {image: debian}
@@ -305,6 +309,7 @@ def test_images_that_are_records_only_have_no_bits() -> None:
     assert run(story, head=IMAGES + "node: {write_images: false}\n").verdict is Verdict.HELD
 
 
+@pytest.mark.thorough
 def test_images_survive_a_restart_of_the_node_and_half_added_ones_do_not() -> None:
     story = """
   - add_image: {image: debian}

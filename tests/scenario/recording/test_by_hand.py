@@ -190,6 +190,7 @@ async def use_images(hands: Hands) -> dict[str, Any]:
     return await hands.save()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("few_steps")
 def test_images_come_and_go_as_they_did(tmp_path: Path) -> None:
     story = saved(tmp_path, use_images)
@@ -293,6 +294,7 @@ async def do_anything(hands: Hands, random: Random) -> dict[str, Any]:
     return await hands.save()
 
 
+@pytest.mark.thorough
 async def test_time_that_was_stepped_is_time_of_the_story(tmp_path: Path) -> None:
     settings = Settings(port=0, hosts=1, ping_interval=60, database=str(tmp_path / "lab.db"))
     async with Lab(settings, story_writer=ScenarioWriter()) as lab, Client(lab.url) as client:
@@ -326,6 +328,7 @@ async def break_twice(hands: Hands) -> dict[str, Any]:
     return {"part": await hands.save(**{"from": began - 0.5, "to": ended}), **await hands.save()}
 
 
+@pytest.mark.thorough
 def test_a_part_of_the_time_can_be_saved_alone(tmp_path: Path) -> None:
     story = saved(tmp_path, break_twice)
     whole, _ = replayed(story)
@@ -356,6 +359,7 @@ async def do_nothing(hands: Hands) -> dict[str, Any]:
     return await hands.save()
 
 
+@pytest.mark.thorough
 def test_nothing_becomes_a_story_in_which_nothing_happens(tmp_path: Path) -> None:
     scenario, _ = replayed(saved(tmp_path, do_nothing))
     assert kinds(scenario) == ["note"]
@@ -367,6 +371,7 @@ async def break_one_of_many(hands: Hands) -> dict[str, Any]:
     return await hands.save()
 
 
+@pytest.mark.thorough
 def test_of_a_big_fleet_only_those_are_told_of_that_took_part(tmp_path: Path) -> None:
     scenario, _ = replayed(saved(tmp_path, break_one_of_many, hosts=12))
     assert [one.name for one in scenario.storages or ()] == ["imagestore-7"]

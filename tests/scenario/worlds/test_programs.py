@@ -26,7 +26,8 @@ for moment in sys.argv[1:]:
 def played(tmp_path: Path, *steps: str) -> Result:
     (tmp_path / "ask.py").write_text(ASK)
     lines = "\n".join(f"  - {step}" for step in steps)
-    return play_virtually(parse_scenario(f"title: t\nhosts: {{a: }}\ntimeline:\n{lines}\n", "s.yaml"))
+    few_pings = "settings: {ping.interval: 1h}\n"
+    return play_virtually(parse_scenario(f"title: t\nhosts: {{a: }}\n{few_pings}timeline:\n{lines}\n", "s.yaml"))
 
 
 def program(tmp_path: Path, arguments: str, end: str = "", within: str = "1m") -> str:
