@@ -218,6 +218,8 @@ class Connection(RequestHandler):
             resp.force_close()  # its body was never asked for: it may arrive later, or never
             self._lingering_time = 0.0
         at_once = isinstance(resp, WholeResponse) and not self._paused and resp.is_whole(request)
+        if isinstance(resp, WholeResponse):
+            resp.goes_at_once = at_once
         sent = await super().finish_response(request, resp, start_time) if at_once else None
         if sent is not None and not self._paused:
             return sent  # as nearly always: it did not have to wait for the client
@@ -417,7 +419,7 @@ def _factory(size: int) -> Callable[..., Request]:
     ) -> Request:
         refusal = _refusal(message)
         expects = refusal is None and "Expect" in message.headers and message.version >= HttpVersion11
-        absolute = ABSOLUTE.fullmatch(message.path)
+        absolute = None if message.path.startswith("/") else ABSOLUTE.fullmatch(message.path)
         message = _in_origin_form(_with_latin_headers(message, without_expectation=expects))
         request = Request(message, payload, protocol, writer, task, protocol._loop, client_max_size=size)
         if isinstance(protocol, Connection):
@@ -433,6 +435,8 @@ def _factory(size: int) -> Callable[..., Request]:
 
 def _refusal(message: RawRequestMessage) -> web.Response | None:
     """Return the answer to a request that cannot be served at all (RFC 9110, 8.4, 10.1.1), None for others."""
+    if message.path.startswith("/") and "Expect" not in message.headers and "Content-Encoding" not in message.headers:
+        return None  # as nearly always
     expectation = message.headers.get("Expect", "100-continue")
     if message.version >= HttpVersion11 and expectation.strip().lower() != "100-continue":
         return _refuse(417, f"the expectation {expectation!r} cannot be met; 100-continue can")

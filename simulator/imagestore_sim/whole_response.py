@@ -22,6 +22,8 @@ class WholeResponse(web.Response):
         self._whole = body
         self._type = content_type
         self._headers_at_first = len(self.headers)
+        self.goes_at_once = False
+        """Whether it is about to be sent, and was found to be whole: to find that out takes as long as to make it."""
 
     def is_whole(self, request: web.BaseRequest) -> bool:
         """Return whether it can be sent in one piece: it is as it was made, over a connection that stays."""
@@ -29,7 +31,7 @@ class WholeResponse(web.Response):
             self.body is self._whole
             and len(self.headers) == self._headers_at_first
             and self.keep_alive is None
-            and not (self.prepared or self.cookies or self.chunked or self.compression)
+            and not (self.prepared or self._cookies or self.chunked or self.compression)  # `cookies` would make some
             and request.version == HttpVersion11
             and request.keep_alive
             and request.method != hdrs.METH_HEAD
@@ -38,7 +40,7 @@ class WholeResponse(web.Response):
     @override
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send it. Raise ConnectionResetError if the client has gone."""
-        if not self.is_whole(request):
+        if not (self.goes_at_once or self.is_whole(request)):
             return await super().prepare(request)
         transport = request.transport
         if transport is None or transport.is_closing():

@@ -112,7 +112,7 @@ class LabTime:
 
         async def on_time(request: web.BaseRequest) -> web.StreamResponse:
             given = request.headers.get(TIME_HEADER)
-            if not is_ready():
+            if (given is None and self._followed is None) or not is_ready():
                 return await handle(request)
             if given is None:
                 return await self._after_followed(request, handle)

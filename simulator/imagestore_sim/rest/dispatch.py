@@ -75,6 +75,10 @@ class Dispatcher(Generic[S]):
         """Return who has the session, or None if it is not valid. Do not extend it."""
         return await self._sessions.recognize(session_uuid)
 
+    def extend(self, session_uuid: str) -> None:
+        """Extend a session that has just been recognized."""
+        self._sessions.extend(session_uuid)
+
     async def account_of(self, claim: Claim) -> str | None:
         """Return the uuid of the account that makes a call, or None for an invalid claim. Do not extend the session."""
         identity = await self.recognize(claim) if isinstance(claim, str) else claim

@@ -34,10 +34,13 @@ def is_foreign(request: web.BaseRequest) -> bool:
 
     An origin is the same if its host and port are those that the request is addressed to; `null` is another origin.
     """
-    if request.headers.get("Sec-Fetch-Site", "").strip().lower() in FOREIGN_SITES:
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site", "").strip().lower() in FOREIGN_SITES:
         return True
-    host = request.headers.get("Host", "")
-    return any(not _same(origin, host) for origin in request.headers.getall("Origin", ()))
+    if "Origin" not in headers:
+        return False
+    host = headers.get("Host", "")
+    return any(not _same(origin, host) for origin in headers.getall("Origin"))
 
 
 def _same(origin: str, host: str) -> bool:

@@ -77,7 +77,8 @@ class RestApi(Generic[S]):
         if found is None:
             return None
         body, context.api = found
-        context.account = (await self._dispatcher.identify(session)).account_uuid
+        context.account = identity.account_uuid
+        self._dispatcher.extend(session)  # nothing was waited for since it was recognized
         return json_response(200, body)
 
     async def answer(self, request: web.BaseRequest, target: Target, context: RequestContext) -> web.Response:

@@ -136,6 +136,10 @@ class Sessions:
         session = self._store.valid(key)
         return None if session is None else session.identity
 
+    def extend(self, session_uuid: str) -> None:
+        """Extend a session that is valid, as `identify` does."""
+        self._store.extend(self._key(session_uuid), self._configuration.get(SESSION_TIMEOUT))
+
     async def identify(self, claim: Claim) -> Identity:
         """Return who makes a call, and extend the session. Raise ApiError ID.1001 if it is not valid."""
         if isinstance(claim, Identity):
