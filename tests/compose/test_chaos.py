@@ -196,6 +196,19 @@ async def test_the_agent_of_a_plain_host_is_shown_and_stopped(chaos: ChaosLab) -
     assert (await chaos.ask("GET", "/hosts/imagestore-1/agent")).body["running"] is True
 
 
+async def test_a_start_of_the_agent_waits_for_one_that_gets_no_processor_at_first(chaos: ChaosLab) -> None:
+    script = r"""
+    service=/etc/init.d/zstack-imagestorebackupstorage
+    $service stop
+    printf '#!/bin/sh\nsleep 1\nexec "$@"\n' >/run/slow
+    sed "s,/bin/busybox setsid,/run/slow," $service >/run/late
+    chmod +x /run/late /run/slow
+    /run/late start
+    """
+    await chaos.execute("imagestore-3", "sh", "-c", script)
+    assert (await chaos.ask("GET", "/hosts/imagestore-3/agent")).body["running"] is True
+
+
 async def test_a_disk_grows_shrinks_fills_and_heals_in_any_order(chaos: ChaosLab) -> None:
     before = await chaos.capacity("chaos-2")
     full = await chaos.apply("chaos-2", "fill")

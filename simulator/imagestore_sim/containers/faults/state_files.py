@@ -39,14 +39,15 @@ def new_number() -> str:
 async def add_state(host: ContainerHost, group: str, text: str, update: str) -> Undo:
     """Add a file with `text` to a group, and run the shell script `update` in the group's directory.
 
-    The undo removes the file and runs `update` again. File names sort by age. Raise ContainerProblem.
+    The undo removes the file and runs `update` again, also once more after it has failed. File names sort by age. Raise
+    ContainerProblem.
     """
     folder = f"{STATE}/{group}"
     file = f"{folder}/{new_number()}"
     await run(host, f"mkdir -p {folder}; cat >{file}; cd {folder}\n{update}", given=text)
 
     async def heal() -> None:
-        await run(host, f"rm {file}; cd {folder}\n{update}")
+        await run(host, f"rm -f {file}; cd {folder}\n{update}")
 
     return heal
 
