@@ -147,3 +147,30 @@ def test_a_client_is_sent_to_the_node_itself_in_the_faithful_mode() -> None:
     """ZStack builds the location of its configured address (RESTFacadeImpl)."""
     assert run_virtually(_locations("faithful")) == [True] * 3
     assert run_virtually(_locations("quick")) == [False] * 3
+
+
+async def _parted_nodes() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        uuids = {name: world.membership(name).uuid for name in NAMES}
+
+        async def zone(caller: str, carrier: str, name: str) -> tuple[int, str]:
+            job = job_of(world, carrier)
+            await begin(nodes[caller], "POST", "/zones", {"params": {"name": name}}, job)
+            await world.clock.sleep(60)
+            return await poll(nodes["c"], job)
+
+        world.cluster.part("a", "b")
+        assert await zone("a", "b", "lost") == (503, f"management node[uuid:{uuids['b']}] is unavailable")
+        assert await zone("b", "a", "lost") == (503, f"management node[uuid:{uuids['a']}] is unavailable")
+        for caller, carrier in (("a", "c"), ("c", "a"), ("b", "c"), ("c", "b")):
+            assert (await zone(caller, carrier, "there"))[0] == 200
+        assert len(world.membership("a").members) == 3
+        world.cluster.reunite("b", "a")
+        for caller, carrier in (("a", "b"), ("b", "a")):
+            assert (await zone(caller, carrier, "there"))[0] == 200
+        assert len(await nodes["a"].query("/zones", "name=there")) == 6
+        assert await nodes["a"].query("/zones", "name=lost") == []
+
+
+def test_two_nodes_can_be_cut_off_from_each_other_alone() -> None:
+    run_virtually(_parted_nodes())

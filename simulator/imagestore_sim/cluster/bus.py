@@ -124,7 +124,7 @@ class Bus:
 
     async def _announce(self, node: str, message: Content) -> None:
         if (address := self._peers.address_of(node)) is not None:
-            problem = await self._post(address, self._sealed(node, self._next_number(), message))
+            problem = await self._post(node, address, self._sealed(node, self._next_number(), message))
             if problem is not None:
                 logger.info("management node %s at %s takes no announcement: %s", node, address, problem)
 
@@ -134,13 +134,13 @@ class Bus:
         410 says that it was meant for another node, such as one that ran at this address before.
         """
         try:
-            await self._pass_link()
-        except OSError as error:
-            return web.Response(status=503, text=str(error))
-        try:
             message = orjson.loads(self._seal.decrypt(await request.read()))
         except Exception:  # whatever the library raises for bytes that it has not sealed
             return web.Response(status=403, text="this message was not sealed by a management node of this store")
+        try:
+            await self._pass_link(message["from"])
+        except OSError as error:
+            return web.Response(status=503, text=str(error))
         if message["to"] != self._peers.uuid or self._cut_off:
             return web.Response(status=410, text=f"this is the management node {self._peers.uuid}")
         if self._received.is_new(message["from"], message["number"]):
@@ -207,7 +207,7 @@ class Bus:
         body = self._sealed(node, number, message)
         deadline = self._clock.monotonic() + UNREACHABLE_SECONDS
         while (address := self._peers.address_of(node)) is not None:
-            problem = await self._post(address, body)
+            problem = await self._post(node, address, body)
             if problem is None:
                 return
             if problem == "410" or self._clock.monotonic() >= deadline:
@@ -220,8 +220,8 @@ class Bus:
         whole = {"from": self._peers.uuid, "to": node, "number": number, **message}
         return self._seal.encrypt(orjson.dumps(whole))
 
-    async def _post(self, address: str, body: bytes) -> str | None:
-        """Post a message once; return why its receiver did not take it, None if it did."""
+    async def _post(self, node: str, address: str, body: bytes) -> str | None:
+        """Post a message to a node once; return why its receiver did not take it, None if it did."""
         if self._http is None:
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
@@ -229,7 +229,7 @@ class Bus:
                 timeout=aiohttp.ClientTimeout(total=None),
             )
         try:
-            await self._pass_link()
+            await self._pass_link(node)
             with self._reaching(address):
                 return await self._clock.wait_for(_status_of(self._http, address, body), LONGEST_POST_SECONDS)
         except TimeoutError:
@@ -237,10 +237,10 @@ class Bus:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return plain_reason(error)
 
-    async def _pass_link(self) -> None:
-        """Wait while a test has paused this node. Raise ConnectionRefusedError if it is cut off from the others."""
+    async def _pass_link(self, node: str) -> None:
+        """Wait while a test has paused this node. Raise ConnectionRefusedError if it is cut off from the other one."""
         if self._links is not None:
-            await self._links.pass_peers()
+            await self._links.pass_peers(node)
 
     def _reaching(self, address: str) -> AbstractContextManager[None]:
         """Return a context in which no time is skipped, if the other node is on another machine."""

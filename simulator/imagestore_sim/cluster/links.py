@@ -35,6 +35,7 @@ class Links:
     def __init__(self) -> None:
         self.skew = 0.0
         self._cut: set[Link] = set()
+        self._lost_nodes: set[str] = set()
         self._goes_on = asyncio.Event()
         self._goes_on.set()
         self._on_change: list[Callable[[], None]] = []
@@ -66,6 +67,14 @@ class Links:
         """Return whether the node is cut off from that."""
         return link in self._cut
 
+    def lose_node(self, uuid: str) -> None:
+        """Cut the way to one other node. It is the test that cuts that node's way back, too."""
+        self._lost_nodes.add(uuid)
+
+    def find_node(self, uuid: str) -> None:
+        """Undo that."""
+        self._lost_nodes.discard(uuid)
+
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call back after each cut, and each that is undone."""
         self._on_change.append(callback)
@@ -82,10 +91,10 @@ class Links:
             if self.is_cut(Link.STORE):
                 raise StoreUnavailable("the store cannot be reached: the node is cut off from it")
 
-    async def pass_peers(self) -> None:
-        """Wait while the node is paused. Raise ConnectionRefusedError if it is cut off from other nodes."""
+    async def pass_peers(self, uuid: str) -> None:
+        """Wait while the node is paused. Raise ConnectionRefusedError if it is cut off from that other node."""
         await self.until_running()
-        if self.is_cut(Link.PEERS):
+        if self.is_cut(Link.PEERS) or uuid in self._lost_nodes:
             raise ConnectionRefusedError("the node is cut off from the others")
 
     def resolving(self, resolve: Resolve) -> Resolve:

@@ -358,10 +358,14 @@ def _draw_content(draws: Random, kind: str, swarm: Swarm, names: Names) -> Any:
 def _draw_node_step(draws: Random, schema: Mapping[str, Any], names: Names) -> Content:
     """Return a step that happens to one of several nodes, or to two."""
     count = min(len(names.nodes) - 1, draws.choice((1, 1, 1, 2)))
-    drawn = draw_object(draws, schema, schema.get("$defs", {}), without=("node",))
+    drawn = draw_object(draws, schema, schema.get("$defs", {}), without=("node", "others"))
     if "for" in schema["properties"] and draws.random() < LASTING:
         drawn["for"] = draws.choice(DURATIONS)
     chosen = draws.sample(names.nodes, count)
+    if "others" in schema["properties"] and "nodes" in drawn.get("from", ()):
+        pairs = Random(f"pairs {chosen} {drawn}")  # noqa: S311 - as above, and no other draw depends on it
+        if pairs.random() < OPTIONAL:
+            drawn["others"] = pairs.choice([one for one in names.nodes if one not in chosen])
     return {"node": chosen[0] if count == 1 else chosen, **drawn}
 
 

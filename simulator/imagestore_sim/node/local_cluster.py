@@ -46,6 +46,8 @@ class LocalCluster:
         self._killed = killed
         self._nodes: dict[str, ManagementNode] = {}
         self._links: dict[str, Links] = {}
+        self._uuids: dict[str, str] = {}
+        """Of the nodes that run or have run last."""
         self._watching: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -74,9 +76,12 @@ class LocalCluster:
     async def start(self, name: str, bootstrap: Bootstrap | None = None) -> ManagementNode:
         """Start a node, and return it once it is ready. Raise what ManagementNode.start raises."""
         links = self._links[name] = Links()
+        for other in self._links.values():
+            other.find_node(self._uuids.get(name, ""))
         node = ManagementNode(self._settings, clock=self._clock, resolve=self._resolve, links=links)
         self._watch(name, node)
         await node.start(bootstrap or Bootstrap())
+        self._uuids[name] = node.parts.cluster.peers.uuid
         self._nodes[name] = node
         self._watching[name] = asyncio.create_task(self._stop_when_excluded(name, node), name=f"watch of {name}")
         return node
@@ -128,6 +133,16 @@ class LocalCluster:
     def join(self, name: str, link: Link) -> None:
         """Undo a cut."""
         self._links[name].join(link)
+
+    def part(self, name: str, other: str) -> None:
+        """Cut two nodes off from each other; both reach all others."""
+        self._links[name].lose_node(self._uuids[other])
+        self._links[other].lose_node(self._uuids[name])
+
+    def reunite(self, name: str, other: str) -> None:
+        """Undo that."""
+        self._links[name].find_node(self._uuids[other])
+        self._links[other].find_node(self._uuids[name])
 
     async def _stop_when_excluded(self, name: str, node: ManagementNode) -> None:
         membership = node.parts.cluster.membership

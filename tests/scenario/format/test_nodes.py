@@ -23,7 +23,9 @@ timeline:
   - pause_node: {node: node-1, for: 40s}
   - resume_node: {}
   - partition: {node: node-1, from: [database, nodes], for: 1m}
+  - partition: {node: node-1, from: [database, nodes], others: [node-2, node-3]}
   - heal_partition: {from: hosts}
+  - heal_partition: {node: node-1, from: nodes, others: node-2}
   - skew_clock: {node: node-2, by: -1h}
   - call: {method: GET, path: /zones, node: node-1}
   - expect: {query: /management-nodes, node: node-2, count: 3}
@@ -38,7 +40,9 @@ timeline:
         "pause node node-1 for 40s",
         "resume node *",
         "partition node-1 from database and nodes for 1m",
+        "partition node-1 from database and node-2 and node-3",
         "heal partition * from hosts",
+        "heal partition node-1 from node-2",
         "skew clock node-2 1h behind",
         "call GET /zones at node-1",
         "expect GET /management-nodes at node-2: count 3",
@@ -66,6 +70,8 @@ timeline:
         (THREE, "expect: {storage: h-1, node: node-1}", "node is not a key for a storage"),
         (THREE, "expect: {storage: h-1, owner: node-9}", "timeline.1.expect.owner: node-9 is not known here"),
         (THREE, "partition: {node: node-1, from: moon}", "timeline.1.partition.from"),
+        (THREE, "partition: {node: node-1, from: nodes, others: node-7}", "timeline.1.partition.others: node-7 is not"),
+        (THREE, "partition: {node: node-1, from: hosts, others: node-2}", "timeline.1.partition.others: expected only"),
         (THREE, "program: {command: x}", "timeline.1.program: a program runs against one node"),
         (ONE + "nodes: 10\n", "note: x", "nodes: Input should be less than or equal to 9"),
     ],

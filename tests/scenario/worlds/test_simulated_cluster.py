@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.play.results import Result, Verdict
 from imagestore_sim.scenario.replay import play_virtually
@@ -66,3 +68,31 @@ def test_steps_reach_the_nodes_that_they_name() -> None:
         "node-1 down",
     ]
     assert all(one.ended is not None for one in result.windows)
+
+
+PAIR = """\
+title: Two of three nodes cannot talk to each other
+hosts: {"imagestore-{1..6}": }
+nodes: 3
+node: {cluster_mode: quick}
+settings: {ping.interval: 10s}
+timeline:
+  - partition: {node: node-1, from: nodes, others: node-2}
+  - client: {method: PUT, path: /backup-storage/$imagestore-1/actions, body: {reconnectBackupStorage: {}}, node: node-1}
+  - title: its job is node-2's
+    client: {method: PUT, path: /backup-storage/$imagestore-2/actions, body: {reconnectBackupStorage: {}}, node: node-1,
+             error: SYS.1012, seconds: "> 40"}
+  - expect: {query: /management-nodes, count: 3}
+  - heal_partition: HEALED
+  - client: {method: PUT, path: /backup-storage/$imagestore-2/actions, body: {reconnectBackupStorage: {}}, node: node-1}
+  - client: {method: PUT, path: /backup-storage/$imagestore-3/actions, body: {reconnectBackupStorage: {}}, node: node-1}
+  - wait: 60s
+"""
+
+
+@pytest.mark.parametrize("healed", ["{}", "{node: node-2, from: nodes, others: node-1}"])
+def test_two_nodes_are_cut_off_from_each_other_alone(healed: str) -> None:
+    result = play_virtually(parse_scenario(PAIR.replace("HEALED", healed)))
+    assert result.verdict is Verdict.HELD, result.wrong
+    assert [one.text for one in result.windows] == ["node-1 cut off from node-2"]
+    assert result.windows[0].ended is not None

@@ -6,11 +6,12 @@ A new one is a class here, a key of `Step`, and a function in `play.node_actions
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from imagestore_sim.scenario.format.schema import Names, ScenarioModel
+from imagestore_sim.scenario.format.schema import Names, ScenarioModel, reject
 from imagestore_sim.units import Seconds, SignedSeconds, duration_text
 
 MOST_NODES = 9
@@ -100,10 +101,16 @@ class PartitionStep(NodesStep):
     """Nodes are cut off: calls of the database fail, other nodes refuse messages, hosts cannot be reached."""
 
     from_: Neighbours = Field(alias="from", min_length=1, description="what they are cut off from")
+    others: Names | None = Field(None, description="from which other nodes, where that is `nodes`; from all if unset")
     lasts: Seconds | None = Field(None, alias="for", description="how long; until heal_partition if unset")
 
+    @model_validator(mode="after")
+    def _others_are_nodes(self) -> Self:
+        _check_others(self.from_, self.others)
+        return self
+
     def __str__(self) -> str:
-        return f"{super().__str__()} from {' and '.join(self.from_)}{_lasting(self.lasts)}"
+        return f"{super().__str__()} from {_what(self)}{_lasting(self.lasts)}"
 
 
 class HealPartitionStep(NodesStep):
@@ -111,9 +118,15 @@ class HealPartitionStep(NodesStep):
 
     node: Names = ("*",)
     from_: Neighbours = Field(NEIGHBOURS, alias="from", min_length=1, description="what they reach again")
+    others: Names | None = Field(None, description="which other nodes, where that is `nodes`; all if unset")
+
+    @model_validator(mode="after")
+    def _others_are_nodes(self) -> Self:
+        _check_others(self.from_, self.others)
+        return self
 
     def __str__(self) -> str:
-        return f"{super().__str__()} from {' and '.join(self.from_)}"
+        return f"{super().__str__()} from {_what(self)}"
 
 
 class SkewClockStep(NodesStep):
@@ -124,6 +137,17 @@ class SkewClockStep(NodesStep):
     def __str__(self) -> str:
         sign = "behind" if self.by < 0 else "ahead"
         return f"{super().__str__()} {duration_text(abs(self.by))} {sign}"
+
+
+def _check_others(neighbours: Sequence[str], others: Sequence[str] | None) -> None:
+    if others is not None and "nodes" not in neighbours:
+        reject(("others",), "expected only with `from: nodes`: others are nodes that it is about")
+
+
+def _what(step: PartitionStep | HealPartitionStep) -> str:
+    """Return what a step is about: neighbours, with the names of other nodes in place of `nodes`."""
+    others = None if step.others is None else " and ".join(step.others)
+    return " and ".join(others if one == "nodes" and others is not None else one for one in step.from_)
 
 
 def _of(names: tuple[str, ...] | None) -> str:

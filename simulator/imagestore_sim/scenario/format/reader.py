@@ -238,6 +238,7 @@ def _node_rules(step: Step, nodes: list[str]) -> Problems:
             yield (step.kind,), f"expected the node that is meant, of {', '.join(nodes)}: node is missing"
         else:
             yield from _unknown_names(given, nodes, "node", (step.kind, "node"))
+            yield from _unknown_names(getattr(content, "others", None), nodes, "node", (step.kind, "others"))
 
 
 def _rules_of_condition(condition: Condition, nodes: list[str]) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ from imagestore_sim.scenario.play.world import ClusterWorld, RestartableWorld, W
 from imagestore_sim.units import duration_text
 
 NODE_ACTIONS = StepHandlers()
+NODES: Neighbour = "nodes"
 DOWN, PAUSED, SKEWED = "down", "paused", "skewed"
 """What a window tells of one of several nodes; a cut is named for what it cuts the node off from."""
 
@@ -179,12 +180,15 @@ async def cut_nodes(context: PlayContext, step: PartitionStep) -> Outcome:
     """Cut nodes off; with `for`, until that time has passed, beside the steps that follow."""
 
     async def heal(context: PlayContext, node: str) -> None:
-        _heal(context, node, step.from_)
+        _heal(context, node, step)
 
     for node in _named(context, step.node):
-        _cluster(context).cut(node, step.from_)
-        for neighbour in step.from_:
-            context.windows.open_node(node, neighbour, f"cut off from {neighbour}")
+        neighbours, others = _cut(context, node, step)
+        _cluster(context).cut(node, neighbours)
+        for other in others:
+            _cluster(context).part(node, other)
+        for one in (*neighbours, *others):
+            context.windows.open_node(node, one, f"cut off from {one}")
         _undo_after(context, step.lasts, heal, node)
     return DONE
 
@@ -193,14 +197,30 @@ async def cut_nodes(context: PlayContext, step: PartitionStep) -> Outcome:
 async def heal_partition(context: PlayContext, step: HealPartitionStep) -> Outcome:
     """Let nodes reach again what they were cut off from."""
     for node in _named(context, step.node):
-        _heal(context, node, step.from_)
+        _heal(context, node, step)
     return DONE
 
 
-def _heal(context: PlayContext, node: str, neighbours: Sequence[Neighbour]) -> None:
+def _cut(
+    context: PlayContext, node: str, step: PartitionStep | HealPartitionStep
+) -> tuple[Sequence[Neighbour], Sequence[str]]:
+    """Return what a step cuts a node off from as a whole, and the single other nodes."""
+    if step.others is None:
+        return step.from_, ()
+    others = [one for one in _named(context, step.others) if one != node]
+    return [one for one in step.from_ if one != NODES], others
+
+
+def _heal(context: PlayContext, node: str, step: PartitionStep | HealPartitionStep) -> None:
+    neighbours, others = _cut(context, node, step)
+    if NODES in neighbours:  # each of them, too
+        others = [one for one in _cluster(context).nodes if one != node]
     _cluster(context).join(node, neighbours)
-    for neighbour in neighbours:
-        context.windows.close_node(node, neighbour)
+    for other in others:
+        _cluster(context).reunite(node, other)
+        context.windows.close_node(other, node)
+    for one in (*neighbours, *others):
+        context.windows.close_node(node, one)
 
 
 @NODE_ACTIONS.handles("skew_clock")

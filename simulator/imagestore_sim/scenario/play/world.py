@@ -146,6 +146,12 @@ class ClusterWorld(World, Protocol):
     def join(self, node: str, neighbours: Sequence[Neighbour]) -> None:
         """Undo that."""
 
+    def part(self, node: str, other: str) -> None:
+        """Cut two nodes off from each other, if both run."""
+
+    def reunite(self, node: str, other: str) -> None:
+        """Undo that."""
+
     def skew(self, node: str, seconds: float) -> None:
         """Set how far the clock of a node is ahead, if it runs."""
 

@@ -159,6 +159,16 @@ class SimulatedCluster(SimulatedWorld):
         for neighbour in neighbours if node in self._cluster.nodes else ():
             self._cluster.join(node, LINKS[neighbour])
 
+    def part(self, node: str, other: str) -> None:
+        """Cut two nodes off from each other, if both run."""
+        if node in self._cluster.nodes and other in self._cluster.nodes:
+            self._cluster.part(node, other)
+
+    def reunite(self, node: str, other: str) -> None:
+        """Undo that."""
+        if node in self._cluster.nodes and other in self._cluster.nodes:
+            self._cluster.reunite(node, other)
+
     def skew(self, node: str, seconds: float) -> None:
         """Set how far the clock of a node is ahead, if it runs."""
         if node in self._cluster.nodes:
