@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import aiohttp
 
-from compose.cluster_lab import NODES, ClusterLab, Halt, Ping, longest_overlap, until
-from compose.compose_lab import HOSTS
+from compose.cluster_lab import MEASURED, NODES, ClusterLab, until
+from compose.wire import Ping, Wire
 from imagestore_sim.testing import CallFailed, Client
 
-HOST = HOSTS[0]
-SLACK = 1.0
-"""Seconds by which a busy sshd may log the end of a connection too late."""
+HOST = MEASURED[0]
 HELD = 2.0
 """Seconds that a fault lasts once another node pings, or nothing has changed."""
 BEFORE = 15.0
@@ -34,24 +34,35 @@ async def members(lab: ClusterLab) -> int:
         return 0
 
 
-class Failures:
-    """Failures of nodes and servers, one after the other, and what the hosts have logged meanwhile."""
+def longest_overlap(pings: Sequence[Ping]) -> float:
+    """Return for how long, in seconds, a node went on to send to a host after another one had begun to."""
+    pairs = itertools.combinations(pings, 2)
+    return max([0.0, *(one.sent - other.began for one, other in pairs if one.node != other.node)])
 
-    def __init__(self, lab: ClusterLab, *, quick: bool = True) -> None:
+
+def latest_answer(pings: Sequence[Ping]) -> float:
+    """Return for how long, in seconds, a host went on to answer one node after another one had begun."""
+    pairs = itertools.combinations(pings, 2)
+    return max([0.0, *(one.answered - other.began for one, other in pairs if one.node != other.node)])
+
+
+class Failures:
+    """Failures of nodes and servers, one after the other, and what has gone over the wires of hosts meanwhile."""
+
+    def __init__(self, lab: ClusterLab, wires: Mapping[str, Wire], *, quick: bool = True) -> None:
         self.lab = lab
+        self._wires = wires
         self.quick = quick
         """Whether no two nodes ever ping one host at once: in ZStack's mode they do."""
         self.owner = ""
         """The node that pings HOST while all nodes are members."""
-        self.halted: list[Halt] = []
-        self._began = time.time()
         self._nodes: dict[str, str] = {}
         """By their addresses; a container that is stopped has none."""
 
     async def pings(self, host: str) -> list[Ping]:
-        """Return all pings of a host's own storage since the beginning."""
+        """Return all pings of a host since the beginning."""
         self._nodes |= await self.lab.addresses(NODES)
-        return await self.lab.pings(host, self._nodes, self._began)
+        return await self._wires[host].pings(self._nodes)
 
     async def whole(self) -> None:
         """Wait until all nodes are members, and the one that owns the storage then pings it."""
@@ -61,7 +72,7 @@ class Failures:
 
         await until("three members", holds)
         if not self.owner:
-            for host in HOSTS:
+            for host in MEASURED:
                 await self.pinged(host, time.time())
             self.owner = (await self.pings(HOST))[-1].node
         await self.pinged(HOST, time.time(), by=(self.owner,))
@@ -74,24 +85,21 @@ class Failures:
 
         await until(f"a ping of {host} by {by}", holds)
 
-    async def go_through(
-        self, what: str, failure: AbstractAsyncContextManager[None], *, moves: bool, halts: bool = False
-    ) -> None:
+    async def go_through(self, what: str, failure: AbstractAsyncContextManager[None], *, moves: bool) -> None:
         """Wait while something fails until its effect is there and for some seconds more, then until all is whole.
 
-        `moves` says whether another node has to take over; `halts` that the owner does nothing at all meanwhile.
+        `moves` says whether another node has to take over.
         """
         others = tuple(node for node in NODES if node != self.owner)
-        before = time.time()
         async with failure:
             at = time.time()
             await self.pinged(HOST, at, by=others if moves else (self.owner,))
             await asyncio.sleep(HELD)
             healed = time.time()
-        if halts:
-            self.halted.append(Halt(self.owner, before, time.time()))
-        await self.whole()
-        await self._report(what, at, healed)
+        try:
+            await self.whole()
+        finally:
+            await self._report(what, at, healed)
 
     async def _report(self, what: str, at: float, healed: float) -> None:
         """Print when which node pinged the host, in seconds after a failure, and assert what the mode promises."""
@@ -99,7 +107,22 @@ class Failures:
         starts = [one.began for one in pings if one.began <= healed]
         gap = max((after - before for before, after in itertools.pairwise(starts) if after > at), default=0.0)
         line = ", ".join(f"{one.began - at:+.1f} {one.node}" for one in pings)
-        overlap = longest_overlap(pings, self.halted)
-        print(f"\n{what}: gap {gap:.1f} s, at once {overlap:.1f} s, healed at {healed - at:+.1f} s\n  {line}")
-        assert overlap < SLACK or not self.quick
+        overlap, late = longest_overlap(pings), latest_answer(pings)
+        print(
+            f"\n{what}: gap {gap:.1f} s, healed at {healed - at:+.1f} s, two sent for {overlap:.1f} s,"
+            f" the host answered both for {late:.1f} s; load {os.getloadavg()[0]:.0f}\n  {line}"
+        )
+        if overlap and self.quick:
+            print("\n".join(f"  {one}" for one in pings))
+        assert not overlap or not self.quick
         assert gap < LONGEST_GAP
+
+
+@asynccontextmanager
+async def failures_of(lab: ClusterLab, *, quick: bool = True) -> AsyncIterator[Failures]:
+    """Watch the wires of hosts, and yield what fails once all nodes are members and ping."""
+    async with AsyncExitStack() as stack:
+        wires = {host: await stack.enter_async_context(lab.watching(host)) for host in MEASURED}
+        failures = Failures(lab, wires, quick=quick)
+        await failures.whole()
+        yield failures
