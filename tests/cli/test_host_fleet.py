@@ -83,6 +83,50 @@ async def test_hosts_with_a_port_each_are_reached_at_one_name(tmp_path: Path) ->
             await node.stop()
 
 
+@pytest.mark.parametrize("options", [("--port-each",), ("--from", "127.5.0.1")], ids=["a port each", "an address each"])
+async def test_a_node_finds_agents_on_ports_of_their_own_and_one_that_is_down(
+    options: Sequence[str], tmp_path: Path
+) -> None:
+    files = ("--inventory", "fleet.yaml", "--hosts-file", "fleet.hosts", "--agent-port", "0", "--lab-port", "0")
+    async with running("host", "--count", "3", "--port", "0", *options, *files, cwd=tmp_path) as fleet:
+        *_, lab = await _lines(fleet.process.stdout, 3)
+        node_files = ("--bootstrap", "fleet.yaml", "--hosts-file", "fleet.hosts", "--database", "node.db")
+        node_options = ("--port", "0", "--ping-mode", "agent", "--ping-interval", "1", "--lab-api")
+        url = lab.removeprefix("lab ")
+        async with (
+            running("serve", *node_options, *node_files, cwd=tmp_path) as node,
+            Client(node.url) as client,
+            aiohttp.ClientSession(url) as session,
+        ):
+            await client.log_in()
+            assert await _statuses(client) == ["Connected"] * 3
+            faults = "/lab/v1/hosts/imagestore-2/faults"
+            async with session.post(faults, json={"kind": "agent_down"}) as answer:
+                assert answer.status == 201
+            await _until(client, ["Connected", "Disconnected", "Connected"])
+            async with session.delete(faults) as answer:
+                assert answer.status == 204
+            await _until(client, ["Connected"] * 3)
+            async with session.post("/lab/v1/hosts/imagestore-2/stop") as answer:
+                assert answer.ok
+            async with session.post("/lab/v1/hosts/imagestore-2/start") as answer:
+                assert answer.ok
+            await _until(client, ["Connected"] * 3)
+            await node.stop()
+        assert await fleet.stop() == 0
+
+
+async def _statuses(client: Client) -> list[str]:
+    storages = await client.query("/backup-storage/image-store", "sort=+name")
+    return [one["status"] for one in storages]
+
+
+async def _until(client: Client, expected: list[str]) -> None:
+    async with asyncio.timeout(60):
+        while await _statuses(client) != expected:
+            await asyncio.sleep(0.1)
+
+
 async def test_an_inventory_on_standard_output_has_addresses_and_nothing_else_is_there(tmp_path: Path) -> None:
     command = (*COMMAND, "host", "--count", "2", "--from", "127.3.0.1", "--port", "0", "--inventory", "-")
     process = await asyncio.create_subprocess_exec(
@@ -118,6 +162,10 @@ async def test_an_inventory_on_standard_output_has_addresses_and_nothing_else_is
         (["--port-each", "--inventory", "-"], "--inventory with --port-each needs --hosts-file"),
         (
             ["--port-each", "--port", "65535", "--count", "2"],
+            "--port-each: from port 65535 on there are 1, which is fewer than 2",
+        ),
+        (
+            ["--port-each", "--port", "0", "--agent-port", "65535", "--count", "2"],
             "--port-each: from port 65535 on there are 1, which is fewer than 2",
         ),
     ],

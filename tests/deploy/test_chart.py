@@ -172,6 +172,10 @@ def test_several_nodes_share_a_mariadb_and_one_has_a_volume(rendered: dict[str |
         ),
         (["fleets[0].name=a", "fleets[0].count=1", "fleets[0].size=1", "fleets[0].used=2"], "used is more than size"),
         (["fleets[0].name=a", "fleets[0].count=16000"], "a ConfigMap holds a million"),
+        (
+            ["fleets[0].name=a", "fleets[0].count=2", "fleet.firstPort=10000", "fleet.firstAgentPort=10001"],
+            "fleets: a: the ports of its agents, from fleet.firstAgentPort on, are among those of its hosts",
+        ),
         (["bootstrap.accounts[0].name=admin", "adminPassword.value=x"], "and adminPassword is given: give one"),
     ],
 )
@@ -183,8 +187,10 @@ def test_values_that_cannot_be_are_refused_in_plain_words(helm: Helm, options: l
 @pytest.mark.clients
 async def test_what_the_pods_run_finds_each_other(helm: Helm, tmp_path: Path) -> None:
     """Their commands, here as processes, with the name of the Service that of this machine."""
-    port = _free_ports(3)
-    objects = helm.render("--set", f"fleet.firstPort={port}", "--set", "fleet.password.value=secret-1")
+    port = _free_ports(6)
+    values = (f"fleet.firstPort={port}", f"fleet.firstAgentPort={port + 3}", "fleet.password.value=secret-1")
+    values = (*values, "node.extraArgs[0]=--ping-mode=agent")  # so that a connect needs the agent, too
+    objects = helm.render(*(word for value in values for word in ("--set", value)))
     every = containers(objects)
     data = one_of(objects, "ConfigMap", "r-imagestore-sim")["data"]
     service = "r-imagestore-sim-fleet-imagestore"

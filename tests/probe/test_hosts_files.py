@@ -34,6 +34,26 @@ async def test_names_of_the_files_have_their_addresses_and_others_are_left(tmp_p
     assert ("STORE-2" in found, "else" in found) == (True, False)
 
 
+async def test_a_port_of_a_name_may_have_a_place_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    file.write_text(
+        "127.1.0.1 h\n127.1.0.2:20000 H:8000 i:8000\n127.1.0.3:20001 h:8000 h:8001\n"
+        "[::1]:20002 six:8000\nfleet-b.example:20003 far:8000\n"
+    )
+    found = HostsFiles([file], RealClock(), _unknown)
+    asked = [("h", 22), ("h", 8000), ("h", 8001), ("I", 8000), ("i", 22), ("six", 8000), ("far", 8000)]
+    assert [await found(*one) for one in asked] == [
+        ("127.1.0.1", 22),
+        ("127.1.0.2", 20000),
+        ("127.1.0.3", 20001),
+        ("127.1.0.2", 20000),
+        ("other i", 22),
+        ("::1", 20002),
+        ("other fleet-b.example", 20003),
+    ]
+    assert ("h" in found, "i" in found) == (True, False)
+
+
 async def test_a_file_that_changes_counts_within_a_second_and_one_that_cannot_be_read_then_does_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -46,11 +66,11 @@ async def test_a_file_that_changes_counts_within_a_second_and_one_that_cannot_be
     assert await found("h", 1) == ("127.1.0.1", 1)
     clock.now += 1
     assert await found("h", 1) == ("127.1.0.2", 1)
-    for line in ("127.1.0.300 h", "h", "a;b h"):
+    for line in ("127.1.0.300 h", "h", "a;b h", "127.1.0.3:80 h", "127.1.0.3 h:80", "127.1.0.3:0 h:80", "::3:x h:80"):
         file.write_text(f"{line}\n")
         clock.now += 1
         assert await found("h", 1) == ("127.1.0.2", 1)
-        assert f"line 1: expected ADDRESS NAME, but got '{line}" in caplog.text
+        assert f"line 1: expected ADDRESS NAME, or ADDRESS:PORT NAME:PORT, but got '{line}" in caplog.text
 
 
 def test_a_file_that_cannot_be_used_at_first_is_named(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+import re
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from typing_extensions import override
 
@@ -13,6 +16,7 @@ from imagestore_sim.probe import Capacity, ProbeFailure, Reached
 Outcome = Capacity | Reached | ProbeFailure
 KEPT_PROBES = 16
 """Probes of a storage that are remembered, whatever came of them; those that failed are events as well."""
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +54,127 @@ class Times(Mapping[str, float]):
         return len(self._names)
 
 
+class _Alike(NamedTuple):
+    """What probes that follow each other mostly have alike: all but their times, and which ids they have."""
+
+    kind: Callable[..., Capacity | Reached]
+    found: tuple[object, ...]
+    """What each of them found, as `kind` takes it before the phases."""
+    phases: tuple[str, ...]
+    has_id: bool
+
+    @classmethod
+    def of(cls, outcome: Capacity | Reached, has_id: bool) -> _Alike:
+        names = tuple(outcome.phases)
+        if isinstance(outcome, Reached):
+            return cls(Reached, (outcome.mode,), names, has_id)
+        found = (outcome.total, outcome.available, outcome.inodes, outcome.read_only, outcome.method)
+        return cls(Capacity, found, names, has_id)
+
+
+class _Run:
+    """Probes that follow each other and are alike, in 24 bytes each and 8 for each phase."""
+
+    __slots__ = ("_alike", "_packed")
+
+    def __init__(self, alike: _Alike, packed: bytes) -> None:
+        self._alike = alike
+        self._packed = packed
+
+    @classmethod
+    def of(cls, probe: LastProbe) -> _Run | None:
+        """Return a run of one probe; None for one that is kept as it is."""
+        outcome, correlation = probe.outcome, probe.correlation
+        if isinstance(outcome, ProbeFailure) or not (correlation is None or _ID.fullmatch(correlation)):
+            return None
+        alike = _Alike.of(outcome, correlation is not None)
+        given = bytes.fromhex(correlation or "")
+        return cls(alike, _record(len(alike.phases)).pack(probe.time, given, *outcome.phases.values()))
+
+    def extend(self, other: _Run) -> bool:
+        """Take another run to its end, if its probes are alike; return whether they are."""
+        if self._alike != other._alike:
+            return False
+        self._packed += other._packed
+        return True
+
+    def shorten(self) -> bool:
+        """Forget the first probe; return whether others are left."""
+        self._packed = self._packed[_record(len(self._alike.phases)).size :]
+        return bool(self._packed)
+
+    def __iter__(self) -> Iterator[LastProbe]:
+        kind, found, names, has_id = self._alike
+        for time, given, *milliseconds in _record(len(names)).iter_unpack(self._packed):
+            phases = Times(dict(zip(names, milliseconds, strict=True)))
+            yield LastProbe(time, kind(*found, phases), given.hex() if has_id else None)
+
+
+@lru_cache(maxsize=16)
+def _record(phases: int) -> struct.Struct:
+    """Return how a probe of that many phases is packed: its time, its id, and the milliseconds of the phases."""
+    return struct.Struct(f"=d16s{phases}d")
+
+
+class _Earlier:
+    """The probes of a storage before the latest one: KEPT_PROBES - 1 at most."""
+
+    __slots__ = ("_count", "_runs")
+
+    def __init__(self) -> None:
+        self._runs: list[_Run | LastProbe] = []
+        self._count = 0
+
+    def add(self, probe: LastProbe) -> None:
+        """Remember a probe, in place of the oldest one if there are as many as are kept."""
+        run = _Run.of(probe)
+        last = self._runs[-1] if self._runs else None
+        if run is None or not isinstance(last, _Run) or not last.extend(run):
+            self._runs.append(run or probe)
+        self._count += 1
+        if self._count == KEPT_PROBES:
+            self._count -= 1
+            first = self._runs[0]
+            if not isinstance(first, _Run) or not first.shorten():
+                del self._runs[0]
+
+    def __iter__(self) -> Iterator[LastProbe]:
+        for one in self._runs:
+            if isinstance(one, _Run):
+                yield from one
+            else:
+                yield one
+
+
 class RecentProbes(Mapping[str, LastProbe]):
     """The latest probe of each storage, by its uuid, and `of` those before it. They are in memory alone."""
 
     def __init__(self) -> None:
-        self._by_storage: dict[str, deque[LastProbe]] = {}
+        self._latest: dict[str, LastProbe] = {}
+        self._earlier: dict[str, _Earlier] = {}
         self._answered: dict[str, LastProbe] = {}
         self._measured: dict[str, Capacity] = {}
 
     @override
     def __getitem__(self, uuid: str) -> LastProbe:
-        return self._by_storage[uuid][-1]
+        return self._latest[uuid]
 
     @override
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_storage)
+        return iter(self._latest)
 
     @override
     def __len__(self) -> int:
-        return len(self._by_storage)
+        return len(self._latest)
 
     def add(self, uuid: str, probe: LastProbe) -> None:
         """Remember a probe of a storage."""
         outcome = _compact(probe.outcome, self._measured.get(uuid))
-        probe = replace(probe, outcome=outcome)
-        kept = self._by_storage.get(uuid)
-        if kept is None:
-            kept = self._by_storage[uuid] = deque(maxlen=KEPT_PROBES)
-        kept.append(probe)
+        probe = LastProbe(probe.time, outcome, probe.correlation)
+        before = self._latest.get(uuid)
+        if before is not None:
+            self._earlier.setdefault(uuid, _Earlier()).add(before)
+        self._latest[uuid] = probe
         if not isinstance(outcome, ProbeFailure):
             self._answered[uuid] = probe
         if isinstance(outcome, Capacity):
@@ -93,17 +190,22 @@ class RecentProbes(Mapping[str, LastProbe]):
 
     def of(self, uuid: str) -> list[LastProbe]:
         """Return the latest KEPT_PROBES of a storage, the oldest first."""
-        return list(self._by_storage.get(uuid, ()))
+        latest = self._latest.get(uuid)
+        return [] if latest is None else [*self._earlier.get(uuid, ()), latest]
 
     def forget(self, uuid: str) -> None:
         """Forget those of a storage."""
-        for kept in (self._by_storage, self._answered, self._measured):
+        for kept in self._kept:
             kept.pop(uuid, None)
 
     def clear(self) -> None:
         """Forget all."""
-        for kept in (self._by_storage, self._answered, self._measured):
+        for kept in self._kept:
             kept.clear()
+
+    @property
+    def _kept(self) -> Iterator[dict[str, Any]]:
+        yield from (self._latest, self._earlier, self._answered, self._measured)
 
 
 def _compact(outcome: Outcome, before: Capacity | None) -> Outcome:
@@ -111,12 +213,15 @@ def _compact(outcome: Outcome, before: Capacity | None) -> Outcome:
     if isinstance(outcome, ProbeFailure):
         return outcome
     times = Times(outcome.phases)
-    if isinstance(outcome, Reached) or before is None:
+    if isinstance(outcome, Reached):
+        return Reached(outcome.mode, times)
+    if before is None:
         return replace(outcome, phases=times)
-    return replace(
-        outcome,
-        phases=times,
-        total=before.total if before.total == outcome.total else outcome.total,
-        available=before.available if before.available == outcome.available else outcome.available,
-        inodes=before.inodes if before.inodes == outcome.inodes else outcome.inodes,
+    return Capacity(
+        before.total if before.total == outcome.total else outcome.total,
+        before.available if before.available == outcome.available else outcome.available,
+        before.inodes if before.inodes == outcome.inodes else outcome.inodes,
+        outcome.read_only,
+        outcome.method,
+        times,
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from imagestore_sim.cli.exits import InputError
+from imagestore_sim.hosts.agent import PORT as AGENT_PORT
 
 URL = "/Cloud_bs"
 STANDARD_OUTPUT = Path("-")
@@ -30,10 +31,16 @@ def inventory(hosts: Mapping[str, str], ports: Mapping[str, int], username: str,
         yield f"  - {json.dumps(record, ensure_ascii=False)}\n"
 
 
-def hosts_file(hosts: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines of a file in the format of /etc/hosts; `hosts` maps names to addresses."""
+def hosts_file(hosts: Mapping[str, str], agents: Mapping[str, int]) -> Iterator[str]:
+    """Yield the lines of a file in the format of /etc/hosts; `hosts` maps names to addresses.
+
+    `agents` maps names to the ports of agents that nodes are not to ask on AGENT_PORT: a line of its own says so.
+    """
     for name, address in hosts.items():
         yield f"{address} {name}\n"
+        if name in agents:
+            place = f"[{address}]" if ":" in address else address
+            yield f"{place}:{agents[name]} {name}:{AGENT_PORT}\n"
 
 
 def write(file: Path, lines: Iterable[str], option: str) -> None:

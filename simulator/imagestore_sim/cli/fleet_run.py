@@ -23,6 +23,7 @@ from imagestore_sim.cli.running import until_stopped, warn_of_openings
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.exposure import is_exposed
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
+from imagestore_sim.hosts.agent import PORT as AGENT_PORT
 from imagestore_sim.hosts.default_hosts import default_disk
 from imagestore_sim.hosts.fleet import (
     FILES_OF_A_FLEET,
@@ -55,7 +56,7 @@ class HostOptions:
     name: str
     count: int
     first: IPv4Address | None
-    agent_port: int
+    agent_port: int | None
     username: str
     password: str = field(repr=False)
     size: int | None
@@ -137,10 +138,14 @@ def _disk(given: HostOptions, name: str, clock: Clock) -> VirtualDisk:
 
 def _check_ports(first: int, given: HostOptions) -> None:
     """Raise InputError if there are not as many ports as hosts, from the first on, or not as many open files."""
-    if first and first + given.count - 1 > LAST_PORT:
-        there = LAST_PORT + 1 - first
-        raise InputError(f"--port-each: from port {first} on there are {there}, which is fewer than {given.count}")
-    _check_files(given.count, 2, "one to listen and one for the connection that a node keeps, for each")
+    for one in (first, given.agent_port):
+        if one and one + given.count - 1 > LAST_PORT:
+            there = LAST_PORT + 1 - one
+            raise InputError(f"--port-each: from port {one} on there are {there}, which is fewer than {given.count}")
+    if given.agent_port is None:
+        _check_files(given.count, 2, "one to listen and one for the connection that a node keeps, for each")
+    else:
+        _check_files(given.count, 3, "two to listen and one for the connection that a node keeps, for each")
 
 
 def _check_files(count: int, each: int, why: str) -> None:
@@ -193,12 +198,20 @@ async def _serve_lab_api(settings: Settings, port: int, hosts: Fleet) -> HostsSe
 def _write_files(given: HostOptions, hosts: Fleet) -> None:
     """Write the files that the options ask for. Raise InputError."""
     if given.hosts_file is not None:
-        fleet_files.write(given.hosts_file, fleet_files.hosts_file(_reachable(hosts.addresses)), "--hosts-file")
+        lines = fleet_files.hosts_file(_reachable(hosts.addresses), _agents(given, hosts))
+        fleet_files.write(given.hosts_file, lines, "--hosts-file")
     if given.inventory is not None:
         named = {name: name for name in hosts} if given.hosts_file else hosts.addresses
         ports = {name: host.address[1] for name, host in hosts.items()}
         lines = fleet_files.inventory(named, ports, given.username, given.password)
         fleet_files.write(given.inventory, lines, "--inventory")
+
+
+def _agents(given: HostOptions, hosts: Fleet) -> Mapping[str, int]:
+    """Return the ports of the agents, if nodes are to find them on others than the one on which they ask for agents."""
+    if given.agent_port in (None, AGENT_PORT) and not (given.port_each and hosts.has_agents):
+        return {}
+    return {name: host.agent.address[1] for name, host in hosts.items()}
 
 
 def _reachable(addresses: Mapping[str, str]) -> Mapping[str, str]:
@@ -210,11 +223,13 @@ def _announce(given: HostOptions, hosts: Fleet, service: HostsService | None) ->
     """Warn of what other machines can reach, and print where the hosts are: beside an inventory to standard error."""
     first = next(iter(hosts.values()))
     where = authority(*first.address)
-    if is_exposed([first.address] if given.port_each else [first.address, first.agent.address]):
+    if is_exposed([first.address, first.agent.address] if hosts.has_agents else [first.address]):
         warn_of_openings(where, [f"{given.username} logs in with the password that --password gives"])
     if given.port_each:
         places = [str(host.address[1]) for host in hosts.values()]
         lines = [f"ready ssh://{where}", f"hosts {_range(list(hosts))} on ports {_range(places)}"]
+        if hosts.has_agents:
+            lines.append(f"agents on ports {_range([str(host.agent.address[1]) for host in hosts.values()])}")
     else:
         lines = [f"ready ssh://{where}", f"agent https://{authority(*first.agent.address)}"]
         if given.is_fleet:

@@ -57,16 +57,17 @@ def host(
         ),
     ] = None,
     agent_port: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
             max=65535,
             metavar="PORT",
             help="Port of its agent; 0 picks a free one.",
+            show_default="a free one; with --port-each agents do not listen",
             envvar="IMAGESTORE_SIM_AGENT_PORT",
             rich_help_panel=options.LISTENING,
         ),
-    ] = 0,
+    ] = None,
     username: Annotated[
         str,
         typer.Option(
@@ -165,7 +166,8 @@ def host(
 ) -> int:
     """Run a simulated ImageStore host on an SSH port of its own, or thousands with --count. Print `ready ssh://HOST:PORT`.
 
-    The next line is `agent https://HOST:PORT`. Nodes ask for agents on port 8000; --agent-port 8000 takes that.
+    The next line is `agent https://HOST:PORT`. Nodes ask for agents on port 8000: --agent-port 8000 takes that, and
+    with another PORT --hosts-file tells nodes.
 
     Examples:
         a host with a disk of one terabyte, almost full
@@ -176,6 +178,8 @@ def host(
         imagestore-sim host --count 1000 --inventory fleet.yaml
         hosts that nodes on other machines reach at the name of this one
         imagestore-sim host --count 1000 --port-each --host 0.0.0.0
+        the same, with agents, on ports of their own from 20000 on
+        imagestore-sim host --count 1000 --port-each --host 0.0.0.0 --agent-port 20000
         break one of them by its name
         imagestore-sim host --count 1000 --lab-port 8081
     """

@@ -76,7 +76,7 @@ class Fleet(HostsByName):
         self,
         addresses: Mapping[str, str],
         port: int,
-        agent_port: int,
+        agent_port: int | None,
         new_host: NewHost,
         *,
         shared: bool,
@@ -85,21 +85,23 @@ class Fleet(HostsByName):
         """Take the address of each host by its name, and its ports; 0 is any that is free.
 
         With `shared` all hosts have the same port, and each an IPv4 address of its own. With `port_each` the ports of
-        the hosts follow each other from `port` on, or are any that are free, and their agents do not listen: nodes ask
-        all agents on one port. `start` makes the hosts.
+        the hosts follow each other from `port` on, or are any that are free; those of their agents likewise, or agents
+        do not listen if `agent_port` is None. `start` makes the hosts.
         """
         super().__init__()
         self.addresses = addresses
         self._new_host = new_host
         self._port, self._agent_port = port, agent_port
         self._port_each = port_each
+        self.has_agents = agent_port is not None or not port_each
+        """Whether the agents of the hosts listen."""
         loopback = all(IPv4Address(one).is_loopback for one in addresses.values()) if shared else False
         self._shared = [SharedPort(loopback=loopback) for _ in range(2)] if shared else []
 
     async def start(self) -> None:
         """Make the hosts and have them listen. Raise CannotListen; `stop` stops what has started by then."""
         address = next(iter(self.addresses.values()))
-        for number, shared in zip((self._port, self._agent_port), self._shared, strict=False):
+        for number, shared in zip((self._port, self._agent_port or 0), self._shared, strict=False):
             with _listening(address, number, agents=shared is not self._shared[0]):
                 shared.open(number)
         listeners: list[NewListener] = [shared.listener for shared in self._shared] or [Listener, Listener]
@@ -108,26 +110,27 @@ class Fleet(HostsByName):
             host = self._new_host(name, *listeners)
             host.agent.authority = authority
             self._hosts[name.lower()] = host
-            await self._start(host, address, self._port_of(number))
+            agent_port = self._port_of(number, self._agent_port or 0) if self.has_agents else None
+            await self._start(host, address, self._port_of(number, self._port), agent_port)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _port_of(self, number: int) -> int:
-        """Return the port of a host by its number from 0; 0 is any that is free."""
-        return self._port + number if self._port_each and self._port else self._port
+    def _port_of(self, number: int, first: int) -> int:
+        """Return the port of a host by its number from 0, and the port of the first one; 0 is any that is free."""
+        return first + number if self._port_each and first else first
 
-    async def _start(self, host: SimulatedHost, address: str, port: int) -> None:
+    async def _start(self, host: SimulatedHost, address: str, port: int, agent_port: int | None) -> None:
         """Start a host, and its agent whenever the host starts, if agents listen."""
         with _listening(address, port, agents=False):
             await host.start(address, port)
         host.port = host.address[1]
-        if self._port_each:
+        if agent_port is None:
             return
 
         async def open_agent() -> None:
-            await host.agent.open(address, self._agent_port)
+            await host.agent.open(address, agent_port)
 
-        with _listening(address, self._agent_port, agents=True):
+        with _listening(address, agent_port, agents=True):
             await open_agent()
         host.after_start = open_agent
 

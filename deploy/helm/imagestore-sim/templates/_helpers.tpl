@@ -107,12 +107,18 @@ backupStorages:
 {{- regexReplaceAll "(?m)['\"]!env ([A-Za-z_][A-Za-z0-9_]*)['\"]" (include "imagestore-sim.bootstrap" .) "!env $1" -}}
 {{- end -}}
 
-{{/* Where the hosts of the fleets are: the Service of a fleet, and the names of its hosts. */}}
+{{/* Where the hosts of the fleets are: the Service of a fleet, and the names of its hosts; and where their agents listen. */}}
 {{- define "imagestore-sim.hosts" -}}
 {{- range $fleet := .Values.fleets -}}
-{{ include "imagestore-sim.fleet" (list $ $fleet) }}
+{{- $service := include "imagestore-sim.fleet" (list $ $fleet) -}}
+{{ $service }}
 {{- range $number := until (int $fleet.count) }} {{ $fleet.name }}-{{ add1 $number }}{{ end }}
+{{ with $.Values.fleet.firstAgentPort -}}
+{{- range $number := until (int $fleet.count) -}}
+{{ $service }}:{{ add $.Values.fleet.firstAgentPort $number }} {{ $fleet.name }}-{{ add1 $number }}:8000
 {{ end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The name of a fleet's Service: of [context, fleet]. */}}
@@ -130,7 +136,12 @@ backupStorages:
 {{- fail "store.vaultKey is missing: all nodes of a MariaDB seal its passwords with one key; make one by: head -c 32 /dev/urandom | base64 | tr '+/' '-_'" -}}
 {{- end -}}
 {{- $names := list -}}
+{{- $first := int .Values.fleet.firstPort -}}
+{{- $agents := int .Values.fleet.firstAgentPort -}}
 {{- range .Values.fleets -}}
+{{- if and $agents (lt $agents (add $first .count)) (lt $first (add $agents .count)) -}}
+{{- fail (printf "fleets: %s: the ports of its agents, from fleet.firstAgentPort on, are among those of its hosts." .name) -}}
+{{- end -}}
 {{- if has .name $names -}}{{- fail (printf "fleets: two of them are called %s: their hosts would have the same names." .name) -}}{{- end -}}
 {{- $names = append $names .name -}}
 {{- if gt (int .used) (int (.size | default 1099511627776)) -}}{{- fail (printf "fleets: %s: used is more than size." .name) -}}{{- end -}}
