@@ -1,7 +1,7 @@
 """Addresses of host names from files in the format of /etc/hosts (`--hosts-file`), as those of a fleet of hosts.
 
-A line may have another host name in place of the address: hosts at one address, which is found when it is needed. A line
-may be about one port, `ADDRESS:PORT NAME:PORT`: that port of the name is at the port of the address.
+A line may have another host name in place of the address: hosts at one address, which is found when it is needed. A
+line may be about one port, `ADDRESS:PORT NAME:PORT`: that port of the name is at the port of the address.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _entries_of(words: Sequence[str]) -> Iterator[tuple[str, int | None, Address
 
 def _parted(word: str) -> tuple[str, int | None]:
     """Return a word without the port at its end, and the port; None without one. Raise ValueError for no such port."""
-    if literal_address(word) or not (match := _WITH_PORT.fullmatch(word)):
+    if ":" not in word or literal_address(word) or not (match := _WITH_PORT.fullmatch(word)):
         return word, None
     if not 0 < int(match[2]) <= LAST_PORT:
         raise ValueError(word)
