@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 import pytest
 
 from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.lifecycle import StateEvent
-from imagestore_sim.backup_storage.records import MOST_IN_A_TURN, Status, in_turns
+from imagestore_sim.backup_storage.ping_tracker import SPREAD
+from imagestore_sim.backup_storage.records import MOST_AT_ONCE, Status
+from imagestore_sim.clock import spread
+from imagestore_sim.database.reader import Reader
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Target
@@ -18,6 +22,7 @@ from lifecycle_events import disconnections, drain, gaps, moves, new, storage
 from recorded_probes import Outcome, Probes
 
 pytestmark = pytest.mark.imagestore_lab(hosts=2, ping_interval=60, clock="virtual")
+SLOW = ProbeFailure(Reason.TIMEOUT, "imagestore-3:22: no answer", {})
 DOWN = ProbeFailure(Reason.REFUSED, "imagestore-1:22: connection refused", {})
 
 
@@ -111,19 +116,38 @@ async def test_no_more_than_the_degree_of_parallelism_are_pinged_at_once(
 # The interval
 
 
-async def test_other_work_goes_on_while_a_tick_begins_the_pings_of_many_storages() -> None:
-    turns = 0
+@pytest.mark.imagestore_lab(hosts=7, ping_interval=60, clock="virtual")
+async def test_the_pings_of_very_many_are_spread_over_most_of_the_interval_and_slow_hosts_come_last(
+    imagestore_lab: Lab, probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(target: Target, fresh: bool) -> Outcome | None:
+        return SLOW if target.hostname == "imagestore-3" else None
 
-    async def work() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
+    monkeypatch.setattr(spread, "FEW", 6)
+    probes.answer = answer
+    await set_option(imagestore_lab, "connection.autoReconnectOnError", False)
+    await imagestore_lab.clock.sleep(400)
+    first = probes.pings()
+    at = {number: probes.pings(f"imagestore-{number}") for number in range(1, 8)}
+    assert gaps(first) == pytest.approx([60.0] * (len(first) - 1))
+    for tick in range(1, 4):
+        begun = [at[number][tick] - first[tick] for number in (1, 2, 4, 5, 6, 7, 3)]
+        assert begun == pytest.approx([60 * SPREAD / 7 * number for number in range(7)], abs=0.1)
 
-    working = asyncio.create_task(work())
-    assert [one async for one in in_turns(range(4 * MOST_IN_A_TURN))] == list(range(4 * MOST_IN_A_TURN))
-    assert turns >= 3
-    working.cancel()
+
+@pytest.mark.imagestore_lab(hosts=2 * MOST_AT_ONCE + 5, ping_interval=3600, clock="virtual")
+async def test_very_many_are_read_in_pages_on_the_event_loop(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread would wait for a busy event loop at each row."""
+
+    async def fetch(reader: Reader, sql: str, parameters: object) -> NoReturn:
+        raise AssertionError(sql)
+
+    monkeypatch.setattr(Reader, "fetch", fetch)
+    found = [one.uuid for one in await imagestore_lab.node.storages.records.tracked()]
+    assert found == sorted(set(found))
+    assert len(found) == 2 * MOST_AT_ONCE + 5
 
 
 async def test_a_storage_whose_first_connect_is_slow_is_not_pinged_before(monkeypatch: pytest.MonkeyPatch) -> None:

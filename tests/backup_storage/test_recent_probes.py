@@ -32,7 +32,7 @@ def test_probes_that_are_alike_are_equal_to_what_was_found_and_kept_apart_from_o
     failure = ProbeFailure(Reason.REFUSED, "refused", {}, None)
     reached = Reached(PingMode.TCP, {"tcp": 1.5})
     without = replace(found(), phases={})
-    outcomes: list[Outcome] = [found()] * 3 + [failure] * 2 + [reached, reached, found(), without, found(2), found(2)]
+    outcomes: list[Outcome] = [*[found()] * 3, failure, failure, reached, reached, found(), without, found(2), found(2)]
     ids = [None, "0" * 32, f"{7:032x}", f"{8:032x}", "hand", "A" * 32]
     given = [
         LastProbe(1.7e9 + number / 7, one, ids[number % len(ids)])

@@ -188,8 +188,12 @@ def test_values_that_cannot_be_are_refused_in_plain_words(helm: Helm, options: l
 async def test_what_the_pods_run_finds_each_other(helm: Helm, tmp_path: Path) -> None:
     """Their commands, here as processes, with the name of the Service that of this machine."""
     port = _free_ports(6)
-    values = (f"fleet.firstPort={port}", f"fleet.firstAgentPort={port + 3}", "fleet.password.value=secret-1")
-    values = (*values, "node.extraArgs[0]=--ping-mode=agent")  # so that a connect needs the agent, too
+    values = (
+        f"fleet.firstPort={port}",
+        f"fleet.firstAgentPort={port + 3}",
+        "fleet.password.value=secret-1",
+        "node.extraArgs[0]=--ping-mode=agent",  # so that a connect needs the agent, too
+    )
     objects = helm.render(*(word for value in values for word in ("--set", value)))
     every = containers(objects)
     data = one_of(objects, "ConfigMap", "r-imagestore-sim")["data"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,11 +14,17 @@ import pytest
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
 from statvfs_servers import SLACK, StatvfsServer
 
-from imagestore_sim.clock import RealClock
+from imagestore_sim.clock import RealClock, spread
+from imagestore_sim.clock.spread import FEW
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
+from imagestore_sim.lab import Lab
 from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target, login_slots
+from imagestore_sim.probe.connection import Connection
+from imagestore_sim.settings import Settings
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 from leftovers import no_more_descriptors_than, no_more_tasks_than
+from lifecycle_events import gaps
 from sshd import OpenSshServer, StartSshd
 
 WARM = ["command"]
@@ -468,7 +475,11 @@ async def test_a_forced_command_that_answers_nothing_is_no_capacity(
     await prober.close()
 
 
-async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_cut(host: SimulatedHost) -> None:
+@pytest.mark.parametrize("few", [FEW, 0], ids=["of few", "of very many"])
+async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_cut(
+    host: SimulatedHost, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "FEW", few)
     prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=2.0)
     target = Target(*host.address, "root", "/", "password")
     await capacity(prober, target)
@@ -480,6 +491,34 @@ async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_
             await asyncio.sleep(0.01)
     assert list((await capacity(prober, target)).phases) == NEW
     await prober.close()
+
+
+@pytest.mark.parametrize("few", [FEW, 20], ids=["few", "very many"])
+def test_idle_connections_are_asked_once_an_interval_and_very_many_one_after_the_other(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[Connection, list[float]] = {}
+    ask = Connection.ask_whether_alive
+
+    def note(connection: Connection) -> asyncio.Future[object]:
+        asked.setdefault(connection, []).append(virtual_clock().monotonic())
+        return ask(connection)
+
+    async def idle() -> None:
+        settings = Settings(port=0, hosts=40, ping_interval=3600, probe_keep_alive=30)
+        async with Lab(settings, clock=virtual_clock()) as lab:
+            await lab.clock.sleep(200)
+
+    monkeypatch.setattr(Connection, "ask_whether_alive", note)
+    monkeypatch.setattr(spread, "FEW", few)
+    run_virtually(idle())
+    assert len(asked) == 40
+    for times in asked.values():
+        assert max(gaps(times)) < 60  # the first round began when few were connected
+        assert gaps(times)[1:] == pytest.approx([30.0] * (len(times) - 2), abs=1)
+        assert len(times) >= 5
+    at_once = Counter(round(times[2], 1) for times in asked.values())
+    assert (len(at_once), max(at_once.values())) == ((1, 40) if few == FEW else (4, 10))
 
 
 async def test_a_stale_connection_that_only_hangs_is_replaced_within_the_probe(host: SimulatedHost) -> None:

@@ -14,9 +14,11 @@ from imagestore_sim.backup_storage.errors import NoSuchStorage
 from imagestore_sim.backup_storage.owned_probes import OwnedProbes
 from imagestore_sim.backup_storage.ping import Pinger
 from imagestore_sim.backup_storage.recent_probes import LastProbe
-from imagestore_sim.backup_storage.records import MOST_IN_A_TURN, Status, Storage, StorageRecords, in_turns
+from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
-from imagestore_sim.clock import Clock
+from imagestore_sim.backup_storage.sweep import Sweep
+from imagestore_sim.clock import Clock, Spread
+from imagestore_sim.clock.spread import FEW
 from imagestore_sim.cluster import PastOwner, Peers
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import StoreUnavailable
@@ -29,6 +31,8 @@ from imagestore_sim.virtual_clock import VirtualEventLoop
 
 logger = logging.getLogger(__name__)
 MAX_JITTER_SECONDS = 29
+SPREAD = 0.8
+"""The part of the interval over which very many pings are spread."""
 PINGS_IN_A_TURN = 4
 """Pings that begin in one turn of the event loop. Each takes 0.3 ms until it waits for its host: with a hundred, every
 request would wait for 30 ms, and again for their answers."""
@@ -80,6 +84,8 @@ class PingTracker:
         self._parallelism = 0
         self._slots = asyncio.Semaphore()
         self._ticking: asyncio.Task[None] | None = None
+        self._sweep: Sweep | None = None
+        """The storages of this tick that are still to be pinged."""
 
     def start(self) -> None:
         """Begin to tick, and follow changes of the configuration."""
@@ -96,6 +102,7 @@ class PingTracker:
         """Cancel every ping and every reconnect, forget every storage, and tick from now on."""
         await self._tasks.close()
         self._being_pinged.clear()  # of pings that were cancelled before they had begun
+        self._sweep = None
         self._tracked.clear()
         self._auto_reconnect.clear()
         self._failed_connects.clear()
@@ -180,22 +187,37 @@ class PingTracker:
             self._ticking.cancel()
         jitter = self._random.uniform(0, min(MAX_JITTER_SECONDS, self._interval))
         self._due = self._clock.monotonic() + self._interval + jitter
-        self._ticking = self._supervisor.keep(self._tasks, "ping tracker", self._sleep_until_due, self._tick)
+        self._ticking = self._supervisor.keep(self._tasks, "ping tracker", self._until_due, self._begin_pings)
 
-    async def _sleep_until_due(self) -> None:
+    async def _until_due(self) -> None:
+        """Wait for the next tick, or within a tick for the next pings."""
+        if self._sweep is not None:
+            await self._sweep.spread.wait()
+            return
         await self._clock.sleep(self._due - self._clock.monotonic())
         late = self._clock.monotonic() - self._due
         # Set before the tick, so that a tick that fails is not repeated at once.
         self._due += self._interval + max(0.0, late - self._interval)
         self._observe(max(0.0, late))
 
-    async def _tick(self, _: None) -> None:
-        """Begin a ping of every storage that is not being pinged still, those that answer quickly first."""
-        tracked = sorted(await self._records.tracked(), key=self._was_slow)
-        is_virtual = isinstance(asyncio.get_running_loop(), VirtualEventLoop)  # there, no request waits meanwhile
-        async for storage in in_turns(tracked, MOST_IN_A_TURN if is_virtual else PINGS_IN_A_TURN):
+    async def _begin_pings(self, _: None) -> None:
+        """Begin a ping of every storage that is not being pinged still, those that answer quickly first.
+
+        Begin only a few in a turn, and of very many only those that are due by now. A sweep that fails is over.
+        """
+        sweep, self._sweep = self._sweep or self._new_sweep(), None
+        while (storage := await sweep.next()) is not None:
             if self._is_due(storage):
                 self._begin_ping(storage)
+            if sweep.spread.pauses():
+                self._sweep = sweep
+                return
+
+    def _new_sweep(self) -> Sweep:
+        is_virtual = isinstance(asyncio.get_running_loop(), VirtualEventLoop)  # there, no request waits meanwhile
+        in_a_turn = FEW if is_virtual else PINGS_IN_A_TURN
+        spread = Spread(self._clock, len(self._tracked), self._interval * SPREAD, in_a_turn)
+        return Sweep(self._records, self._was_slow, spread)
 
     def _is_due(self, storage: Storage) -> bool:
         """Return whether a storage is this node's to ping, and can be pinged now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, NoSuchStorage
@@ -136,24 +136,21 @@ STORAGES = select(
 for _model in HOSTS.values():
     STORAGES = STORAGES.outerjoin(_model, _model.uuid == BackupStorage.uuid)
 _BY_UUID = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
-_TRACKED = STORAGES.where(BackupStorage.tracked.is_(True)).order_by(BackupStorage.uuid)
-MOST_AT_ONCE = 50
-"""Storages that SQLite reads in less time than it takes to hand the call to a thread."""
-MOST_IN_A_TURN = 250
-"""Storages that are handled in one turn of the event loop: for ten thousand, all else would wait."""
+MOST_AT_ONCE = 100
+"""Storages that are read in one turn of the event loop: SQLite takes about a millisecond."""
+_TRACKED = (
+    STORAGES.where(BackupStorage.tracked.is_(True), BackupStorage.uuid > bindparam("after"))
+    .order_by(BackupStorage.uuid)
+    .limit(literal_column(str(MOST_AT_ONCE)))
+    .offset(literal_column("0"))
+)
+KEPT_PASSWORDS = 2**17
+"""More than a node has storages: it reads all of them in their order, so that fewer would be of no use."""
 
 
 def change(changes: Changes, uuid: str, now: datetime, values: Mapping[str, object]) -> bool:
     """Do what `StorageRecords.change` does, in a plan; `now` is the local time."""
     return changes.write(_CHANGE, {"changed": uuid, **values, "lastOpDate": now}).rows == 1
-
-
-async def in_turns(items: Iterable[T], most: int = MOST_IN_A_TURN) -> AsyncIterator[T]:
-    """Yield items, and let other tasks run after each `most` of them."""
-    for number, item in enumerate(items):
-        if number and number % most == 0:
-            await asyncio.sleep(0)
-        yield item
 
 
 class StorageRecords:
@@ -163,11 +160,9 @@ class StorageRecords:
         self._database = database
         self._vault = vault
         self._clock = clock
-        self._decrypt = lru_cache(maxsize=16384)(vault.decrypt)
+        self._decrypt = lru_cache(KEPT_PASSWORDS)(vault.decrypt)
         self._by_uuid = sql_of(_BY_UUID, database.dialect)
-        self._all_tracked = sql_of(_TRACKED, database.dialect)
-        self._are_many = True
-        """Whether more storages than MOST_AT_ONCE were tracked, as far as is known."""
+        self._tracked = sql_of(_TRACKED, database.dialect)
 
     async def load(self, uuid: str) -> Storage | None:
         """Return a storage; None if it does not exist."""
@@ -187,10 +182,20 @@ class StorageRecords:
 
     async def tracked(self) -> list[Storage]:
         """Return every storage that is to be pinged, by uuid."""
-        fetch = self._database.fetch if self._are_many else self._database.fetch_few
-        rows = await fetch(self._all_tracked, ())
-        self._are_many = len(rows) > MOST_AT_ONCE
-        return [self._storage(*row) async for row in in_turns(rows)]
+        found = page = await self.tracked_after("")
+        while len(page) == MOST_AT_ONCE:
+            await asyncio.sleep(0)
+            page = await self.tracked_after(page[-1].uuid)
+            found += page
+        return found
+
+    async def tracked_after(self, uuid: str) -> list[Storage]:
+        """Return the next MOST_AT_ONCE storages that are to be pinged, by uuid; fewer are the last ones.
+
+        A thread that read all of them would give the interpreter back for each row, and beside a busy event loop get
+        it again after five milliseconds: ten thousand took a minute.
+        """
+        return [self._storage(*row) for row in await self._database.fetch_few(self._tracked, (uuid,))]
 
     def _storage(
         self,

@@ -16,6 +16,7 @@ from imagestore_sim.clock.base import (
     is_adjustable,
 )
 from imagestore_sim.clock.real import RealClock
+from imagestore_sim.clock.spread import Spread
 from imagestore_sim.clock.timers import Timer, TimerClock, wake
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "AdjustableClock",
     "Clock",
     "RealClock",
+    "Spread",
     "Timer",
     "TimerClock",
     "check_step",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, cast
 
 import asyncssh
 
@@ -178,11 +179,27 @@ class Connection:
 
     async def is_alive(self, seconds: float) -> bool:
         """Return whether sshd itself answers within `seconds`, even if a command that it runs hangs."""
+        return not await silent([self], self._clock, seconds)
+
+    def ask_whether_alive(self) -> asyncio.Future[object]:
+        """Return a future that is done when sshd itself answers, or the connection is lost; or has the error."""
+        answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        ssh = cast("Any", self._ssh)
+        if ssh._transport is None:
+            answered.set_result(None)
+            return answered
+        # The request of OpenSSH's ServerAliveInterval. asyncssh's own keepalive uses the event loop's time, not the
+        # lab's clock; and its method for a request takes a task for each.
+        ssh._global_request_waiters.append(answered)
         try:
-            # The request of OpenSSH's ServerAliveInterval. asyncssh's own keepalive uses the event loop's time, not
-            # the lab's clock.
-            await self._clock.wait_for(self._ssh._make_global_request(_KEEP_ALIVE), seconds)
-        except (TimeoutError, asyncssh.Error, OSError):
+            ssh._send_global_request(_KEEP_ALIVE, want_reply=True)
+        except (asyncssh.Error, OSError) as error:
+            answered.set_exception(error)
+        return answered
+
+    def has_answered(self, answered: asyncio.Future[object]) -> bool:
+        """Return whether sshd has answered what was asked, and has not closed the connection."""
+        if not answered.done() or answered.exception() is not None:
             return False
         self.used = self._clock.monotonic()
         return not self._ssh.is_closed()
@@ -197,6 +214,18 @@ class Connection:
         for ssh in reversed(self._chain):
             ssh.close()
             await ssh.wait_closed()
+
+
+async def silent(connections: Iterable[Connection], clock: Clock, seconds: float) -> set[Connection]:
+    """Return those of some connections on which sshd does not answer within `seconds`."""
+    asked = [(connection, connection.ask_whether_alive()) for connection in connections]
+    try:
+        with suppress(TimeoutError):
+            await clock.wait_for(asyncio.wait([answered for _, answered in asked]), seconds)
+        return {connection for connection, answered in asked if not connection.has_answered(answered)}
+    finally:
+        for _, answered in asked:
+            answered.cancel()
 
 
 @contextmanager

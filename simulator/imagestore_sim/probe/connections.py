@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterable, Mapping
 
 import asyncssh
 
-from imagestore_sim.clock import Clock
+from imagestore_sim.clock import Clock, Spread
 from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
-from imagestore_sim.probe.connection import Connection
+from imagestore_sim.probe.connection import Connection, silent
 from imagestore_sim.probe.login import Login
 from imagestore_sim.probe.login_slots import Purpose
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.round_robin import RoundRobin
 from imagestore_sim.probe.target import Target
 from imagestore_sim.tasks import Tasks
+
+_AT_ONCE = 10
+"""Connections that are asked at once whether they still work, where very many are kept."""
 
 
 class Connections:
@@ -35,6 +38,7 @@ class Connections:
         self._round_robin = RoundRobin()
         self._kept: dict[str, Connection] = {}
         self._tasks = Tasks()
+        self._checks = Tasks()
         self._closed = False
 
     def tunnel(self, phases: Phases) -> BoundedTunnel:
@@ -76,21 +80,39 @@ class Connections:
         return connection
 
     async def _keep_all_alive(self) -> None:
-        """Ask connections that have been idle whether they still work, and close those that do not answer."""
-        while self._kept:
-            await self._clock.sleep(self._keep_alive)
-            idle = self._clock.monotonic() - self._keep_alive
-            await asyncio.gather(
-                *(
-                    self._check(hostname, connection)
-                    for hostname, connection in list(self._kept.items())
-                    if connection.used <= idle
-                )
-            )
+        """Ask connections that have been idle whether they still work, and close those that do not answer.
 
-    async def _check(self, hostname: str, connection: Connection) -> None:
-        if not await connection.is_alive(self._alive_timeout) and self._kept.get(hostname) is connection:
-            self.abort(hostname)
+        Very many are asked one after the other, each once in an interval.
+        """
+        while self._kept:
+            before = self._clock.monotonic()
+            spread = Spread(self._clock, len(self._kept), self._keep_alive)
+            if spread.at_once:
+                await self._clock.sleep(self._keep_alive)
+                await self._check(self._idle(self._kept))
+                continue
+            hostnames = list(self._kept)
+            for first in range(0, len(hostnames), _AT_ONCE):
+                some = hostnames[first : first + _AT_ONCE]
+                self._checks.begin(self._check(self._idle(some)), "check of connections")
+                for _ in some:
+                    await spread.turn()
+            await self._clock.sleep(before + self._keep_alive - self._clock.monotonic())
+
+    def _idle(self, hostnames: Iterable[str]) -> dict[str, Connection]:
+        """Return those connections of some hosts that have been idle."""
+        since = self._clock.monotonic() - self._keep_alive
+        kept = ((hostname, self._kept.get(hostname)) for hostname in hostnames)
+        return {hostname: one for hostname, one in kept if one is not None and one.used <= since}
+
+    async def _check(self, idle: Mapping[str, Connection]) -> None:
+        """Close those of some connections that do not answer."""
+        if not idle:
+            return
+        dead = await silent(idle.values(), self._clock, self._alive_timeout)
+        for hostname, connection in idle.items():
+            if connection in dead and self._kept.get(hostname) is connection:
+                self.abort(hostname)
 
     async def drop(self, hostname: str) -> None:
         """Log out of the connection kept for `hostname`."""
@@ -118,6 +140,7 @@ class Connections:
         """Close every connection; a login that is under way is closed when it completes."""
         self._closed = True
         await self._tasks.close()
+        await self._checks.close()
         await self._login.close()
         for hostname in list(self._kept):
             await self.drop(hostname)

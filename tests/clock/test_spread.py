@@ -1,0 +1,53 @@
+"""Things that are spread over a time: evenly, without a wait for few of them, and at once what is late."""
+
+from __future__ import annotations
+
+import asyncio
+
+from imagestore_sim.clock import RealClock, Spread
+from imagestore_sim.clock.spread import FEW, MOST_IN_A_TURN, TURN_SECONDS
+from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+
+
+async def _moments(count: int, seconds: float, late: float = 0.0) -> list[float]:
+    """Return when each of some things begins, from the first on; the tenth takes `late` seconds."""
+    clock = virtual_clock()
+    spread, began, found = Spread(clock, count, seconds), clock.monotonic(), []
+    for number in range(count):
+        found.append(clock.monotonic() - began)
+        if late and number == 9:
+            await clock.sleep(late)
+        await spread.turn()
+    return found
+
+
+def test_many_begin_evenly_and_none_far_ahead_of_its_time() -> None:
+    found = run_virtually(_moments(1000, 50.0))
+    assert all(0 <= number * 0.05 - at <= TURN_SECONDS + 1e-6 for number, at in enumerate(found))
+
+
+def test_few_begin_at_once() -> None:
+    assert run_virtually(_moments(FEW, 50.0)) == [0.0] * FEW
+
+
+def test_what_is_late_is_made_up_for() -> None:
+    found = run_virtually(_moments(1000, 50.0, late=20.0))
+    assert found[10:400] == [found[10]] * 390
+    assert found[-1] <= 50.0
+
+
+async def test_others_have_their_turn_while_what_is_late_begins() -> None:
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(work())
+    spread = Spread(RealClock(), 10 * FEW, 1e-6)
+    for _ in range(10 * MOST_IN_A_TURN):
+        await spread.turn()
+    working.cancel()
+    assert turns >= 9
