@@ -134,7 +134,8 @@ class _Analysis:
 
     def taken_by(self, arcs: Iterable[Arc]) -> AbstractSet[Arc]:
         """Return the branches among the arcs of a run, whose lines may be within statements."""
-        return self._branches & self._reporter.translate_arcs(arcs)
+        translated: AbstractSet[Arc] = self._reporter.translate_arcs(arcs)
+        return self._branches & translated
 
 
 class Branches:
