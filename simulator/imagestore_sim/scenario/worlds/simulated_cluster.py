@@ -239,11 +239,17 @@ class SimulatedCluster(SimulatedWorld):
 
     @override
     async def apply_to_node(self, fault: NodeFault) -> str:
-        """Set a fault of the management plane on each node that runs, and return the id of the first one."""
-        set_on = [(node, (await node.foundation.node_faults.apply(fault)).id) for node in self._cluster.nodes.values()]
+        """Set a fault of the management plane on each node that runs, and return the id of the first one.
+
+        That takes until a node that stands still goes on. Meanwhile others may start, and stop.
+        """
+        set_on: list[tuple[ManagementNode, str]] = []
+        for name, node in list(self._cluster.nodes.items()):
+            if self._cluster.nodes.get(name) is node:
+                set_on.append((node, (await node.foundation.node_faults.apply(fault)).id))
+                self._faults[set_on[0][1]] = set_on
         if not set_on:
             raise WorldProblem("no management node runs")
-        self._faults[set_on[0][1]] = set_on
         return set_on[0][1]
 
     @override
