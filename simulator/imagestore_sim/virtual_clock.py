@@ -414,6 +414,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def _patience(self, arrived: list[asyncio.Handle]) -> float | None:
         """Return how many seconds to wait for a thread that has not arrived; None: until it has."""
+        if not self._threaded:
+            return 0.0
         back = {_future(handle) for handle in arrived}
         ends = [until for future, until in self._threaded.items() if future not in back and not future.done()]
         if None in ends:
@@ -421,6 +423,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         return max([0.0, *(until - time.monotonic() for until in ends if until is not None)])
 
     def _next_arrival(self, seconds: float | None) -> asyncio.Handle | None:
+        if seconds == 0 and self._arrivals.empty():
+            return None
         try:
             return self._arrivals.get(timeout=seconds) if seconds != 0 else self._arrivals.get_nowait()
         except Empty:
@@ -472,6 +476,8 @@ class _Selector(selectors.DefaultSelector):
         self._order: dict[int, int] = {}
         """By file descriptor: the order of registration, in which ready sockets are handled."""
         self._registered = 0
+        self._read: set[int] = set()
+        """The file descriptors that the loop waits to read."""
         self._held: dict[int, float] = {}
         """By file descriptor: until when the message that has arrived is still under way, as an Order has drawn."""
         self._undelivered = UndeliveredBytes()
@@ -481,20 +487,28 @@ class _Selector(selectors.DefaultSelector):
         key = super().register(fileobj, events, data)
         self._registered += 1
         self._order[key.fd] = self._registered
-        self._undelivered.add(key.fd)
+        self._watch(key)
         return key
 
     @override
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().modify(fileobj, events, data)
-        self._undelivered.add(key.fd)  # it may not have been connected before
+        self._watch(key)  # it may not have been connected before
         return key
+
+    def _watch(self, key: selectors.SelectorKey) -> None:
+        self._undelivered.add(key.fd)
+        if key.events & selectors.EVENT_READ:
+            self._read.add(key.fd)
+        else:
+            self._read.discard(key.fd)
 
     @override
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         key = super().unregister(fileobj)
         self._order.pop(key.fd, None)
         self._held.pop(key.fd, None)
+        self._read.discard(key.fd)
         self._undelivered.discard(key.fd)
         return key
 
@@ -532,10 +546,9 @@ class _Selector(selectors.DefaultSelector):
 
         What an Order may choose from is the same then, however busy the machine is.
         """
-        read = {key.fd for key in self.get_map().values() if key.events & selectors.EVENT_READ}
         patience = _Patience()
         while coming := self._undelivered.in_flight(
-            read, {one.fd for one, mask in ready if mask & selectors.EVENT_READ}
+            self._read, {one.fd for one, mask in ready if mask & selectors.EVENT_READ}
         ):
             if patience.is_over():
                 self._undelivered.ignore(coming)

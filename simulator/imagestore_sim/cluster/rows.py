@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.models import Cluster, ManagementNodeRecord
@@ -26,6 +26,11 @@ _MEMBERS = select(
     ManagementNodeRecord.heartBeat,
     _EPOCH.scalar_subquery().label("clusterEpoch"),
 ).order_by(ManagementNodeRecord.epoch)
+_OF_UUID, _OF_EPOCH = "of_uuid", "of_epoch"
+_CHANGED = update(ManagementNodeRecord).where(
+    ManagementNodeRecord.uuid == bindparam(_OF_UUID), ManagementNodeRecord.epoch == bindparam(_OF_EPOCH)
+)
+"""The columns that it sets are the other parameters: made once, for a heart beats each second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,8 @@ class MemberRows:
 
     async def change(self, connection: AsyncConnection, uuid: str, epoch: int, **values: object) -> bool:
         """Change columns of the row of one start. Return False if it is not there any more."""
-        row = ManagementNodeRecord
-        changed = update(row).where(row.uuid == uuid, row.epoch == epoch).values(**values)
-        return bool((await connection.execute(changed)).rowcount)
+        of_start = {_OF_UUID: uuid, _OF_EPOCH: epoch}
+        return bool((await connection.execute(_CHANGED, {**values, **of_start})).rowcount)
 
     async def remove(self, connection: AsyncConnection, uuid: str, epoch: int, beat_at: int | None = None) -> bool:
         """Delete the row of one start, unless its heart has beaten after `beat_at`. Return whether it was deleted."""

@@ -22,6 +22,7 @@ class OpenFile:
         """Take the database file. A `shared` one is open in other databases of this process as well."""
         self.path = file
         self.is_shared = shared
+        self._beside = tuple(file.with_name(file.name + suffix) for suffix in WRITTEN_BESIDE)
         self._identity = identity_of(file)
         self._log_identities: tuple[tuple[int, int] | None, ...] = ()
 
@@ -47,4 +48,4 @@ class OpenFile:
         return bool(self._log_identities) and self._log_identities != self._current_log_identities()
 
     def _current_log_identities(self) -> tuple[tuple[int, int] | None, ...]:
-        return tuple(identity_of(self.path.with_name(self.path.name + suffix)) for suffix in WRITTEN_BESIDE)
+        return tuple(identity_of(one) for one in self._beside)

@@ -80,7 +80,8 @@ class ScenarioModel(BaseModel):
 
 def only_key(model: ScenarioModel, names: tuple[str, ...]) -> str:
     """Return the one of `names` that is given. Raise ValueError when it is not exactly one."""
-    given = [name for name in names if name in model.model_fields_set]
+    fields = model.model_fields_set
+    given = [name for name in names if name in fields]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise ValueError(f"expected exactly one of {', '.join(names)}, but got {found}")
