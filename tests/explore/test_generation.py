@@ -8,6 +8,7 @@ import pytest
 
 from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
 from imagestore_sim.explore.generation import FEWEST, MOST, MOST_STARTS, STARTS, generate, step_kinds
+from imagestore_sim.explore.searching import play_seed, seeds_from
 from imagestore_sim.explore.story import Content, read, text_of
 from imagestore_sim.explore.values import draw_object
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
@@ -99,6 +100,28 @@ def test_a_story_ends_with_everything_healed_and_time_to_get_well(stories: list[
         assert list(tail[-1]) == ["title", "wait"]
         changed = {name for step in timeline[:healing] for name in step.get("settings", {})}
         assert changed == {name for step in tail for name in step.get("settings", {})}
+
+
+def test_a_node_that_stands_still_goes_on_before_it_is_healed() -> None:
+    """Else the healing waits for it, and the next step for the healing: the story never ends."""
+    drawn = {seed: generate(seed)["timeline"] for seed in seeds_from(300, 60, "several")}
+    waiting = {
+        seed
+        for seed, steps in drawn.items()
+        if any("for" not in one.get("pause_node", "for") for one in steps)
+        and any("node" in one.get("fault", ()) for one in steps)
+    }
+    assert 309 in waiting
+    for seed, steps in drawn.items():
+        began = next(number for number, step in enumerate(steps) if step.get("title") == "heal everything")
+        assert (steps[began + 1] == {"resume_node": {}}) == (seed in waiting)
+        assert steps[began + 1 + (seed in waiting)] == {"heal": {"node": "all"}}
+
+
+@pytest.mark.thorough
+def test_a_story_ends_in_which_a_node_stands_still_while_a_fault_is_set_on_it() -> None:
+    outcome = play_seed(309)
+    assert (outcome.problem, outcome.violations) == ("", ())
 
 
 def test_adds_are_drawn_that_fail_and_reads_that_repeat(stories: list[Content]) -> None:

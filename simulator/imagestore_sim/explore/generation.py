@@ -190,12 +190,19 @@ def with_healing(content: Content) -> Content:
     before = content.get("settings", {})
     healing: list[Content] = [
         {"at": duration_text(began), "title": "heal everything", "heal": {}},
+        *([{"resume_node": {}}] if _waits_for_pause(timeline) else []),
         {"heal": {"node": "all"}},
         {"start": {"host": "*"}},
         *_healing_of_nodes(content),
         *({"settings": {name: before.get(name, _default(name))}} for name in sorted(changed)),
     ]
     return {**content, "timeline": [*timeline, *healing, {"title": "all is well again", "wait": quiet_time(content)}]}
+
+
+def _waits_for_pause(timeline: Sequence[Content]) -> bool:
+    """Return whether healing nodes could wait for ever: a node that stands still is healed once it goes on."""
+    stands_still = any("for" not in one["pause_node"] for one in timeline if "pause_node" in one)
+    return stands_still and any("node" in one["fault"] for one in timeline if "fault" in one)
 
 
 def _healing_of_nodes(content: Content) -> Iterator[Content]:
