@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imagestore_sim.explore.searching import Base, Progress
 
 BRANCHES = 20
-"""How many stories there are for each whose branches are measured: those make a search 7 % slower."""
+"""How many stories there are for each whose branches are measured: those make a search 6 % slower."""
 LENGTH = "How long"
 STORIES = "Which stories"
 NODES = ("all", "one", "several")
