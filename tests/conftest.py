@@ -43,9 +43,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """Run three workers on two cores: a test waits for a third of its time, for a thread, a socket or a time-out."""
+    """Run two workers on a core: a test waits for a third of its time, for a thread, a socket or a time-out."""
     cores = yield
-    return cores if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores + cores // 2
+    return cores if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 2 * cores
 
 
 @pytest.hookimpl(wrapper=True)
