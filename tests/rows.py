@@ -1,4 +1,4 @@
-"""Tables of cheap rows: one test tries every row, and names each that fails.
+"""Tables of rows: of cheap ones one test tries all, and names each that fails; of others each run tries some.
 
 A row that pytest.mark.parametrize makes a test of its own costs some 5 ms besides what it does. Use that for rows that
 take longer, that need a fixture of their own, or that may be skipped.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, wraps
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
 Test = Callable[..., Any]
 Row: TypeAlias = "tuple[Callable[[], str], Mapping[str, object]]"
 """What names a row, and its values by name."""
+T = TypeVar("T")
 Ids: TypeAlias = "Sequence[str] | Callable[[Any], object] | None"
 FAILURES = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 _SHORT = reprlib.Repr()
@@ -44,6 +45,20 @@ def rows(names: str | Sequence[str], values: Iterable[Any], ids: Ids = None) -> 
         return tried
 
     return decorate
+
+
+def one_of_each(values: Iterable[T], kind: Callable[[T], Hashable], name: Callable[[T], str] = str) -> list[Any]:
+    """Return parameters for pytest.mark.parametrize; all but the first value of each kind have the mark `thorough`.
+
+    A tuple holds the values of several parameters.
+    """
+    seen: set[Hashable] = set()
+    found = []
+    for value in values:
+        marks = (pytest.mark.thorough,) if kind(value) in seen else ()
+        seen.add(kind(value))
+        found.append(pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=marks, id=name(value)))
+    return found
 
 
 def _rows(keys: Sequence[str], values: Sequence[Any], ids: Ids) -> Iterator[Row]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rows import rows
+from rows import one_of_each, rows
 
 pytest_plugins = "pytester"
 TESTS = """
 import pytest
-from rows import rows
+from rows import one_of_each, rows
 
 @pytest.fixture
 def base():
@@ -85,3 +85,13 @@ def test_every_row_is_tried() -> None:
 def test_a_table_that_would_try_less_than_it_seems_to_is_refused(values: list[object]) -> None:
     with pytest.raises(ValueError, match=r"rows|row 1"):
         rows("one, two", values)
+
+
+def test_each_run_tries_one_row_of_each_kind_and_thorough_ones_all() -> None:
+    found = one_of_each(["ab", "cd", "efg", ("h", "i")], len)
+    assert [(one.id, one.values, [mark.name for mark in one.marks]) for one in found] == [
+        ("ab", ("ab",), []),
+        ("cd", ("cd",), ["thorough"]),
+        ("efg", ("efg",), []),
+        ("('h', 'i')", ("h", "i"), ["thorough"]),
+    ]

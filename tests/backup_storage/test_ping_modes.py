@@ -13,6 +13,7 @@ from imagestore_sim.lab import URL, Lab
 from imagestore_sim.node.from_settings import with_ping_options
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached
 from lifecycle_events import disconnections, drain, moves, storage
+from rows import one_of_each
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -44,38 +45,46 @@ async def after_pings(lab: Lab, pings: int = 2) -> tuple[Status, object]:
     return now.status, last.mode.value
 
 
+FAULTS_AT_A_PING: list[tuple[str, str, dict[str, object], str | None]] = [
+    ("capacity", "path_gone", {"path": URL}, "no_such_path"),
+    ("capacity", "auth_failure", {}, None),
+    ("capacity", "half_open", {}, "timeout"),
+    ("ssh", "path_gone", {"path": URL}, None),
+    ("ssh", "no_sftp", {}, None),
+    ("ssh", "auth_failure", {}, "auth_failed"),
+    ("ssh", "half_open", {}, "timeout"),
+    ("ssh", "refuse", {}, "refused"),
+    ("tcp", "path_gone", {"path": URL}, None),
+    ("tcp", "auth_failure", {}, None),
+    ("tcp", "half_open", {}, None),
+    ("tcp", "not_ssh", {}, None),
+    ("tcp", "refuse", {}, "refused"),
+    ("tcp", "unreachable", {}, "unreachable"),
+    ("tcp", "blackhole", {}, "timeout"),
+    ("capacity", "agent_down", {}, None),
+    ("capacity", "registry_lost", {"path": URL}, None),
+    ("ssh", "certificate_expired", {}, None),
+    ("agent", "agent_down", {}, "agent_down"),
+    ("agent", "certificate_expired", {}, "certificate_expired"),
+    ("agent", "registry_lost", {"path": URL}, "registry_lost"),
+    ("agent", "refuse", {}, None),
+    ("agent", "auth_failure", {}, None),
+    ("agent", "path_gone", {"path": URL}, None),
+    ("agent", "half_open", {}, "timeout"),
+    ("agent", "blackhole", {}, "timeout"),
+    ("agent", "unreachable", {}, "unreachable"),
+    ("agent", "latency", {"delay": "100ms"}, None),
+]
+"""The mode of pings, a fault with its parameters, and the reason with which a ping fails, None if it does not."""
+
+
+def mode_and_success(row: tuple[str, str, dict[str, object], str | None]) -> tuple[str, bool]:
+    return row[0], row[-1] is None
+
+
 @pytest.mark.parametrize(
     ("mode", "kind", "parameters", "expected"),
-    [
-        ("capacity", "path_gone", {"path": URL}, "no_such_path"),
-        ("capacity", "auth_failure", {}, None),
-        ("capacity", "half_open", {}, "timeout"),
-        ("ssh", "path_gone", {"path": URL}, None),
-        ("ssh", "no_sftp", {}, None),
-        ("ssh", "auth_failure", {}, "auth_failed"),
-        ("ssh", "half_open", {}, "timeout"),
-        ("ssh", "refuse", {}, "refused"),
-        ("tcp", "path_gone", {"path": URL}, None),
-        ("tcp", "auth_failure", {}, None),
-        ("tcp", "half_open", {}, None),
-        ("tcp", "not_ssh", {}, None),
-        ("tcp", "refuse", {}, "refused"),
-        ("tcp", "unreachable", {}, "unreachable"),
-        ("tcp", "blackhole", {}, "timeout"),
-        ("capacity", "agent_down", {}, None),
-        ("capacity", "registry_lost", {"path": URL}, None),
-        ("ssh", "certificate_expired", {}, None),
-        ("agent", "agent_down", {}, "agent_down"),
-        ("agent", "certificate_expired", {}, "certificate_expired"),
-        ("agent", "registry_lost", {"path": URL}, "registry_lost"),
-        ("agent", "refuse", {}, None),
-        ("agent", "auth_failure", {}, None),
-        ("agent", "path_gone", {"path": URL}, None),
-        ("agent", "half_open", {}, "timeout"),
-        ("agent", "blackhole", {}, "timeout"),
-        ("agent", "unreachable", {}, "unreachable"),
-        ("agent", "latency", {"delay": "100ms"}, None),
-    ],
+    one_of_each(FAULTS_AT_A_PING, mode_and_success, lambda row: f"{row[0]}-{row[1]}"),
 )
 async def test_a_ping_meets_what_its_mode_looks_at(
     imagestore_lab: Lab, mode: str, kind: str, parameters: dict[str, object], expected: str | None

@@ -12,6 +12,7 @@ from imagestore_sim.faults import FAULTS, read_fault
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Target
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+from rows import one_of_each
 
 T = TypeVar("T")
 CONNECT, COMMAND, ALIVE = 5.0, 10.0, 1.0
@@ -59,7 +60,11 @@ async def probe_through(kind: str, parameters: dict[str, object]) -> list[tuple[
     return story
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+def layer_and_moments(kind: str) -> tuple[object, ...]:
+    return FAULTS[kind].layer, MOMENTS.get(kind)
+
+
+@pytest.mark.parametrize("kind", one_of_each(FAULTS, layer_and_moments))
 def test_a_probe_ends_at_the_same_moment_each_time_and_takes_no_real_time(kind: str) -> None:
     required = [name for name, default, _ in FAULTS[kind].parameters() if default == "required"]
     parameters = {name: {"path": "/zs", "size": "1M"}[name] for name in required}

@@ -17,7 +17,7 @@ from imagestore_sim.faults import FAULTS, Layer, Noticed
 from imagestore_sim.hosts import Credentials, HostNetwork, SimulatedHost, VirtualDisk
 from imagestore_sim.probe import Capacity, Layout, ProbeFailure, Prober, Reason, Resolve, Target
 from imagestore_sim.virtual_clock import VirtualEventLoop
-from rows import rows
+from rows import one_of_each, rows
 from sshd import StartSshd
 
 PASSWORD = "password"
@@ -77,7 +77,7 @@ def reason(found: Capacity | ProbeFailure) -> Reason | None:
 
 
 @pytest.mark.imagestore_lab(clock="virtual")
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", one_of_each(ROWS, lambda row: (row.connect, row.ping), lambda row: row.name))
 async def test_simulated(row: Row, tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualEventLoop)
