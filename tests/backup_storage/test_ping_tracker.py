@@ -123,7 +123,7 @@ async def test_the_pings_of_very_many_are_spread_over_most_of_the_interval_and_s
     async def answer(target: Target, fresh: bool) -> Outcome | None:
         return SLOW if target.hostname == "imagestore-3" else None
 
-    monkeypatch.setattr(spread, "FEW", 6)
+    monkeypatch.setattr(spread, "FEW_IN_VIRTUAL_TIME", 6)
     probes.answer = answer
     await set_option(imagestore_lab, "connection.autoReconnectOnError", False)
     await imagestore_lab.clock.sleep(400)

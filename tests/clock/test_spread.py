@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 
-from imagestore_sim.clock import RealClock, Spread
+import pytest
+
+from imagestore_sim.clock import RealClock, Spread, spread
 from imagestore_sim.clock.spread import FEW, MOST_IN_A_TURN, TURN_SECONDS
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+
+
+@pytest.fixture(autouse=True)
+def _in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have virtual time spread as many as real time does: its moments are exact."""
+    monkeypatch.setattr(spread, "FEW_IN_VIRTUAL_TIME", FEW)
 
 
 async def _moments(count: int, seconds: float, late: float = 0.0) -> list[float]:
     """Return when each of some things begins, from the first on; the tenth takes `late` seconds."""
     clock = virtual_clock()
-    spread, began, found = Spread(clock, count, seconds), clock.monotonic(), []
+    spreading, began, found = Spread(clock, count, seconds), clock.monotonic(), []
     for number in range(count):
         found.append(clock.monotonic() - began)
         if late and number == 9:
             await clock.sleep(late)
-        await spread.turn()
+        await spreading.turn()
     return found
 
 
@@ -46,8 +54,8 @@ async def test_others_have_their_turn_while_what_is_late_begins() -> None:
             await asyncio.sleep(0)
 
     working = asyncio.create_task(work())
-    spread = Spread(RealClock(), 10 * FEW, 1e-6)
+    spreading = Spread(RealClock(), 10 * FEW, 1e-6)
     for _ in range(10 * MOST_IN_A_TURN):
-        await spread.turn()
+        await spreading.turn()
     working.cancel()
     assert turns >= 9

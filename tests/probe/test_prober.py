@@ -510,7 +510,7 @@ def test_idle_connections_are_asked_once_an_interval_and_very_many_one_after_the
             await lab.clock.sleep(200)
 
     monkeypatch.setattr(Connection, "ask_whether_alive", note)
-    monkeypatch.setattr(spread, "FEW", few)
+    monkeypatch.setattr(spread, "FEW_IN_VIRTUAL_TIME", few)
     run_virtually(idle())
     assert len(asked) == 40
     for times in asked.values():

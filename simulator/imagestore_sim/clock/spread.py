@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from imagestore_sim.clock.base import Clock
+from imagestore_sim.clock.real import RealClock
 
 FEW = 250
 """Things that begin at once: what they take of the event loop is not noticed."""
+FEW_IN_VIRTUAL_TIME = 10**9
+"""The same in virtual time, where no request waits meanwhile, and each moment costs something."""
 TURN_SECONDS = 0.02
 """How far ahead of its time a thing may begin: timers cost something, too."""
 MOST_IN_A_TURN = 50
@@ -22,7 +25,8 @@ class Spread:
         """
         self._clock = clock
         self._in_a_turn = in_a_turn
-        self._each = seconds / count if count > FEW else 0.0
+        few = FEW if isinstance(clock, RealClock) else FEW_IN_VIRTUAL_TIME
+        self._each = seconds / count if count > few else 0.0
         self._began = clock.monotonic()
         self._number = 0
 
