@@ -19,6 +19,9 @@ from imagestore_sim.tasks import cancel_and_wait, new_event_loop, until_done_or_
 
 STOP_SECONDS = 2.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+COLLECTIONS = (10_000, 20, 50)
+"""Thresholds of the garbage collector. By Python's own, what a ping needs while it waits soon counts as old, and a node
+looks through all that its connections have again and again."""
 MEMORY_DISK = "/dev/shm"  # noqa: S108 - nothing is written there under a name that another user can guess
 
 
@@ -81,6 +84,7 @@ def start_collecting_garbage() -> None:
     """Enable the garbage collector if `main` has disabled it; it never looks at what has been imported by now."""
     if not gc.isenabled():
         gc.freeze()
+        gc.set_threshold(*COLLECTIONS)
         gc.enable()
 
 
