@@ -68,7 +68,8 @@ def test_unusable_input_starts_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.scenarios
-async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "long.yaml").write_text(EXAMPLE)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -79,7 +80,7 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path) -> N
         async with asyncio.timeout(60):
             while not list(temporary.glob("imagestore-sim-*/node.db")):  # its node is there: it plays
                 await asyncio.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         output, errors = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 3, errors
     assert b"interrupted long.yaml" in output

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +23,7 @@ from imagestore_sim.explore.searching import NODES, STATE, Progress, Search, pla
 from imagestore_sim.explore.story import Content, content_of, read, text_of
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import Verdict
-from processes import run_here
+from processes import COMMAND, child, run_here
 
 QUICK = 4
 """A seed whose story is short."""
@@ -221,6 +223,32 @@ def test_what_was_being_shrunk_is_found_again_by_the_next_search(tmp_path: Path)
     progress.save(tmp_path / STATE)
     resumed = Progress.resumed(tmp_path / STATE)
     assert (resumed.next_seed, resumed.told) == (4, {"a": "no-errors-1"})
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("jobs", "how", "ignored"),
+    [
+        ("1", signal.SIGINT, ""),
+        ("1", signal.SIGTERM, ""),
+        ("2", signal.SIGTERM, ""),
+        ("1", signal.SIGTERM, "INT"),  # as in the background of a script
+    ],
+)
+async def test_a_search_that_is_stopped_says_how_far_it_has_come(
+    tmp_path: Path, jobs: str, how: signal.Signals, ignored: str
+) -> None:
+    shell = ("sh", "-c", f"trap '' {ignored}; exec \"$@\"" if ignored else 'exec "$@"', "sh")
+    search = (*COMMAND, "explore", "-j", jobs, "--out", str(tmp_path))
+    async with child(*shell, *search, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE) as process:
+        async with asyncio.timeout(60):
+            while not (tmp_path / STATE).exists():
+                await asyncio.sleep(0.05)
+        process.send_signal(how)
+        output, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 3, errors
+    assert re.search(rb"\d+ runs", output), output
+    assert b"Traceback" not in errors
 
 
 @pytest.mark.processes

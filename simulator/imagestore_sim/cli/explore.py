@@ -170,13 +170,13 @@ def explore(
     """
     from rich.console import Console
 
-    from imagestore_sim.cli.running import interruptible, prepare
+    from imagestore_sim.cli.running import prepare, stoppable
     from imagestore_sim.explore.branches import are_measurable
     from imagestore_sim.explore.searching import STATE, Progress
 
     nodes = apply_rules(context, RULES)["nodes"]
     prepare()
-    with interruptible():
+    with stoppable():
         base = _base(from_) if client is None else _around(client, from_)
     chosen = _Chosen(_seconds(lasts), runs, seed, base, nodes, jobs, branches if are_measurable() else 0, out)
     console = Console(highlight=False, soft_wrap=True)
@@ -184,7 +184,7 @@ def explore(
     resumes = seed is None and base is None
     try:
         progress = Progress.resumed(state, nodes) if resumes else Progress()
-        with interruptible():
+        with stoppable():
             interrupted = _search(chosen, progress, console, state if resumes else None)
     except (OSError, ValueError) as error:
         raise InputError(f"--out {out}: {error}") from None
@@ -235,7 +235,7 @@ def _around(command: str, from_: Path | None) -> Base:
 
 
 def _search(chosen: _Chosen, progress: Progress, console: Console, state: Path | None) -> bool:
-    """Search, and write into the file `state` how far it has come; return whether Ctrl-C ended it."""
+    """Search, and write into the file `state` how far it has come; return whether Ctrl-C or SIGTERM ended it."""
     import time
 
     from imagestore_sim.explore.searching import Search, seeds_from

@@ -207,7 +207,6 @@ def replay(
 
 def run_replay(paths: Sequence[Path], chosen: Options) -> int:
     """Play scenarios, print the results, and return the exit status. Raise InputError."""
-    import signal
     import time
 
     from rich.console import Console
@@ -215,7 +214,7 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
     from imagestore_sim import open_files
     from imagestore_sim.cli.replay_batch import find_files, find_problems
     from imagestore_sim.cli.replay_output import print_failures, print_report_path, print_summary
-    from imagestore_sim.cli.running import interruptible, prepare
+    from imagestore_sim.cli.running import prepare, stoppable
     from imagestore_sim.scenario.format.reader import ScenarioError
     from imagestore_sim.scenario.play.results import Verdict
 
@@ -231,10 +230,8 @@ def run_replay(paths: Sequence[Path], chosen: Options) -> int:
         for problem in problems:
             print_error(problem)
         return UNUSABLE_INPUT
-    if chosen.on_containers:  # SIGTERM, too, has to remove the containers
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()  # real: how long the user waited
-    with interruptible():
+    with stoppable():
         results, interrupted = _play(files, chosen, console)
     results.sort(key=lambda result: files.index(Path(result.file)))
     if chosen.report is not None:
@@ -280,7 +277,7 @@ def _prepare_report(folder: Path | None) -> None:
 
 
 def _play(files: Sequence[Path], chosen: Options, console: Console) -> tuple[list[Result], bool]:
-    """Play scenarios, printing each result. Return the results, and whether Ctrl-C ended it early.
+    """Play scenarios, printing each result. Return the results, and whether Ctrl-C or SIGTERM ended it early.
 
     Raise InputError where this machine does not let a scenario begin.
     """

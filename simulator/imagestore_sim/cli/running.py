@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 
 from imagestore_sim import open_files
 from imagestore_sim.cli.exits import InputError
@@ -63,6 +64,27 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C in a block, which may be interrupted: what was seen until then is printed and kept.
+
+    A program in the background of a script, or one that `timeout` ends, gets no Ctrl-C.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with interruptible():
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # SIGINT is ignored, as in the background of a script
+        raise KeyboardInterrupt
+    handler(signal.SIGINT, frame)
 
 
 def prepare() -> None:

@@ -152,7 +152,7 @@ class _Candidates:
 
 
 def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
-    """Play a story and judge it. Raise TooLong, and ScenarioError for a story that cannot be read.
+    """Play a story and judge it. Raise TooLong, ScenarioError for a story that cannot be read, KeyboardInterrupt.
 
     `limit`: real seconds.
     """
@@ -170,6 +170,8 @@ def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+    if played.result.interrupted:  # Ctrl-C has cancelled the run, which returned what it had seen
+        raise KeyboardInterrupt
     return played, write_verdicts(played)
 
 
