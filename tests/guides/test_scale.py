@@ -29,6 +29,7 @@ async def test_records_move_from_a_file_to_three_nodes_over_a_mariadb(
         pytest.skip("needs curl")
     section = TEXT.partition("## From SQLite to a cluster")[2]
     [statements] = code_blocks(section, "sql")
+    mariadb_server.sql("DROP DATABASE IF EXISTS imagestore; DROP USER IF EXISTS imagestore@'%';")  # of a run before
     mariadb_server.sql(statements)
     script = BEGIN + "\n".join(code_blocks(section, "sh")) + END
     for port in (8080, 8081, 8082, 8083):
