@@ -21,6 +21,9 @@ HERE = Path(__file__).parent / "clients"
 PACKAGES = HERE / "assistant" / "requirements.txt"
 BUILD_SECONDS = INSTALL_SECONDS = 300.0
 BUILD_IMAGE_SECONDS = 600.0
+TESTCONTAINERS = {"TESTCONTAINERS_RYUK_DISABLED": "true", "TESTCONTAINERS_HOST_OVERRIDE": "localhost"}
+"""Settings of Testcontainers: without its reaper, which comes from a registry of images, and with the ports of
+containers at localhost. It takes a machine with a file /.dockerenv for a container, and asks its gateway else."""
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from client_programs import TESTCONTAINERS
 from code_blocks import code_blocks
 
 pytestmark = pytest.mark.clients
@@ -71,10 +72,10 @@ def test_the_go_kit_and_its_example_pass(folder: Path, image_of_a_lab: str | Non
 
 @pytest.mark.usefixtures("toolchain")
 def test_the_go_kit_runs_labs_by_testcontainers(lab_image: str) -> None:
-    """Its reaper (Ryuk), which comes from a registry of images, is left out: the tests stop what they start."""
+    """The tests stop what they start."""
     folder = KIT / "testcontainers"
     go("vet", "./...", folder=folder)
-    go("test", "-count=1", "./...", folder=folder, LAB_IMAGE=lab_image, TESTCONTAINERS_RYUK_DISABLED="true")
+    go("test", "-count=1", "./...", folder=folder, LAB_IMAGE=lab_image, **TESTCONTAINERS)
 
 
 @pytest.mark.usefixtures("toolchain")
@@ -99,7 +100,7 @@ def test_the_code_of_the_documents_passes(tmp_path: Path, image_of_a_lab: str | 
         (tmp_path / name / "mine_test.go").write_text(text)
     go("mod", "tidy", folder=tmp_path)
     go("vet", "./...", folder=tmp_path)
-    go("test", "-count=1", "-timeout=240s", "./...", folder=tmp_path, TESTCONTAINERS_RYUK_DISABLED="true")
+    go("test", "-count=1", "-timeout=240s", "./...", folder=tmp_path, **TESTCONTAINERS)
 
 
 def the_block(page: Path) -> str:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from client_programs import TESTCONTAINERS
 from code_blocks import code_blocks
 
 pytestmark = pytest.mark.clients
@@ -182,7 +183,7 @@ def test_the_guide_to_testcontainers_shows_the_example() -> None:
 
 
 def test_the_example_passes_with_testcontainers(tested: Path, lab_image: str) -> None:
-    """Its reaper (Ryuk), which comes from a registry of images, is left out: the example stops what it starts."""
+    """The example stops what it starts."""
     only = (
         "-Dtest=ContainerTest",
         "-Dsurefire.failIfNoSpecifiedTests=false",
@@ -190,5 +191,5 @@ def test_the_example_passes_with_testcontainers(tested: Path, lab_image: str) ->
         "kit/example",
         "--also-make",
     )
-    maven("test", *only, folder=tested, LAB_IMAGE=lab_image, TESTCONTAINERS_RYUK_DISABLED="true")
+    maven("test", *only, folder=tested, LAB_IMAGE=lab_image, **TESTCONTAINERS)
     assert passed(tested / "kit" / "example")["ContainerTest"] == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from client_programs import TESTCONTAINERS
 from code_blocks import code_blocks
 from commands import execute
 
@@ -79,9 +80,9 @@ async def test_the_example_passes_under_vitest(project: Path) -> None:
 
 
 async def test_the_example_passes_with_testcontainers(project: Path, lab_image: str) -> None:
-    """Its reaper (Ryuk), which comes from a registry of images, is left out: the example stops what it starts."""
+    """The example stops what it starts."""
     example = ("node", "--test", "--test-reporter=tap", "examples/testcontainers/lab.test.js")
-    output = await run(*example, cwd=project, LAB_IMAGE=lab_image, TESTCONTAINERS_RYUK_DISABLED="true")
+    output = await run(*example, cwd=project, LAB_IMAGE=lab_image, **TESTCONTAINERS)
     assert "# pass 1" in output, output
 
 
@@ -93,7 +94,7 @@ async def test_the_code_of_the_documents_passes(project: Path, image_of_a_lab: s
         [block] = code_blocks(page.read_text(), "js")
         (project / f"{name}.test.js").write_text(block.replace("'imagestore-sim'", f"'{image_of_a_lab}'"))
         command = ("node", "--test", "--test-reporter=tap", f"{name}.test.js")
-        output = await run(*command, cwd=project, TESTCONTAINERS_RYUK_DISABLED="true")
+        output = await run(*command, cwd=project, **TESTCONTAINERS)
         assert "# pass 1" in output, output
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from client_programs import TESTCONTAINERS
 from code_blocks import code_blocks
 from imagestore_sim.testing import Lab, LabError
 
@@ -68,7 +69,7 @@ def test_the_guide_to_testcontainers_passes(lab_image: str, tmp_path: Path) -> N
     [guide] = code_blocks((DOCS / "guides" / "testcontainers.md").read_text(), "python")
     (tmp_path / "test_guide.py").write_text(guide.replace('"imagestore-sim"', f'"{lab_image}"'))
     options = ("-m", "pytest", "-p", "no:cacheprovider", "test_guide.py")
-    assert "1 passed" in run(*options, cwd=tmp_path, TESTCONTAINERS_RYUK_DISABLED="true")
+    assert "1 passed" in run(*options, cwd=tmp_path, **TESTCONTAINERS)
 
 
 def run(*arguments: str, cwd: Path, **more: str) -> str:
