@@ -20,7 +20,7 @@ LEASE = QUICK.lease or 0.0
 
 
 class _SlowStore:
-    """A store of a node, whose next transactions take so many seconds before they are committed."""
+    """Delay the commits of a node's store: of each next transaction by the next of `seconds`."""
 
     def __init__(self, world: Watched, store: Any) -> None:
         self._world = world

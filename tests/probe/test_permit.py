@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from ssh_stubs import tcp_server
@@ -97,28 +98,31 @@ async def test_nothing_is_sent_after_the_permit_has_ended_however_far_a_login_ha
         assert last > 6, "the permit has ended between version, keys, password, session and command"
 
 
-async def test_a_kept_connection_is_closed_in_place_of_a_write_without_permit() -> None:
+@asynccontextmanager
+async def _kept() -> AsyncIterator[tuple[Wire, Callable[[], Awaitable[object]]]]:
+    """Yield the wire to a host with a connection that is kept, and what probes the host over it."""
     async with _host() as host, _wire_to(host.address) as wire:
         prober = Prober(RealClock())
         target = Target("127.0.0.1", wire.port, "root", "/", "password")
         with sending_while(wire.permits):
             assert isinstance(await prober.probe(target), Capacity)
-            wire.ended = True
-            assert isinstance(await prober.probe(target), ProbeFailure)
+        yield wire, partial(prober.probe, target)
         await prober.close()
-        assert (wire.late, wire.connections) == (b"", 1)
+
+
+async def test_a_kept_connection_is_closed_in_place_of_a_write_without_permit() -> None:
+    async with _kept() as (wire, probe):
+        wire.ended = True
+        with sending_while(wire.permits):
+            assert isinstance(await probe(), ProbeFailure)
+    assert (wire.late, wire.connections) == (b"", 1)
 
 
 async def test_each_probe_over_a_kept_connection_asks_its_own_permit() -> None:
-    async with _host() as host, _wire_to(host.address) as wire:
-        prober = Prober(RealClock())
-        target = Target("127.0.0.1", wire.port, "root", "/", "password")
-        with sending_while(wire.permits):
-            assert isinstance(await prober.probe(target), Capacity)
+    async with _kept() as (wire, probe):
         wire.ended = True
-        assert isinstance(await prober.probe(target), Capacity), "no one forbids this one"
-        await prober.close()
-        assert wire.connections == 1
+        assert isinstance(await probe(), Capacity), "no one forbids this one"
+    assert wire.connections == 1
 
 
 @pytest.mark.parametrize("mode", PingMode)

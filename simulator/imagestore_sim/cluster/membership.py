@@ -296,7 +296,7 @@ class Membership:
             await self._was_excluded()
             return
         if self._held and not self.holds:
-            self._follow_lease()  # callers may have seen the end of the lease, so it is told before it begins again
+            self._follow_lease()  # report the end of the lease before the new one begins: callers may have seen it
         self._beaten = began
         self._renewed.set()
         self._adopt(table)
