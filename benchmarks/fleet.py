@@ -40,6 +40,7 @@ PATIENCE_SECONDS = 300
 LATE_SECONDS = 2
 TICKS, IN_TIME = "imagestore_sim_tracker_lag_seconds_count", "imagestore_sim_tracker_lag_seconds_bucket"
 PROBES, FAILURES = "imagestore_sim_probes_total", "imagestore_sim_probe_failures_total"
+COUNTED = (TICKS, IN_TIME, PROBES, FAILURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def main() -> int:
         _say(f"ready: {figures}")
         figures |= asyncio.run(_watch(options, programs))
         figures |= _memory(programs, options.count, idle)
-    print(json.dumps(figures, indent=2))
+        print(json.dumps(figures, indent=2), flush=True)  # to stop all programs may take minutes
     return 0
 
 
@@ -183,7 +184,8 @@ async def _counted(urls: Sequence[str]) -> dict[str, float]:
     async with aiohttp.ClientSession() as session:
         for url in urls:
             async with session.get(f"{url}/metrics") as answer:
-                page = await answer.text()
+                lines = (await answer.text()).splitlines()
+            page = "\n".join(line for line in lines if line.startswith(COUNTED))  # not the series of each storage
             for sample in (one for family in text_string_to_metric_families(page) for one in family.samples):
                 in_time = sample.name == IN_TIME and float(sample.labels["le"]) == LATE_SECONDS
                 if (name := "in_time" if in_time else names.get(sample.name)) is not None:
