@@ -50,12 +50,12 @@ class _Rounds:
 
 
 async def test_a_loop_survives_any_failure_and_a_streak_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    errors = [OSError("full"), OSError("full"), OSError("full"), MemoryError(), None, OSError("full"), None]
+    errors = [*[OSError("full")] * 3, MemoryError(), MemoryError(), None, OSError("full"), None]
     rounds = _Rounds(*errors)
     await rounds.run()
     assert rounds.done == 2
-    assert rounds.pauses == [1, 2, 4, 8, 1], "longer after each failure in a row"
-    assert rounds.troubles == [("the loop", "failed")] * 5
+    assert rounds.pauses == [1, 2, 4, 5, 5, 1], "longer after each failure in a row, within bounds"
+    assert rounds.troubles == [("the loop", "failed")] * 6
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
         "the loop the loop failed, and continues: OSError: full",
         "the loop the loop failed, and continues: MemoryError: ",

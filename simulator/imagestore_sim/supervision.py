@@ -14,7 +14,8 @@ from imagestore_sim.tasks import Tasks
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 5.0
+"""A loop that failed since the store was away goes on so soon after the store is back."""
 STALLED_SECONDS = 30.0
 """Real seconds that one round of a loop may take. A round that waits for a lock on the store takes up to ten."""
 
@@ -36,7 +37,8 @@ class _Loop:
 class Supervisor:
     """Keeps loops running. After a round that fails, it pauses and starts the next one.
 
-    The same error in a row is logged once, and counted each time; the pause doubles with each failure in a row.
+    The same error in a row is logged once, and counted each time; the pause doubles with each failure in a row, up to
+    LONGEST_PAUSE_SECONDS.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Supervisor:
                 except Exception as error:
                     loop.working_since = None
                     self._failed(loop, error)
-                    await self._sleep(min(FIRST_PAUSE_SECONDS * 2 ** min(loop.failures - 1, 6), LONGEST_PAUSE_SECONDS))
+                    await self._sleep(min(FIRST_PAUSE_SECONDS * 2 ** min(loop.failures - 1, 3), LONGEST_PAUSE_SECONDS))
                 else:
                     loop.working_since = None
                     self._worked(loop)

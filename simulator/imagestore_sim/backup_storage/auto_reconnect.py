@@ -20,6 +20,8 @@ from imagestore_sim.probe import Purpose, probing_for
 from imagestore_sim.tasks import Tasks
 
 logger = logging.getLogger(__name__)
+STORE_RETRY_SECONDS = 5.0
+"""After a reconnect that the store was away for: ZStack's would wait for its database, for up to 300 s."""
 
 
 class AutoReconnect:
@@ -80,10 +82,16 @@ class AutoReconnect:
 
     async def _reconnect_until_connected(self, uuid: str) -> None:
         try:
+            pause: float = self._configuration.get(global_config.PING_INTERVAL)
             while True:
-                await self._clock.sleep(self._configuration.get(global_config.PING_INTERVAL))
-                if await self._reconnect(uuid) or self._has_given_up(uuid):
-                    return
+                await self._clock.sleep(pause)
+                pause = self._configuration.get(global_config.PING_INTERVAL)
+                try:
+                    if await self._reconnect(uuid) or self._has_given_up(uuid):
+                        return
+                except StoreUnavailable as error:
+                    logger.info("automatic reconnect of %s failed: %s", uuid, error)
+                    pause = min(pause, STORE_RETRY_SECONDS)
         except (NoSuchStorage, PastOwner):
             self._tracked.discard(uuid)
         finally:
@@ -91,14 +99,14 @@ class AutoReconnect:
                 del self._running[uuid]
 
     async def _reconnect(self, uuid: str) -> bool:
-        """Return whether the reconnect succeeded. Raise NoSuchStorage, PastOwner."""
+        """Return whether the reconnect succeeded. Raise NoSuchStorage, PastOwner, StoreUnavailable."""
         try:
             with correlated(new_uuid("probe")), probing_for(Purpose.RECONNECT):
                 self._tracked.add(uuid)
                 await self._connector.reconnect(uuid)
         except NoSuchStorage:
             raise
-        except (BackupStorageError, StoreUnavailable) as failure:
+        except BackupStorageError as failure:
             logger.info("automatic reconnect of %s failed: %s", uuid, failure)
             return False
         return True

@@ -36,6 +36,9 @@ SPREAD = 0.8
 PINGS_IN_A_TURN = 4
 """Pings that begin in one turn of the event loop. Each takes 0.3 ms until it waits for its host: with a hundred, every
 request would wait for 30 ms, and again for their answers."""
+STORE_RETRY_SECONDS = 1.0
+"""After a ping whose outcome the store could not take. ZStack's waits for its database, for up to 300 s: so the outcome
+comes soon after an outage, rather than an interval later (conf/springConfigXml/DatabaseFacade.xml)."""
 _SLOW_REASONS = (Reason.TIMEOUT, Reason.HUNG, Reason.DNS)
 
 
@@ -190,10 +193,14 @@ class PingTracker:
         self._ticking = self._supervisor.keep(self._tasks, "ping tracker", self._until_due, self._begin_pings)
 
     async def _until_due(self) -> None:
-        """Wait for the next tick, or within a tick for the next pings."""
-        if self._sweep is not None:
+        """Wait for the next tick, or within a tick for the next pings.
+
+        A tick for which the store was away goes on where it stood, until the next one is due.
+        """
+        if self._sweep is not None and not (self._sweep.failed and self._clock.monotonic() >= self._due):
             await self._sweep.spread.wait()
             return
+        self._sweep = None
         await self._clock.sleep(self._due - self._clock.monotonic())
         late = self._clock.monotonic() - self._due
         # Set before the tick, so that a tick that fails is not repeated at once.
@@ -203,15 +210,15 @@ class PingTracker:
     async def _begin_pings(self, _: None) -> None:
         """Begin a ping of every storage that is not being pinged still, those that answer quickly first.
 
-        Begin only a few in a turn, and of very many only those that are due by now. A sweep that fails is over.
+        Begin only a few in a turn, and of very many only those that are due by now. Raise StoreUnavailable.
         """
-        sweep, self._sweep = self._sweep or self._new_sweep(), None
+        sweep = self._sweep = self._sweep or self._new_sweep()
         while (storage := await sweep.next()) is not None:
             if self._is_due(storage):
-                self._begin_ping(storage)
+                self._begin_ping(storage, again_until=self._due)
             if sweep.spread.pauses():
-                self._sweep = sweep
                 return
+        self._sweep = None
 
     def _new_sweep(self) -> Sweep:
         is_virtual = isinstance(asyncio.get_running_loop(), VirtualEventLoop)  # there, no request waits meanwhile
@@ -230,8 +237,9 @@ class PingTracker:
         """Return whether a storage is being connected for the first time: its folders may still be missing."""
         return not storage.total and self._connector.is_connecting(storage.uuid)
 
-    def _begin_ping(self, storage: Storage) -> asyncio.Task[None]:
-        ping = self._tasks.begin(self._ping_in_turn(storage, self._slots), f"ping {storage.uuid}")
+    def _begin_ping(self, storage: Storage, *, again_until: float = 0.0) -> asyncio.Task[None]:
+        """Begin a ping, which is repeated until a moment as long as the store is away; return it."""
+        ping = self._tasks.begin(self._ping_in_turn(storage, self._slots, again_until), f"ping {storage.uuid}")
         self._being_pinged[storage.uuid] = ping
         return ping
 
@@ -240,19 +248,29 @@ class PingTracker:
         last = self._status.last_probes.get(storage.uuid)
         return last is not None and isinstance(last.outcome, ProbeFailure) and last.outcome.reason in _SLOW_REASONS
 
-    async def _ping_in_turn(self, storage: Storage, slots: asyncio.Semaphore) -> None:
+    async def _ping_in_turn(self, storage: Storage, slots: asyncio.Semaphore, again_until: float) -> None:
         try:
             async with slots:
-                with correlated(new_uuid("probe")), probing_for(Purpose.PING):
-                    await self._ping(storage)
+                while not await self._ping_unless_away(storage):
+                    if self._clock.monotonic() + STORE_RETRY_SECONDS >= again_until:
+                        break  # the next tick pings it
+                    await self._clock.sleep(STORE_RETRY_SECONDS)
         except NoSuchStorage:
             self.untrack(storage.uuid)
         except PastOwner:
             self._drop(storage.uuid)
-        except StoreUnavailable as error:
-            logger.debug("what the ping of %s found is lost: %s", storage.uuid, error)  # the next ping finds it again
         finally:
             self._being_pinged.pop(storage.uuid, None)
+
+    async def _ping_unless_away(self, storage: Storage) -> bool:
+        """Ping a storage. Return False if the store was away, so that what the ping has found is lost."""
+        try:
+            with correlated(new_uuid("probe")), probing_for(Purpose.PING):
+                await self._ping(storage)
+        except StoreUnavailable as error:
+            logger.debug("what the ping of %s found is lost: %s", storage.uuid, error)
+            return False
+        return True
 
     async def _ping(self, storage: Storage) -> None:
         failure = await self._pinger.ping(storage)

@@ -21,11 +21,15 @@ class Sweep:
         self._after = ""
         self._has_read_all = False
         self.spread = spread
+        self.failed = False
+        """Whether the last read has failed; `next` tries it again."""
 
     async def next(self) -> Storage | None:
         """Return the next storage, None after the last one. Raise StoreUnavailable."""
         while not self._quick and not self._has_read_all:
+            self.failed = True
             await self._read()
+            self.failed = False
         for some in (self._quick, self._slow):
             if some:
                 return some.popleft()
