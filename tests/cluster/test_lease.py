@@ -20,7 +20,7 @@ LEASE = QUICK.lease or 0.0
 
 
 class _SlowStore:
-    """Delay the commits of a node's store: of each next transaction by the next of `seconds`."""
+    """Delay the commits of a node's store: of each next transaction or heartbeat by the next of `seconds`."""
 
     def __init__(self, world: Watched, store: Any) -> None:
         self._world = world
@@ -34,12 +34,21 @@ class _SlowStore:
         return found
 
     @asynccontextmanager
+    async def beat(self) -> AsyncIterator[tuple[AsyncConnection, float]]:
+        await self._delay()
+        async with self._store.beat() as beat:
+            yield beat
+
+    @asynccontextmanager
     async def transaction(self, *, quiet: bool = False) -> AsyncIterator[AsyncConnection]:
+        await self._delay()
+        async with self._store.transaction(quiet=quiet) as connection:
+            yield connection
+
+    async def _delay(self) -> None:
         if seconds := self.seconds.pop(0) if self.seconds else 0.0:
             await self._world.clock.sleep(seconds)
             self.committed = self._world.clock.monotonic()
-        async with self._store.transaction(quiet=quiet) as connection:
-            yield connection
 
 
 def _slow_down(world: Watched, name: str) -> _SlowStore:

@@ -5,20 +5,30 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import literal, select, text
 
 from cluster_clients import RECONNECT, STORAGES
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.cluster import QUICK
+from imagestore_sim.database import Database, StoreUnavailable, Vault
+from imagestore_sim.database.mariadb.raw_reader import MOST
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import cancel_and_wait
 from imagestore_sim.testing import CallFailed, Client
 from mariadb_server import VAULT_KEY, MariaDbServer
 from processes import Running, running
 
 pytestmark = pytest.mark.mariadb
 HOSTS = 9
+LEASE = QUICK.lease or 0.0
 WITHIN = 90.0
 """Real seconds, on a busy machine. How soon a takeover is, tests in virtual time say."""
 OWNED = re.compile(r"^imagestore_sim_cluster_owned_storages (\d+)", re.MULTILINE)
@@ -141,3 +151,42 @@ async def test_any_node_of_a_mariadb_answers_any_call(mariadb_server: MariaDbSer
         await _until(_share(nodes))
         await _until(lambda: _all_connected(nodes[2]))
         await _call_everywhere(nodes)
+
+
+async def test_a_node_whose_reads_and_writes_all_wait_keeps_its_lease(mariadb_server: MariaDbServer) -> None:
+    url = mariadb_server.new_database("busy")
+    settings = Settings(port=0, database=url, vault_key=VAULT_KEY, cluster_mode="quick", log_level="error")
+    node = ManagementNode(settings)
+    await node.start(Bootstrap())
+    try:
+        database, membership = node.parts.store.database, node.parts.cluster.membership
+        assert membership is not None
+        async with asyncio.timeout(20), database.transaction():  # which nothing else of this node can be beside
+            reads = [asyncio.create_task(database.fetch("SELECT SLEEP(19)", ())) for _ in range(2 * MOST)]
+            began = time.monotonic()
+            while not (time.monotonic() > began + 2 * LEASE and membership.holds):
+                await asyncio.sleep(0.05)
+        await cancel_and_wait(*reads)
+    finally:
+        await node.stop()
+
+
+async def test_the_heart_beats_on_after_its_connection_was_lost(mariadb_server: MariaDbServer) -> None:
+    url = mariadb_server.new_database("lost")
+    database = await Database.open(url, vault=lambda: Vault(VAULT_KEY.encode(), "the tests"))
+    try:
+        for _ in range(2):
+            async with database.beat() as (connection, now):
+                assert await connection.scalar(select(literal(1))) == 1
+                assert now == pytest.approx(time.time(), abs=60)
+                number = await connection.scalar(text("SELECT CONNECTION_ID()"))
+            mariadb_server.sql(f"KILL {number}")
+        async with database.beat() as (connection, _):
+            number = await connection.scalar(text("SELECT CONNECTION_ID()"))
+            mariadb_server.sql(f"KILL {number}")
+            with pytest.raises(StoreUnavailable):
+                await connection.scalar(select(literal(1)))
+        async with database.beat() as (connection, _):
+            assert await connection.scalar(select(literal(1))) == 1
+    finally:
+        await database.close()

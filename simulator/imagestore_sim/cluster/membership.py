@@ -49,6 +49,9 @@ class SharedStore(Protocol):
     def transaction(self, *, quiet: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
         """Run the block in a transaction; a `quiet` one changes nothing that answers hold. Raise StoreUnavailable."""
 
+    def beat(self) -> AbstractAsyncContextManager[tuple[AsyncConnection, float]]:
+        """Provide a connection for a heartbeat, ahead of other work, and what `now` returns. Raise StoreUnavailable."""
+
     async def now(self) -> float:
         """Return the time of the store's clock, in epoch seconds. Raise StoreUnavailable."""
 
@@ -245,6 +248,9 @@ class Membership:
             async with self._store.transaction(quiet=quiet) as connection:
                 return await work(connection)
 
+        return await self._made_again(attempt)
+
+    async def _made_again(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await made_again(
             attempt, most=MOST_CONFLICTS + 1, pause=lambda number: self._clock.sleep(CONFLICT_SECONDS * number)
         )
@@ -290,8 +296,8 @@ class Membership:
 
     async def _beat(self) -> None:
         """Beat, and follow what the other rows say."""
-        began, now = self._clock.monotonic(), await self._store.now()
-        table = await self._in_transaction(partial(self._write_beat, now), quiet=True)
+        began = self._clock.monotonic()
+        table, now = await self._made_again(self._write_beat)
         if table.find(self.uuid, self._start) is None:
             await self._was_excluded()
             return
@@ -306,10 +312,12 @@ class Membership:
         if silent:
             self._adopt(await self._in_transaction(self._rows.read, quiet=True))
 
-    async def _write_beat(self, now: float, connection: AsyncConnection) -> Table:
-        beat = {"beatAt": int(now * 1000), "heartBeat": self._clock.local(now)}
-        await self._rows.change(connection, self.uuid, self._start, **beat)
-        return await self._rows.read(connection)
+    async def _write_beat(self) -> tuple[Table, float]:
+        """Write when the heart has beaten; return the rows after that, and the store's time."""
+        async with self._store.beat() as (connection, now):
+            beat = {"beatAt": int(now * 1000), "heartBeat": self._clock.local(now)}
+            await self._rows.change(connection, self.uuid, self._start, **beat)
+            return await self._rows.read(connection), now
 
     def _silent(self, table: Table) -> list[Member]:
         """Return the nodes whose heartbeat this one has seen standing still for too long, by its own clock."""

@@ -89,6 +89,12 @@ class Backend(Protocol):
     async def now(self) -> float:
         """Return the store's time, in seconds since the epoch."""
 
+    def beat(self) -> AbstractAsyncContextManager[tuple[AsyncConnection, float]]:
+        """Provide a connection for a heartbeat, ahead of what waits to be read or written, and the store's time.
+
+        It changes no revision. Raise StoreUnavailable.
+        """
+
     async def check_writing(self, seconds: float) -> None:
         """Write a little, and wait `seconds` for a lock at most. Raise StoreUnavailable."""
 

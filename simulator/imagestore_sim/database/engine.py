@@ -169,6 +169,18 @@ class Database:
             async with self._writer.transaction(quiet=True) if quiet else self._units.transaction() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def beat(self) -> AsyncIterator[tuple[AsyncConnection, float]]:
+        """Provide a connection for a heartbeat, and the store's time, as `now` returns it.
+
+        A MariaDB has a connection of its own for it, ahead of all that waits to be read or written. What is written is
+        committed at the end of the block at the latest, and changes no revision. Raise StoreUnavailable.
+        """
+        await self._pass_gate()
+        with under_way():
+            async with self._backend.beat() as beat:
+                yield beat
+
     async def change(self, plan: Plan[T]) -> T:
         """Return the result of a plan, which is carried out in one transaction; see `changes`.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, CursorResult, Dialect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.connections import Connections, Prepare
@@ -81,6 +82,16 @@ class SqliteBackend:
     async def now(self) -> float:
         """Return the time of the node's clock."""
         return time.time() if self._clock is None else self._clock.time()  # real: only where there is no clock
+
+    @asynccontextmanager
+    async def beat(self) -> AsyncIterator[tuple[AsyncConnection, float]]:
+        """Provide a connection for a heartbeat, in a transaction, and the time. Raise StoreUnavailable.
+
+        It queues as all writes do: a file has one writer at a time.
+        """
+        now = await self.now()
+        async with self.writer.transaction(quiet=True) as connection:
+            yield connection, now
 
     async def check_writing(self, seconds: float) -> None:
         """Write without changing anything; free the space of the write-ahead log before, if the store fails."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime
 from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import URL, CursorResult, Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.errors import DatabaseError, describe
 from imagestore_sim.database.health import Health
 from imagestore_sim.database.mariadb.address import shown
 from imagestore_sim.database.mariadb.connections import MariaDbConnections, is_broken
+from imagestore_sim.database.mariadb.heartbeat import NOW, Heartbeats
 from imagestore_sim.database.mariadb.reader import MariaDbReader
 from imagestore_sim.database.mariadb.reasons import DRIVER
 from imagestore_sim.database.mariadb.revision import SUM, add_silent
@@ -28,7 +30,6 @@ from imagestore_sim.in_flight import activity
 logger = logging.getLogger(__name__)
 LEAVE_SECONDS = 1.0
 """How long the end of a node waits for the server. A row that stays is removed after a day."""
-_NOW = "SELECT UNIX_TIMESTAMP(NOW(6))"
 
 
 class MariaDbBackend:
@@ -38,6 +39,7 @@ class MariaDbBackend:
         self.connections = MariaDbConnections(url, health)
         self.writer = MariaDbWriter(self.connections, health)
         self.reader = MariaDbReader(self.connections, health)
+        self._heartbeats = Heartbeats(self.connections, health)
         self._health = health
         self._name = shown(url)
 
@@ -81,8 +83,12 @@ class MariaDbBackend:
 
     async def now(self) -> float:
         """Return the server's time."""
-        ((seconds,),) = await self.reader.fetch(_NOW, ())
+        ((seconds,),) = await self.reader.fetch(NOW, ())
         return float(seconds)
+
+    def beat(self) -> AbstractAsyncContextManager[tuple[AsyncConnection, float]]:
+        """Provide a connection for a heartbeat, and the server's time. Raise StoreUnavailable."""
+        return self._heartbeats.beat()
 
     async def check_writing(self, seconds: float) -> None:
         """Write a little. Raise StoreUnavailable."""

@@ -1,4 +1,4 @@
-"""The connections to a MariaDB: one that writes, a pool that reads through SQLAlchemy, one past it, and snapshots."""
+"""The connections to a MariaDB: one that writes, one of the heartbeat, pools that read, and snapshots."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class MariaDbConnections:
         self.session = Session(url)
         self.closed = False
         self.writer = LazyConnection(self._open_writer, OpenConnection.close)
+        self.heart = LazyConnection(self._open_writer, OpenConnection.close)
+        """Used by the heartbeat alone."""
         self._health = health
         self._make_engines()
 
@@ -96,6 +98,7 @@ class MariaDbConnections:
         """Close every connection; what runs on one of them fails."""
         self.closed = True
         await self.writer.drop()
+        await self.heart.drop()
         await self._dispose()
 
     async def _dispose(self) -> None:
