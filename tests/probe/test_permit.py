@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
@@ -15,8 +16,21 @@ from ssh_stubs import tcp_server
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.probe import Capacity, PingMode, ProbeFailure, Prober, Target, sending_while
+from processes import child
 
 CHUNK = 65_536
+PROGRAM = """
+import asyncio, sys
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Prober, Target, sending_while
+
+async def keep_a_connection(port):
+    with sending_while(lambda: True):
+        print(await Prober(RealClock()).probe(Target("127.0.0.1", port, "root", "/", "password")), flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(keep_a_connection(int(sys.argv[1])))
+"""
 ON_ITS_WAY = 0.05
 """Seconds within which all has arrived that the prober has sent; it waits for an answer."""
 
@@ -35,6 +49,8 @@ class Wire:
     """What the prober has sent after that."""
     reset: bool = False
     """Whether the prober's side ended a connection by a reset, which drops all that is still on its way."""
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the prober's side has ended a connection."""
 
     def permits(self) -> bool:
         return not self.ended
@@ -64,6 +80,7 @@ async def _wire_to(host: tuple[str, int]) -> AsyncIterator[Wire]:
         except ConnectionResetError:
             wire.reset = True
         finally:
+            wire.closed.set()
             answering.cancel()
             host_writer.close()
 
@@ -116,6 +133,26 @@ async def test_a_kept_connection_is_closed_in_place_of_a_write_without_permit() 
         with sending_while(wire.permits):
             assert isinstance(await probe(), ProbeFailure)
     assert (wire.late, wire.connections) == (b"", 1)
+
+
+async def test_a_connection_that_is_closed_in_order_ends_without_a_reset() -> None:
+    async with _kept() as (wire, probe):
+        with sending_while(wire.permits):
+            assert isinstance(await probe(), Capacity)
+    await asyncio.wait_for(wire.closed.wait(), 60)
+    assert not wire.reset, "the host has got the end of the connection, and all before it"
+
+
+async def test_the_system_of_a_process_that_is_killed_has_nothing_left_to_send() -> None:
+    """It would repeat for seconds what the host has not acknowledged, while another node has the storage."""
+    async with _host() as host, _wire_to(host.address) as wire:
+        pipe = asyncio.subprocess.PIPE
+        async with child(sys.executable, "-c", PROGRAM, str(wire.port), stdout=pipe) as process:
+            assert process.stdout is not None
+            assert (await asyncio.wait_for(process.stdout.readline(), 60)).startswith(b"Capacity")
+            process.kill()
+            await asyncio.wait_for(wire.closed.wait(), 60)
+        assert wire.reset
 
 
 async def test_each_probe_over_a_kept_connection_asks_its_own_permit() -> None:

@@ -12,7 +12,7 @@ from cryptography import x509
 from imagestore_sim.clock import Clock
 from imagestore_sim.in_flight import closed, opened_socket
 from imagestore_sim.probe.failures import Failed, excerpt
-from imagestore_sim.probe.permit import check_permit
+from imagestore_sim.probe.permit import PermittedTransport, check_permit, current_permit, reset_at_its_end
 from imagestore_sim.probe.phases import Phases
 from imagestore_sim.probe.resolving import Address, Resolve
 from imagestore_sim.probe.safe_names import check_names
@@ -65,6 +65,7 @@ class AgentClient:
     async def _ask_over(self, connection: socket.socket, target: Target, phases: Phases) -> str | None:
         # TLS reads the first byte: a server that speaks before its client, as sshd does, fails the handshake each time.
         reader, writer = await asyncio.open_connection(sock=connection, ssl=_context(), server_hostname=target.hostname)
+        transport = PermittedTransport(writer.transport, current_permit())
         try:
             phases.begin("command")
             self._check_certificate(writer.get_extra_info("ssl_object"))
@@ -74,7 +75,7 @@ class AgentClient:
             )
             return _read_answer(await _head(reader))
         finally:
-            writer.transport.abort()
+            transport.abort()
 
     def _check_certificate(self, tls: ssl.SSLObject) -> None:
         shown = tls.getpeercert(binary_form=True)
@@ -92,6 +93,7 @@ async def _connected(address: Address) -> socket.socket:
     try:
         connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, address)
+        reset_at_its_end(connection)
     except BaseException:
         connection.close()
         raise

@@ -154,7 +154,7 @@ class BoundedTunnel(asyncio.Protocol):
         """Let a probe with that permit use the connection from now on."""
         self._permit = permit
         if self._sending is not None:
-            self._sending.permit = permit
+            self._sending.use(permit)
 
     def abort(self) -> None:
         """Cut off a login that is given up."""

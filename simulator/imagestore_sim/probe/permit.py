@@ -11,8 +11,8 @@ from typing import Any
 
 Permit = Callable[[], bool]
 """Returns whether to send now. It is asked before each write, so it must be fast."""
-_AT_ONCE = struct.pack("ii", 1, 0)
-"""The value of SO_LINGER with which a close drops what the host has not acknowledged yet."""
+_RESET, _IN_ORDER = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
+"""The values of SO_LINGER with which a close drops what the host has not acknowledged yet, and sends it on."""
 
 
 def always() -> bool:
@@ -44,33 +44,51 @@ def check_permit() -> None:
         raise ConnectionAbortedError("the probe may send nothing more to this host")
 
 
+def reset_at_its_end(tcp_socket: socket.socket) -> None:
+    """Have the system close a socket by a reset when this process is killed, if the current probe needs a permit."""
+    if _permit.get() is not always:
+        tcp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
 class PermittedTransport:
     """A transport that asks before each write, and closes in place of one that is not permitted.
 
     A node may stand still anywhere: between the check of its lease and a write, what it read may be long out of date.
+    And its process may be killed: the system then closes the connection by a reset, for else it would go on to send
+    what the host has not acknowledged, for seconds, while another node has the storage.
     """
 
-    __slots__ = ("_transport", "permit")
+    __slots__ = ("_permit", "_resets", "_transport")
 
     def __init__(self, transport: Any, permit: Permit) -> None:
         self._transport = transport
-        self.permit = permit
-        """Whether what uses the connection now may send."""
+        self._resets = False  # whether its close drops what the host has not acknowledged
+        self.use(permit)
+
+    def use(self, permit: Permit) -> None:
+        """Send as long as `permit` says from now on."""
+        self._permit = permit
+        if permit is not always and not self._resets:
+            self._close_by(_RESET)
 
     def write(self, data: bytes) -> None:
         """Send data, or close at once without it."""
-        if self.permit():
+        if self._permit():
             self._transport.write(data)
         else:
             self.abort()
 
     def abort(self) -> None:
         """Close at once. Without a permit, also drop what the system would go on sending by itself."""
-        inside = self._transport
-        tcp_socket = None if self.permit() or inside.is_closing() else inside.get_extra_info("socket")
+        if self._permit() and self._resets:
+            self._close_by(_IN_ORDER)
+        self._transport.abort()
+
+    def _close_by(self, how: bytes) -> None:
+        tcp_socket = None if self._transport.is_closing() else self._transport.get_extra_info("socket")
         if tcp_socket is not None:
-            tcp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        inside.abort()
+            tcp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
+            self._resets = how is _RESET
 
     def __getattr__(self, name: str) -> Any:
         """Return what the transport has by that name."""
