@@ -96,12 +96,12 @@ async def test_a_blocked_event_loop_is_logged_with_its_stack(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(watchdog, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(watchdog, "STALLED_SECONDS", 0.3)
     troubles: list[tuple[str, str]] = []
     dog = Watchdog(lambda *one: troubles.append(one), lambda: None)
     dog.start()
     await asyncio.sleep(0.1)
     assert dog.problems() == []
+    monkeypatch.setattr(watchdog, "STALLED_SECONDS", 0.3)
     _block_the_loop(troubles)
     await _until(dog.problems)
     dog.stop()

@@ -96,9 +96,10 @@ class Watchdog:
             before, worked = now, work
             seconds = now - max(self._last_beat, self._excused)
             if seconds > STALLED_SECONDS and not self._reported:
+                stack = self._stack()  # first: the loop may run again at any moment
                 self._reported = True
+                logger.error("the event loop stands still, since %.1f s, in:\n%s", seconds, stack)
                 self._observe(EVENT_LOOP, "stalled")
-                logger.error("the event loop stands still, since %.1f s, in:\n%s", seconds, self._stack())
 
     def _stack(self) -> str:
         frame = sys._current_frames().get(self._thread_id)
