@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
+from typing import Any
 
+import asyncssh
 import pytest
 
 from imagestore_sim.backup_storage.events import PROBE_FAILED, Event, Subscription
@@ -115,6 +118,26 @@ async def test_no_healthy_host_ever_fails_however_time_goes(imagestore_lab: Lab,
                 await connecting
         assert failures(events) == []
         assert {one.status for one in await imagestore_lab.node.storages.records.tracked()} == {"Connected"}
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=600)
+async def test_a_step_waits_for_the_thread_in_which_a_login_is_prepared(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = asyncssh.SSHClientConnectionOptions.prepare
+
+    def late(*arguments: Any, **options: Any) -> None:
+        time.sleep(0.3)  # as a thread that a busy machine starts late
+        prepare(*arguments, **options)
+
+    monkeypatch.setattr(asyncssh.SSHClientConnectionOptions, "prepare", late)
+    clock = imagestore_lab.clock
+    assert isinstance(clock, RealClock)
+    clock.pause()
+    connecting = asyncio.create_task(imagestore_lab.node.storages.lifecycle.reconnect_all())
+    assert await clock.step(60)
+    await connecting
+    assert [one.status for one in await imagestore_lab.node.storages.records.tracked()] == ["Connected"]
 
 
 @pytest.mark.imagestore_lab(hosts=2, ping_interval=30)

@@ -31,6 +31,10 @@ class Flood(asyncssh.ProtocolError):
     """A server sends more than a login or an answer can need."""
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class Readable(Protocol):
     """The transport below a tunnel: of a socket, of a channel through another host, or of a command's pipes."""
 
@@ -98,6 +102,8 @@ class BoundedTunnel(asyncio.Protocol):
         """The connection to a jump host to connect through instead."""
         self.command: tuple[str, ...] = ()
         """The words of a command to connect through instead."""
+        self.on_connecting: Callable[[], object] = _do_nothing
+        """Called as soon as asyncssh connects through it."""
         self.evidence = LoginEvidence()
         self.flooded: str | None = None
         """Why the server was cut off; None if it was not."""
@@ -111,6 +117,7 @@ class BoundedTunnel(asyncio.Protocol):
 
         This is the interface of asyncssh's tunnels. `host` and `port` count only through a jump host.
         """
+        self.on_connecting()
         self._make_ssh = factory
         self._phases.begin("tcp")
         check_permit()
@@ -149,6 +156,7 @@ class BoundedTunnel(asyncio.Protocol):
         self._in_login = False
         self._greeting = b""
         self._make_ssh = None
+        self.on_connecting = _do_nothing
 
     def use(self, permit: Permit) -> None:
         """Let a probe with that permit use the connection from now on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 from weakref import WeakValueDictionary
@@ -141,17 +142,21 @@ class Login:
         if algorithms := self._host_key_algorithms(route, tunnel.address[0]):
             more["server_host_key_algs"] = algorithms
         try:
-            ssh = await asyncssh.connect(
-                route.host,
-                route.port,
-                config=route.options.kwargs["config"],
-                options=route.options,
-                username=target.username,
-                preferred_auth=_methods(route, target) or ["none"],
-                client_factory=lambda: client,
-                tunnel=cast(asyncssh.SSHClientConnection, tunnel),  # asyncssh only calls its create_connection
-                **more,
-            )
+            with ExitStack() as before_it_connects:
+                # asyncssh makes its options in a thread, which a clock that is stepped or runs fast has to wait for.
+                before_it_connects.enter_context(under_way())
+                tunnel.on_connecting = before_it_connects.close
+                ssh = await asyncssh.connect(
+                    route.host,
+                    route.port,
+                    config=route.options.kwargs["config"],
+                    options=route.options,
+                    username=target.username,
+                    preferred_auth=_methods(route, target) or ["none"],
+                    client_factory=lambda: client,
+                    tunnel=cast(asyncssh.SSHClientConnection, tunnel),  # asyncssh only calls its create_connection
+                    **more,
+                )
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
             ignored = self._host_keys.policy is HostKeyPolicy.IGNORE
             if client.complaint is None and (ignored or "host key" not in str(error)):
