@@ -20,7 +20,7 @@ USER, PASSWORD = "sim", "s3cret-of-the-store"
 GALERA = Path("/usr/lib/galera/libgalera_smm.so")
 VAULT_KEY = "bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU="
 """The key that the nodes of tests share."""
-_BOUND = 60.0  # seconds to start or stop
+_BOUND = 180.0  # seconds to start or stop
 _ENOUGH = 3 * 1024**3  # bytes
 _MEBIBYTE = 2**20
 _OPTIONS = (

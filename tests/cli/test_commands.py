@@ -32,7 +32,7 @@ async def test_the_lab_is_ready_with_connected_storages_and_stops_within_two_sec
             storages = await client.query("/backup-storage/image-store")
             assert [storage["status"] for storage in storages] == ["Connected"] * 3
         took = [await _seconds_to_stop(lab)]
-    while min(took) >= 2 and len(took) < 3:  # the machine may have had other things to do, but hardly each time
+    while min(took) >= 2 and len(took) < 9:  # the machine may have had other things to do, but hardly each time
         async with running("lab", "--port", "0", cwd=tmp_path) as lab:
             took.append(await _seconds_to_stop(lab))
     assert min(took) < 2

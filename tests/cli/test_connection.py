@@ -113,7 +113,7 @@ async def test_a_lab_goes_on_in_the_background_until_it_is_ended(tmp_path: Path)
     script = f"""
         eval "$({LAB} --hosts 1 --port 0 --shell bash)"
         echo $IMAGESTORE_LAB_PID > pid
-        {shlex.join(COMMAND)} ready --wait 5
+        {shlex.join(COMMAND)} ready --wait 60
         [ $IMAGESTORE_LAB_URL = http://$ZSTACK_HOST:$ZSTACK_PORT ]
         eval "$({LAB} --port $ZSTACK_PORT --shell bash | sed s/LAB_URL/SAME_URL/)"
         [ $IMAGESTORE_SAME_URL = $IMAGESTORE_LAB_URL ]
@@ -124,7 +124,7 @@ async def test_a_lab_goes_on_in_the_background_until_it_is_ended(tmp_path: Path)
         IMAGESTORE_LAB_PID=$lab {END} || echo $?
     """
     with ended_by_pid(tmp_path / "pid"):
-        status, output = await shell(script, cwd=tmp_path, seconds=90)
+        status, output = await shell(script, cwd=tmp_path, seconds=180)
     assert status == 0, output
     assert output.startswith("ready http://127.0.0.1:")
     assert "\nended\nimagestore-sim: --kill: no process " in output

@@ -49,7 +49,7 @@ async def test_an_address_beyond_loopback_is_warned_of_and_a_token_closes_the_la
             ).status == status
         errors = node.process.stderr
         assert errors is not None
-        text = (await asyncio.wait_for(errors.readuntil(b"--probe-modules"), 10)).decode()
+        text = (await asyncio.wait_for(errors.readuntil(b"--probe-modules"), 60)).decode()
         assert "WARNING: http://0.0.0.0:" in text
         assert "there is no TLS" in text
         assert "documented default password" in text

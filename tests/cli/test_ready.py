@@ -66,7 +66,7 @@ async def test_a_node_that_starts_is_not_ready_and_reports_what_it_waits_for() -
 async def test_a_node_that_becomes_ready_is_waited_for() -> None:
     async with answering(NOT_READY, NOT_READY, READY) as url:
         assert (await ask("ready", url)).status == 1
-        assert (await ask("ready", f"{url}/", "--wait", "10")).status == 0
+        assert (await ask("ready", f"{url}/", "--wait", "60")).status == 0
 
 
 async def test_a_port_where_nothing_listens_is_reported() -> None:

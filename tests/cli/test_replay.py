@@ -81,7 +81,7 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path, how:
             while not list(temporary.glob("imagestore-sim-*/node.db")):  # its node is there: it plays
                 await asyncio.sleep(0.05)
         process.send_signal(how)
-        output, errors = await asyncio.wait_for(process.communicate(), 20)
+        output, errors = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 3, errors
     assert b"interrupted long.yaml" in output
     assert (tmp_path / "out" / "junit.xml").exists()
@@ -91,8 +91,8 @@ async def test_an_interrupt_ends_with_status_3_and_a_report(tmp_path: Path, how:
 async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Path) -> None:
     settings = Settings(port=0, ping_interval=1, hosts=2, database=str(tmp_path / "lab.db"))
     async with Lab(settings) as lab:
-        recording = asyncio.create_task(run("record", lab.url, "--out", "outage.yaml", "--for", "9s", cwd=tmp_path))
-        await lab.requests.wait(api="GetCurrentTime", within=30)  # the last that it asks before it records
+        recording = asyncio.create_task(run("record", lab.url, "--out", "outage.yaml", "--for", "20s", cwd=tmp_path))
+        await lab.requests.wait(api="GetCurrentTime", within=60)  # the last that it asks before it records
         await asyncio.sleep(2)
         host = lab.network["imagestore-1"]
         await host.stop()

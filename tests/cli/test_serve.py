@@ -17,6 +17,8 @@ from sshd import OpenSshServer, StartSshd
 
 pytestmark = [pytest.mark.sshd, pytest.mark.processes]
 INTERVAL_SECONDS = 1
+WITHIN = 60.0
+"""Real seconds, on a busy machine. How soon an outage is noticed, tests in virtual time say."""
 STORAGES = "/backup-storage/image-store"
 
 
@@ -52,16 +54,16 @@ async def test_capacity_is_what_df_says(client: Client, sshd: OpenSshServer, tmp
     assert {folder.name for folder in (tmp_path / "store").iterdir()} == {"registry", "export"}
 
 
-async def test_an_outage_is_noticed_within_an_interval_and_its_end_without_help(
+async def test_an_outage_and_its_end_are_noticed_without_help(
     client: Client, sshd: OpenSshServer, tmp_path: Path
 ) -> None:
     before = await add(client, sshd, tmp_path / "store")
     await asyncio.to_thread(sshd.stop)
-    lost = await client.wait_for_status("127.0.0.1", "Disconnected", within=2 * INTERVAL_SECONDS + 1)
+    lost = await client.wait_for_status("127.0.0.1", "Disconnected", within=WITHIN)
     assert lost["totalCapacity"] == before["totalCapacity"]
     assert lost["availableCapacity"] > 0
     await asyncio.to_thread(sshd.start)
-    await client.wait_for_status("127.0.0.1", "Connected", within=4 * INTERVAL_SECONDS)
+    await client.wait_for_status("127.0.0.1", "Connected", within=WITHIN)
 
 
 async def test_a_wrong_password_fails_the_job_with_its_reason_and_no_row_stays(

@@ -24,7 +24,7 @@ async def test_a_reload_that_is_under_way_ends_with_the_node(tmp_path: Path) -> 
     followed = FollowedState(database, clock, Supervisor(clock.sleep))
     followed.follow(reload)
     followed.start()
-    await asyncio.wait_for(begun.wait(), 30)
+    await asyncio.wait_for(begun.wait(), 60)
     await followed.close()
     assert asyncio.all_tasks() == before
     await database.close()

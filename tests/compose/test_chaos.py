@@ -145,10 +145,10 @@ async def blackholed(chaos: ChaosLab) -> AsyncIterator[asyncio.Task[Reason]]:
 
 
 async def test_a_fault_heals_by_itself_after_its_time(chaos: ChaosLab) -> None:
-    await chaos.apply("chaos-2", "refuse", **{"for": "2s"})
+    await chaos.apply("chaos-2", "refuse", **{"for": "6s"})
     assert await chaos.reason("chaos-2") is Reason.REFUSED
     [fault] = (await chaos.show("chaos-2"))["faults"]
-    assert 0 <= fault["secondsLeft"] < 2
+    assert 0 <= fault["secondsLeft"] < 6
     await asyncio.sleep(fault["secondsLeft"] + 0.5)
     assert await chaos.faults("chaos-2") == []
     assert (await chaos.capacity("chaos-2")).total == 32 * MIB
@@ -247,13 +247,13 @@ async def test_faults_stay_on_a_host_that_is_stopped(chaos: ChaosLab) -> None:
 
 
 async def test_a_fault_that_expires_while_others_have_stopped_its_host_heals_after_the_start(chaos: ChaosLab) -> None:
-    await chaos.apply("chaos-3", "password_rotated", **{"for": "3s"})
+    await chaos.apply("chaos-3", "password_rotated", **{"for": "8s"})
     await succeed("docker", "stop", "--time", "0", await chaos.container("chaos-3"))
-    await asyncio.sleep(3)
+    await asyncio.sleep(8)
     assert await chaos.faults("chaos-3") == ["password_rotated"]
     await succeed("docker", "start", await chaos.container("chaos-3"))
     await chaos.wait_until_healthy("chaos-3")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while await chaos.faults("chaos-3"):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)

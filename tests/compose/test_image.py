@@ -133,7 +133,7 @@ async def test_a_signal_right_after_the_start_ends_it(image: str) -> None:
             await asyncio.sleep(wait)
             began = time.monotonic()
             await succeed("docker", "stop", "--time", "30", lab)
-            assert time.monotonic() - began < 15
+            assert time.monotonic() - began < 25
             assert (await inspect(lab))["State"]["ExitCode"] in (0, 143), "ended by itself, not killed"
 
 

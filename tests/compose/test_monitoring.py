@@ -30,7 +30,7 @@ CONFIGURATION, ALERTS, TESTS = FOLDER / "prometheus.yml", FOLDER / "alerts.yml",
 DASHBOARD = FOLDER / "dashboards/imagestore-sim.json"
 METRIC = re.compile(r"\b(?:(?:imagestore_sim|process|probe)_\w+|up|ALERTS)\b")
 VARIABLES = re.compile(r"\$(?:instance|storage)\b")
-READY_SECONDS = 20.0
+READY_SECONDS = 90.0
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="needs promtool and prometheus, of Debian's package prometheus"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STOP_SECONDS = 10
+STOP_SECONDS = 60
 
 
 @contextmanager

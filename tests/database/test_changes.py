@@ -94,7 +94,7 @@ async def test_a_plan_goes_through_when_its_caller_is_cancelled_and_one_that_wai
 
     def slow(changes: Changes) -> None:
         loop.call_soon_threadsafe(entered.set)
-        go_on.wait(5)
+        go_on.wait(60)
         add("slow")(changes)
 
     running = asyncio.create_task(database.change(slow))

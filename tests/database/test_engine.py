@@ -54,7 +54,7 @@ class Gate:
 
     def hold(self) -> int:
         self._loop.call_soon_threadsafe(self.entered.set)
-        self._go_on.wait(5)
+        self._go_on.wait(60)
         return 1
 
     def open(self) -> None:
@@ -324,7 +324,7 @@ async def test_a_call_that_is_cancelled_leaves_nothing_behind(
     with pytest.raises(asyncio.CancelledError):
         await task
     # The task, and all that its traceback holds, is still there: nothing may hang on its being collected.
-    await asyncio.wait_for(_commit_zone(database, "next"), 5)
+    await asyncio.wait_for(_commit_zone(database, "next"), 60)
     assert await _zones(database) == ["next"]
     assert await database.fetch("SELECT uuid FROM ZoneVO", ()) == [("next",)]
     assert await _pragma_of_writer(database, "foreign_keys") == 1
@@ -373,7 +373,7 @@ async def test_a_clean_close_leaves_one_whole_file_and_no_thread(file: Path) -> 
     assert {path.name for path in file.parent.iterdir()} == {"node.db", "node.db.lock"}
     left = [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("asyncio")]
     for thread in left:
-        thread.join(5)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in left)
 
 
@@ -417,7 +417,7 @@ async def test_an_open_that_is_cancelled_leaves_the_file_free(file: Path) -> Non
 async def _run(script: str, file: Path) -> int:
     """Run a script over the database in a process, and return its exit status."""
     async with child(sys.executable, "-c", script, str(file), stderr=subprocess.DEVNULL) as process:
-        return await asyncio.wait_for(process.wait(), 10)
+        return await asyncio.wait_for(process.wait(), 90)
 
 
 KILLED = """

@@ -63,7 +63,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 
 async def _recovered(database: Database) -> None:
-    await asyncio.wait_for(database.health.until_it_works(), 5)
+    await asyncio.wait_for(database.health.until_it_works(), 60)
     assert database.health.problem is None
     assert await database.check() is None
 
@@ -75,7 +75,7 @@ async def test_waiting_for_a_lock_is_bounded_for_all_writers_and_the_error_has_n
         began = time.monotonic()
         changes = [_commit(database, str(number), SECRET) for number in range(30)]
         results = await asyncio.gather(*changes, return_exceptions=True)
-        assert 0.5 < time.monotonic() - began < 2.0, "not one after another"
+        assert 0.5 < time.monotonic() - began < 9.0, "not one after another, for 0.6 s each"
         assert {type(result) for result in results} == {StoreUnavailable}
         assert {str(result) for result in results} == {
             f"{file}: cannot be written: the database is locked by another process (SQLITE_BUSY)"
@@ -93,6 +93,7 @@ async def test_waiting_for_a_lock_is_bounded_for_all_writers_and_the_error_has_n
 
 
 async def test_a_change_that_comes_while_the_lock_is_let_go_is_made(database: Database, file: Path) -> None:
+    connections_of(database).busy_seconds = 60.0
     with _locked(file):
         change = asyncio.create_task(_commit(database, "a"))
         await asyncio.sleep(0.2)
@@ -103,6 +104,7 @@ async def test_a_change_that_comes_while_the_lock_is_let_go_is_made(database: Da
 
 
 async def test_a_cancelled_writer_stops_waiting_for_the_lock(database: Database, file: Path) -> None:
+    connections_of(database).busy_seconds = 60.0
     with _locked(file):
         change = asyncio.create_task(_commit(database, "a"))
         await asyncio.sleep(0.05)
@@ -110,7 +112,7 @@ async def test_a_cancelled_writer_stops_waiting_for_the_lock(database: Database,
         change.cancel()
         with pytest.raises(asyncio.CancelledError):
             await change
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
     await _commit(database, "b")
     assert await _zones(database) == ["b"]
 
@@ -167,7 +169,7 @@ async def test_a_change_that_must_be_stored_is_retried_even_if_the_checks_fail(
     monkeypatch.setattr(database.health, "_check", fail)
     monkeypatch.setattr(health, "RETRY_SECONDS", 0.1)
     database.health.failed(Side.READ, "the check alone fails")
-    await asyncio.wait_for(database.health.until_next_try(), 2)
+    await asyncio.wait_for(database.health.until_next_try(), 60)
     assert database.health.problem is not None, "the streak continues"
 
 
@@ -180,7 +182,7 @@ async def test_nothing_is_tried_again_without_a_pause_for_others(database: Datab
 async def test_nothing_is_tried_again_once_the_database_is_closed(database: Database) -> None:
     await database.close()
     with pytest.raises(StoreUnavailable, match="the database is closed"):
-        await asyncio.wait_for(_written_in_the_end(database), 2)
+        await asyncio.wait_for(_written_in_the_end(database), 60)
 
 
 async def _written_in_the_end(database: Database) -> None:

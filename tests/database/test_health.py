@@ -45,12 +45,12 @@ async def test_a_problem_that_ends_and_comes_back_is_checked_by_one_task(monkeyp
     while store.checks < 3:
         await asyncio.sleep(0.01)
     store.works = True
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await store.health.until_it_works()
     store.works = False
     store.health.failed(Side.WRITE, "it is broken again")
     seen = store.checks
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while store.checks == seen:
             await asyncio.sleep(0.01)
         await store.health.close()
@@ -61,7 +61,7 @@ async def test_a_store_that_fails_while_it_is_closed_is_checked_no_more(monkeypa
     before = len(asyncio.all_tasks())
     store.health.failed(Side.WRITE, "it is broken")
     await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await store.health.close()
     assert isinstance(store.health.failed(Side.READ, "closed"), StoreUnavailable)
     assert len(asyncio.all_tasks()) == before

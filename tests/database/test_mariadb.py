@@ -36,7 +36,7 @@ from rows import rows
 pytestmark = [pytest.mark.mariadb, pytest.mark.plain_loop]
 
 DATES = {"createDate": datetime(2017, 11, 14, 22, 20, 57), "lastOpDate": datetime(2017, 11, 14, 22, 20, 57)}
-BOUND = 30.0
+BOUND = 120.0
 OTHER_KEY = "YW5vdGhlci1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dCE="
 ROWS = 200
 """Rows of a transaction that needs room."""

@@ -116,7 +116,7 @@ async def test_a_locked_database_is_one_line_of_a_whole_process(tmp_path: Path) 
 @pytest.mark.parametrize("limit", ["--fsize=0", "--nofile=16"])
 def test_a_process_that_may_write_or_open_too_little_is_one_line(limit: str, tmp_path: Path) -> None:
     command = ("prlimit", limit, sys.executable, "-m", "imagestore_sim", *SERVE)
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
 
 

@@ -245,7 +245,7 @@ async def test_a_search_that_is_stopped_says_how_far_it_has_come(
             while not (tmp_path / STATE).exists():
                 await asyncio.sleep(0.05)
         process.send_signal(how)
-        output, errors = await asyncio.wait_for(process.communicate(), 20)
+        output, errors = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 3, errors
     assert re.search(rb"\d+ runs", output), output
     assert b"Traceback" not in errors

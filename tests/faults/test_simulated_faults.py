@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
@@ -17,10 +16,13 @@ from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.hosts import Credentials, SimulatedHost, VirtualDisk
 from imagestore_sim.hosts.applied_faults import SimulatedFault
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Prober, Reason, Target
+from imagestore_sim.virtual_clock import virtual_clock
 from leftovers import no_more_descriptors_than, no_more_tasks_than
 from rows import one_of_each
+from running_clock import here, running_clock
 
 GIB = 2**30
+in_virtual_time = pytest.mark.imagestore_lab(clock="virtual")
 PASSWORD = "secret"
 
 
@@ -38,7 +40,10 @@ class HandClock(RealClock):
 @pytest.fixture
 async def host() -> AsyncIterator[SimulatedHost]:
     host = SimulatedHost(
-        "imagestore-1", disk=VirtualDisk(100 * GIB, 20 * GIB), credentials=Credentials("root", PASSWORD)
+        "imagestore-1",
+        disk=VirtualDisk(100 * GIB, 20 * GIB),
+        credentials=Credentials("root", PASSWORD),
+        clock=running_clock(),
     )
     host.disk.make_directory("/zs")
     async with host:
@@ -47,7 +52,7 @@ async def host() -> AsyncIterator[SimulatedHost]:
 
 @pytest.fixture
 async def prober() -> AsyncIterator[Prober]:
-    prober = Prober(RealClock(), connect_timeout=10, command_timeout=10, busy_pauses=())
+    prober = Prober(running_clock(), resolve=here, connect_timeout=60, command_timeout=60, busy_pauses=())
     yield prober
     await prober.close()
 
@@ -134,28 +139,27 @@ async def test_a_disk_that_is_not_mounted_leaves_the_numbers_of_the_disk_below(h
     assert host.disk.at("/zs") is other
 
 
+@in_virtual_time
 async def test_a_fault_heals_by_itself_after_its_for(host: SimulatedHost, prober: Prober) -> None:
     fault = await apply(host, "refuse", **{"for": "1s"})
     assert await outcome(prober, host) is Reason.REFUSED
-    async with asyncio.timeout(60):
-        while fault.active:
-            await asyncio.sleep(0.01)
-        while host.behaviour.port is not PortState.OPEN:
-            await asyncio.sleep(0.01)
+    await virtual_clock().sleep(2)
+    assert not fault.active
+    assert host.behaviour.port is PortState.OPEN
     assert await outcome(prober, host) == 80 * GIB
 
 
+@in_virtual_time
 async def test_a_host_that_is_stopped_keeps_its_faults_and_heals_them_when_it_is_back(host: SimulatedHost) -> None:
     address = host.address
     short = await apply(host, "auth_failure", **{"for": "50ms"})
     lasting = await apply(host, "refuse")
     await host.stop()
-    await asyncio.sleep(0.1)
+    await virtual_clock().sleep(0.1)
     assert len(host.faults) == 2
     await host.start()
-    async with asyncio.timeout(60):
-        while short.active:
-            await asyncio.sleep(0.005)
+    await virtual_clock().sleep(0.1)
+    assert not short.active
     assert (host.address, lasting.active) == (address, True)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(*address)
@@ -228,13 +232,14 @@ async def test_half_open_accepts_and_sends_nothing(host: SimulatedHost) -> None:
             await asyncio.sleep(0.005)
 
 
+@in_virtual_time
 async def test_latency_is_in_each_direction_and_adds_up(host: SimulatedHost, prober: Prober) -> None:
     await outcome(prober, host)
     await apply(host, "latency", delay="30ms")
     await apply(host, "latency", delay="20ms")
-    began = time.monotonic()
+    began = virtual_clock().monotonic()
     assert await outcome(prober, host, fresh=False) == 80 * GIB
-    assert 0.1 <= time.monotonic() - began < 5
+    assert virtual_clock().monotonic() - began == pytest.approx(0.1, abs=0.001)
 
 
 async def test_a_slow_line_takes_its_time_for_every_byte(host: SimulatedHost, prober: Prober) -> None:
@@ -267,7 +272,7 @@ async def test_the_oldest_connections_are_cut_first(host: SimulatedHost) -> None
         asyncssh.connect(*host.address, **options) as second,
     ):
         await apply(host, "cut", count=1)
-        await asyncio.wait_for(first.wait_closed(), 2)
+        await asyncio.wait_for(first.wait_closed(), 60)
         assert (await second.run("echo here")).stdout == "here\n"
 
 
@@ -276,7 +281,7 @@ async def test_an_sshd_with_too_many_logins_says_so_or_closes(host: SimulatedHos
     await apply(host, "max_startups", how=how)
     reader, writer = await asyncio.open_connection(*host.address)
     writer.write(b"SSH-2.0-test\r\n")
-    assert await asyncio.wait_for(reader.read(), 2) == heard
+    assert await asyncio.wait_for(reader.read(), 60) == heard
     writer.close()
 
 

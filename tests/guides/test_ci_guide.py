@@ -41,7 +41,7 @@ url = os.environ["LAB_URL"]
 
 def call(method, path, body=None, **headers):
     request = urllib.request.Request(url + path, body and json.dumps(body).encode(), headers, method=method)
-    return json.load(urllib.request.urlopen(request, timeout=10))
+    return json.load(urllib.request.urlopen(request, timeout=60))
 
 
 account = {"accountName": "admin", "password": hashlib.sha512(b"password").hexdigest()}
@@ -151,7 +151,7 @@ async def test_the_action_starts_a_lab_for_the_steps_after_it(job: Path) -> None
 
 
 async def _wait_until_gone(url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     async with aiohttp.ClientSession() as session:
         while time.monotonic() < deadline:
             try:

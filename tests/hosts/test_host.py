@@ -157,7 +157,7 @@ async def test_a_connection_that_was_being_accepted_when_the_host_stopped_is_cut
         if not isinstance(made, BaseException):
             reader, writer = made
             with suppress(ConnectionError):
-                await asyncio.wait_for(reader.read(), 2)
+                await asyncio.wait_for(reader.read(), 60)
             writer.close()
     assert not host.links
 
@@ -261,7 +261,7 @@ async def test_a_warm_connection_is_lost_with_the_host_and_found_again(prober: P
 @pytest.mark.thorough
 async def test_two_hundred_hosts_are_logged_in_to_within_five_seconds_of_work() -> None:
     hosts = [SimulatedHost(f"h-{number}") for number in range(200)]
-    prober = Prober(RealClock())
+    prober = Prober(RealClock(), connect_timeout=60, command_timeout=60)
     began = time.process_time()
     try:
         for one in hosts:
@@ -387,7 +387,7 @@ async def test_a_shell_on_a_terminal_prompts_and_continues_after_mistakes(host: 
             ("cat", "cat\r\n"),
         ):
             process.stdin.write(f"{typed}\r" if typed != "\x03" else typed)
-            said = await asyncio.wait_for(process.stdout.readuntil(answer), 2)
+            said = await asyncio.wait_for(process.stdout.readuntil(answer), 60)
             assert said.endswith(answer)
         process.change_terminal_size(100, 40)
         process.stdin.write("typed\r\x04exit 5\r")
@@ -419,7 +419,7 @@ async def openssh(host: SimulatedHost, tmp_path: Path) -> list[str]:
 async def run(*words: str, stdin: bytes = b"") -> tuple[int | None, str]:
     pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
     async with child(*words, **pipes) as process:
-        output, _ = await asyncio.wait_for(process.communicate(stdin), 10)
+        output, _ = await asyncio.wait_for(process.communicate(stdin), 60)
     return process.returncode, output.decode()
 
 

@@ -64,7 +64,7 @@ async def test_a_flood_is_taken_a_little_at_a_time(
 
     monkeypatch.setattr(asyncssh.SSHServerConnection, "data_received", noted)
     async with flooded(host, packet):
-        prober = Prober(RealClock(), connect_timeout=10, command_timeout=10)
+        prober = Prober(RealClock(), connect_timeout=60, command_timeout=60)
         found = await prober.probe(Target(*host.address, "root", "/", "secret"), fresh=True)
         await prober.close()
     assert isinstance(found, Capacity), found
@@ -99,7 +99,10 @@ def test_a_flood_leaves_other_connections_their_turns_on_the_event_loop(monkeypa
 async def test_what_a_slow_network_holds_back_is_bounded(host: SimulatedHost) -> None:
     await host.faults.apply(read_fault("latency", {"delay": "60s"}))
     async with flooded(host, IGNORE):
-        await asyncio.sleep(1.0)
+        async with asyncio.timeout(60):
+            while not any(link._in.waiting for link in host.links):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(1.0)  # for more, if it took more
         (link,) = host.links
         assert 0 < link._in.waiting <= 2 * WAITING_BYTES
 

@@ -193,7 +193,7 @@ async def test_openssh_reaches_hosts_by_name_without_a_password(network: HostNet
             "ssh", "-F", file, "-o", "BatchMode=yes", name, "whoami; df -kP /",
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         ) as process:  # fmt: skip
-            output, _ = await asyncio.wait_for(process.communicate(), 10)
+            output, _ = await asyncio.wait_for(process.communicate(), 60)
         lines = output.decode().splitlines()
         assert (process.returncode, lines[0]) == (0, user)
         assert int(lines[2].split()[1]) * 1024 == network[name].disk.size

@@ -56,7 +56,7 @@ async def exchange(url: str, request: bytes) -> tuple[int, str]:
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
         writer.write(request)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         with_body = length and not request.startswith(b"HEAD ")
         body = await reader.readexactly(int(length[0].split(b":")[1])) if with_body else b""

@@ -210,7 +210,7 @@ async def test_a_job_that_runs_meanwhile_ends_and_leaves_nothing(
     body = {"name": "s", "hostname": "slow-1", "username": "r", "password": "p", "url": "/zs"}
     accepted = await imagestore_client.request("POST", f"{STORAGES}/image-store", {"params": body})
     await reset(imagestore_client)
-    ended = await asyncio.wait_for(imagestore_client.follow(accepted.body["location"]), 10)
+    ended = await asyncio.wait_for(imagestore_client.follow(accepted.body["location"]), 60)
     # It was cut off, or had ended, and is forgotten.
     assert (ended.status, ended.status == 404 or "records were replaced" in ended.text) in ((503, True), (404, True))
     assert [one["name"] for one in await imagestore_client.query(STORAGES)] == ["imagestore-1"]

@@ -49,10 +49,11 @@ def steady(value: Any) -> Any:
 
 async def events(lab: Lab) -> list[tuple[int, str, str]]:
     """Return the numbers and the subjects of the stored events."""
-    await asyncio.sleep(0.2)  # for those that are on their way
+    for _ in range(20):  # for those that are on their way; in parts, since a machine that halts does nothing meanwhile
+        await asyncio.sleep(0.01)
     newest, last = await lab.node.parts.store.event_log.newest(), 0
     found = []
-    async with open_stream(lab.url, 0) as stream, asyncio.timeout(30):
+    async with open_stream(lab.url, 0) as stream, asyncio.timeout(60):
         while last < newest:
             one = await anext(stream)
             last = one.id

@@ -94,7 +94,7 @@ async def test_a_play_that_is_stopped_leaves_the_lab_as_it_was() -> None:
     async with lab_with_stories() as (_, client):
         _, begun = await call(client, "POST", "/long/plays", {"stepped": False})
         path = f"/long/plays/{begun['id']}"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await call(client, "GET", path))[1]["elapsed"] == 0:
                 await asyncio.sleep(0.02)
         assert (await call(client, "GET", f"{path}/report"))[0] == 409

@@ -432,7 +432,7 @@ ROWS = [
         "13",
         "login script hangs",
         [fault("hung_command")],
-        real.configured("ForceCommand exec sleep 5"),
+        real.configured("ForceCommand exec sleep 20"),
         "ForceCommand sleep",
         Reason.HUNG,
         None,

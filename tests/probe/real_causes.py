@@ -200,7 +200,7 @@ async def without_programs(real: Real) -> AsyncIterator[None]:
 @asynccontextmanager
 async def sftp_hung(real: Real) -> AsyncIterator[None]:
     with real.sshd.frozen(listener=False):
-        async with configured("Subsystem sftp exec sleep 5", sftp=False)(real):
+        async with configured("Subsystem sftp exec sleep 20", sftp=False)(real):
             yield
 
 

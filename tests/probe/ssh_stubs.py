@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import asyncssh
 
+from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.probe import Target
 from processes import child
 
@@ -27,6 +28,8 @@ class SshStub:
     most_logging_in: int = 0
     connections: set[asyncssh.SSHServerConnection] = field(default_factory=set)
     seconds_a_login: float = 0.0
+    clock: Clock = field(default_factory=RealClock)
+    """By which a login takes its time."""
 
     def target(self, hostname: str = "127.0.0.1", url: str = "/") -> Target:
         """Return a target on this server."""
@@ -40,13 +43,13 @@ class SshStub:
         """Wait until somebody is."""
         async with asyncio.timeout(60):
             while not self.logging_in:
-                await asyncio.sleep(0.005)
+                await self.clock.sleep(0.005)
 
     async def until_left(self) -> None:
         """Wait until no connection is open."""
         async with asyncio.timeout(60):
             while self.connections:
-                await asyncio.sleep(0.005)
+                await self.clock.sleep(0.005)
 
 
 class _Account(asyncssh.SSHServer):
@@ -69,7 +72,7 @@ class _Account(asyncssh.SSHServer):
         stub = self._stub
         stub.logging_in += 1
         stub.most_logging_in = max(stub.most_logging_in, stub.logging_in)
-        await asyncio.sleep(stub.seconds_a_login)
+        await stub.clock.sleep(stub.seconds_a_login)
         stub.logging_in -= 1
         stub.logins += 1
         return password == PASSWORD
@@ -81,9 +84,10 @@ async def ssh_stub(
     sftp: Callable[[asyncssh.SSHServerChannel[bytes]], asyncssh.SFTPServer] | None = None,
     process: Callable[[Process], Awaitable[None]] | None = None,
     account: type[_Account] = _Account,
+    clock: Clock | None = None,
 ) -> AsyncIterator[SshStub]:
     """Run an SSH server with the given SFTP server and shell."""
-    stub = SshStub()
+    stub = SshStub(clock=clock or RealClock())
     server = await asyncssh.listen(
         "127.0.0.1",
         0,

@@ -17,7 +17,11 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target, login_slots
+from imagestore_sim.virtual_clock import virtual_clock
+from running_clock import here
 from sshd import OpenSshServer, StartSshd
+
+in_virtual_time = pytest.mark.imagestore_lab(clock="virtual")
 
 
 def target(port: int, hostname: str = "127.0.0.1", username: str = "root", password: str | None = PASSWORD) -> Target:
@@ -25,9 +29,20 @@ def target(port: int, hostname: str = "127.0.0.1", username: str = "root", passw
     return Target(hostname, port, username, "/", password)
 
 
-async def failure(target: Target, *, connect_timeout: float = 5.0) -> ProbeFailure:
-    """How a probe of `target` fails, with nothing left behind."""
+async def failure(target: Target, *, connect_timeout: float = 60.0) -> ProbeFailure:
+    """How a probe of `target` fails, with nothing left behind. The default is what a busy machine may take."""
     prober = Prober(RealClock(), connect_timeout=connect_timeout, busy_pauses=())
+    return await failure_of(prober, target)
+
+
+async def failure_within(seconds: float, target: Target) -> ProbeFailure:
+    """How a probe of a server in this process fails, with `seconds` of virtual time for a login."""
+    prober = Prober(virtual_clock(), resolve=here, connect_timeout=seconds, busy_pauses=())
+    return await failure_of(prober, target)
+
+
+async def failure_of(prober: Prober, target: Target) -> ProbeFailure:
+    """How a probe of `target` fails; close the prober."""
     result = await prober.probe(target)
     await prober.close()
     assert isinstance(result, ProbeFailure), result
@@ -74,13 +89,14 @@ async def test_a_web_server_is_not_ssh() -> None:
     assert "HTTP/1.1 400 Bad Request" in result.message
 
 
+@in_virtual_time
 async def test_another_protocol_that_waits_is_not_ssh() -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example ESMTP\r\n")
         await reader.read()
 
     async with tcp_server(greet) as port:
-        assert (await failure(target(port), connect_timeout=1.0)).reason is Reason.NOT_SSH
+        assert (await failure_within(1, target(port))).reason is Reason.NOT_SSH
 
 
 @pytest.mark.parametrize(
@@ -95,15 +111,16 @@ async def test_garbage_is_not_ssh(garbage: bytes) -> None:
         assert (await failure(target(port))).reason is Reason.NOT_SSH
 
 
+@in_virtual_time
 async def test_no_banner_is_a_timeout() -> None:
     async def wait(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
     async with tcp_server(wait) as port:
-        result = await failure(target(port), connect_timeout=0.1)
+        result = await failure_within(0.1, target(port))
     assert result.reason is Reason.TIMEOUT
     assert "banner" in result.message
-    assert result.phases["kex"] > 50
+    assert result.phases["kex"] == pytest.approx(100)
 
 
 async def test_closed_before_the_banner_is_busy() -> None:
@@ -147,22 +164,24 @@ async def test_odd_passwords_are_auth_failed(password: str) -> None:
         assert (await failure(target(stub.port, password=password))).reason is Reason.AUTH_FAILED
 
 
+@in_virtual_time
 async def test_a_login_that_takes_too_long_is_a_timeout() -> None:
-    async with ssh_stub() as stub:
+    async with ssh_stub(clock=virtual_clock()) as stub:
         stub.seconds_a_login = 60
-        result = await failure(target(stub.port), connect_timeout=1.0)
+        result = await failure_within(1, target(stub.port))
         await stub.until_left()
     assert result.reason is Reason.TIMEOUT
     assert "authenticating" in result.message
 
 
+@in_virtual_time
 async def test_no_more_logins_are_under_way_than_allowed_and_waiting_for_one_costs_no_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(login_slots, "PATIENCE_SECONDS", 60)  # no login leaves its place
-    async with ssh_stub(process=saying("")) as stub:
+    async with ssh_stub(process=saying(""), clock=virtual_clock()) as stub:
         stub.seconds_a_login = 0.4
-        prober = Prober(RealClock(), resolve=stub.resolve, connect_timeout=1.6, max_logins=2)
+        prober = Prober(virtual_clock(), resolve=stub.resolve, connect_timeout=1.6, max_logins=2)
         results = await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(10)))
         await prober.close()
     reasons = {result.reason for result in results if isinstance(result, ProbeFailure)}
@@ -170,11 +189,12 @@ async def test_no_more_logins_are_under_way_than_allowed_and_waiting_for_one_cos
     assert stub.most_logging_in == 2
 
 
+@in_virtual_time
 async def test_waiting_for_a_turn_to_ask_for_the_address_costs_no_time_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_slots, "PATIENCE_SECONDS", 60)  # no login leaves its place
-    async with ssh_stub(process=saying("")) as stub:
+    async with ssh_stub(process=saying(""), clock=virtual_clock()) as stub:
         stub.seconds_a_login = 1.2
-        prober = Prober(RealClock(), resolve=stub.resolve, connect_timeout=2.3, max_logins=1)
+        prober = Prober(virtual_clock(), resolve=stub.resolve, connect_timeout=2.3, max_logins=1)
         first = asyncio.create_task(prober.probe(stub.target("host-1")))
         await stub.until_logging_in()
         second = await prober.probe(stub.target("host-2"))

@@ -22,6 +22,8 @@ from sshd import StartSshd
 
 PASSWORD = "password"
 TIMED_OUT_ON_THE_HOST = "13 file system hangs, no SFTP"
+SHORT, PATIENT = 3.0, 60.0
+"""Seconds for a real host: a time-out that is to expire, which a busy machine does not reach either; any other one."""
 
 
 @asynccontextmanager
@@ -32,13 +34,18 @@ async def probing(
     identity_file: Path | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Prober]:
-    """Provide a prober with short timeouts for rows that run into one."""
-    command_timeout = 2.5 if row.name == TIMED_OUT_ON_THE_HOST else 0.3 if row.silent else 10.0
+    """Provide a prober. The time-outs into which the row runs are short; a halting machine reaches no other one."""
+    if clock is None:
+        connect_timeout = SHORT if row.connect is Reason.TIMEOUT else PATIENT
+        command_timeout = SHORT if row.silent else PATIENT
+    else:
+        connect_timeout = 0.4 if row.silent else 5.0
+        command_timeout = 2.5 if row.name == TIMED_OUT_ON_THE_HOST else 0.3 if row.silent else 10.0
     prober = Prober(
         clock or RealClock(),
         resolve=resolve,
         identity_file=identity_file,
-        connect_timeout=0.4 if row.silent else 5.0,
+        connect_timeout=connect_timeout,
         command_timeout=command_timeout,
         busy_pauses=(),
         host_keys=row.policy,

@@ -62,7 +62,7 @@ def raw_flood(first: bytes, again: bytes) -> Iterator[int]:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                connection.settimeout(5)
+                connection.settimeout(60)
                 threading.Thread(target=flood, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -91,26 +91,26 @@ def in_a_thread(serving: Callable[[], contextlib.AbstractAsyncContextManager[Ssh
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     stub, loop, over = running[0]
     try:
         yield stub
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
 @asynccontextmanager
 async def beside_a_healthy_host(hostile: Callable[[Prober], Awaitable[None]]) -> AsyncIterator[None]:
     """Probe a healthy host while the block runs, and assert that no probe is delayed."""
-    prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0)
+    prober = Prober(RealClock(), connect_timeout=60.0, command_timeout=60.0)
     async with SimulatedHost("healthy") as host, measuring_stalls() as stalls:
         target = Target(*host.address, "root", "/", PASSWORD)
         probing = asyncio.ensure_future(hostile(prober))
         try:
             while not probing.done():
-                async with asyncio.timeout(8):
+                async with asyncio.timeout(30):
                     assert isinstance(await prober.probe(target, fresh=True), Capacity)
                 await asyncio.sleep(0.05)
             await probing
@@ -227,7 +227,7 @@ def stormy(storm: Storm, *, login: bool) -> type[asyncssh.SSHServer]:
 )
 async def test_a_storm_of_packets_is_cut_off_and_delays_no_other_host(storm: Storm, login: bool) -> None:
     with in_a_thread(lambda: ssh_stub(account=stormy(storm, login=login))) as stub:  # type: ignore[arg-type]
-        prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0, busy_pauses=())
+        prober = Prober(RealClock(), connect_timeout=60.0, command_timeout=60.0, busy_pauses=())
         async with measuring_stalls() as stalls:
             found = await prober.probe(stub.target())
         await prober.close()
@@ -267,7 +267,7 @@ def shouting(text: str, times: int = 4_000) -> Callable[[Process], Awaitable[Non
 )
 async def test_a_shell_that_shouts_is_no_capacity_in_little_time(text: str) -> None:
     with in_a_thread(lambda: ssh_stub(process=shouting(text))) as stub:
-        prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0)
+        prober = Prober(RealClock(), connect_timeout=60.0, command_timeout=60.0)
         async with measuring_stalls() as stalls:
             found = await prober.probe(stub.target())
         await prober.close()
@@ -295,7 +295,7 @@ async def test_an_answer_counts_though_its_session_lingers() -> None:
         await asyncio.sleep(60)
 
     async with ssh_stub(process=run) as stub:
-        prober = Prober(RealClock(), command_timeout=5.0)
+        prober = Prober(RealClock(), connect_timeout=60.0, command_timeout=30.0)
         for _ in range(4):
             found = await prober.probe(stub.target(url="/tmp"))
             assert isinstance(found, Capacity), found
@@ -323,7 +323,7 @@ async def test_a_session_that_ends_as_it_opens_is_a_lost_one(caplog: pytest.LogC
             return ClosedAsItOpens()
 
     async with ssh_stub(account=Account) as stub:
-        prober = Prober(RealClock(), connect_timeout=10.0, command_timeout=10.0, busy_pauses=())
+        prober = Prober(RealClock(), connect_timeout=60.0, command_timeout=60.0, busy_pauses=())
         found = [await prober.probe(stub.target()) for _ in range(10)]
         await prober.close()
     assert {one.reason for one in found if isinstance(one, ProbeFailure)} == {Reason.RESET}, found

@@ -8,13 +8,14 @@ import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
 from ssh_stubs import SshStub, posix_shell, saying, ssh_stub
 from statvfs_servers import SLACK, StatvfsServer
 
-from imagestore_sim.clock import RealClock, spread
+from imagestore_sim.clock import Clock, RealClock, spread
 from imagestore_sim.clock.spread import FEW
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
@@ -25,8 +26,12 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 from leftovers import no_more_descriptors_than, no_more_tasks_than
 from lifecycle_events import gaps
+from running_clock import here, running_clock
 from sshd import OpenSshServer, StartSshd
 
+in_virtual_time = pytest.mark.imagestore_lab(clock="virtual")
+PATIENT = 60.0
+"""Seconds for a login or a command that ends sooner, even on a busy machine."""
 WARM = ["command"]
 NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]
 
@@ -37,35 +42,40 @@ class SlowServer(StatvfsServer):
     under_way = 0
     most_under_way = 0
     seconds = 0.0
+    clock: Clock = RealClock()
 
     async def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:  # type: ignore[override]  # asyncssh awaits it
         kind = type(self)
         kind.under_way += 1
         kind.most_under_way = max(kind.most_under_way, kind.under_way)
         try:
-            await asyncio.sleep(kind.seconds)
+            await kind.clock.sleep(kind.seconds)
         finally:
             kind.under_way -= 1
         return super().statvfs(path)
 
 
 @pytest.fixture
-def volume() -> type[SlowServer]:
+async def volume() -> type[SlowServer]:
     """Return a statvfs server of this test's own."""
-    return type("TestVolume", (SlowServer,), {})
+    return type("TestVolume", (SlowServer,), {"clock": running_clock()})
 
 
 @pytest.fixture
 async def stub(volume: type[SlowServer]) -> AsyncIterator[SshStub]:
     """Run an SSH server with it."""
-    async with ssh_stub(sftp=volume) as stub:
+    async with ssh_stub(sftp=volume, clock=running_clock()) as stub:
         yield stub
+
+
+def patient(**options: Any) -> Prober:
+    return Prober(RealClock(), connect_timeout=PATIENT, command_timeout=PATIENT, **options)
 
 
 @pytest.fixture
 async def prober() -> AsyncIterator[Prober]:
     """Provide a prober that waits for as long as a busy machine may take."""
-    prober = Prober(RealClock(), connect_timeout=60, command_timeout=60)
+    prober = patient()
     yield prober
     await prober.close()
 
@@ -73,7 +83,7 @@ async def prober() -> AsyncIterator[Prober]:
 @pytest.fixture
 async def host() -> AsyncIterator[SimulatedHost]:
     """Run a simulated host that accepts any login."""
-    async with SimulatedHost("imagestore-1") as host:
+    async with SimulatedHost("imagestore-1", clock=running_clock()) as host:
         yield host
 
 
@@ -85,6 +95,15 @@ def storage(server: OpenSshServer, url: Path) -> Target:
 async def capacity(prober: Prober, target: Target, *, fresh: bool = False) -> Capacity:
     """Return the capacity of `target`; fail without one."""
     result = await prober.probe(target, fresh=fresh)
+    assert isinstance(result, Capacity), result
+    return result
+
+
+async def first_capacity(prober: Prober, target: Target) -> Capacity:
+    """Return the first capacity that a prober with short time-outs gets; on a busy machine some tries fail."""
+    for _ in range(30):
+        if isinstance(result := await prober.probe(target), Capacity):
+            break
     assert isinstance(result, Capacity), result
     return result
 
@@ -128,7 +147,7 @@ async def test_a_warm_connection_serves_only_the_same_login(
 
 
 async def test_without_warm_connections_each_probe_logs_in_and_out(stub: SshStub) -> None:
-    prober = Prober(RealClock(), warm=False)
+    prober = patient(warm=False)
     for logins in (1, 2):
         await capacity(prober, stub.target())
         await stub.until_left()
@@ -146,33 +165,36 @@ async def test_at_most_one_probe_is_outstanding_on_a_host(
     assert stub.logins == 1
 
 
+@in_virtual_time
 async def test_hosts_are_probed_at_the_same_time(stub: SshStub, volume: type[SlowServer]) -> None:
     volume.seconds = 0.1
-    prober = Prober(RealClock(), resolve=stub.resolve)
+    prober = Prober(virtual_clock(), resolve=stub.resolve)
     await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
     await prober.close()
     assert volume.most_under_way == 5
 
 
+@in_virtual_time
 async def test_waiting_for_a_turn_costs_a_probe_no_time(stub: SshStub, volume: type[SlowServer]) -> None:
     volume.seconds = 0.4
-    prober = Prober(RealClock(), command_timeout=1.5)
+    prober = Prober(virtual_clock(), resolve=stub.resolve, command_timeout=1.5)
     results = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(4)))
     await prober.close()
     assert all(isinstance(result, Capacity) for result in results)
 
 
+@in_virtual_time
 async def test_a_question_that_is_never_answered_is_hung_and_its_connection_cut(
     stub: SshStub, volume: type[SlowServer]
 ) -> None:
     volume.seconds = 60
-    prober = Prober(RealClock(), connect_timeout=60, command_timeout=1.0)
+    prober = Prober(virtual_clock(), resolve=stub.resolve, command_timeout=1.0)
     first, second = await asyncio.gather(*(prober.probe(stub.target()) for _ in range(2)))
     await stub.until_left()
     assert isinstance(first, ProbeFailure)
     assert isinstance(second, ProbeFailure)
     assert (first.reason, second.reason) == (Reason.HUNG, Reason.HUNG)
-    assert 900 < first.phases["command"] < 10_000
+    assert first.phases["command"] == pytest.approx(1000)
     assert stub.logins == 2
     volume.seconds = 0
     await capacity(prober, stub.target())
@@ -204,7 +226,7 @@ async def test_a_stale_connection_is_replaced_within_the_probe(prober: Prober, s
 
 
 async def test_a_connection_lost_under_a_probe_is_replaced_within_it(stub: SshStub, volume: type[SlowServer]) -> None:
-    prober = Prober(RealClock())
+    prober = patient()
     await capacity(prober, stub.target())
     volume.seconds = 60
     probe = asyncio.create_task(prober.probe(stub.target()))
@@ -259,7 +281,7 @@ async def test_a_host_forgotten_under_a_probe_keeps_no_connection_after_it(
 
 async def test_closing_leaves_no_task_and_no_socket(stub: SshStub) -> None:
     tasks = asyncio.all_tasks()
-    prober = Prober(RealClock(), resolve=stub.resolve)
+    prober = patient(resolve=stub.resolve)
     await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
     await prober.close()
     await stub.until_left()
@@ -271,7 +293,7 @@ async def test_closing_leaves_no_task_and_no_socket(stub: SshStub) -> None:
 @pytest.mark.plain_loop
 async def test_closing_leaves_no_file_descriptor(sshd: OpenSshServer, tmp_path: Path) -> None:
     tasks, descriptors = asyncio.all_tasks(), os.listdir("/proc/self/fd")
-    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    prober = patient(identity_file=sshd.identity_file)
     for fresh in (False, True, False):
         await capacity(prober, storage(sshd, tmp_path), fresh=fresh)
     await prober.close()
@@ -280,7 +302,7 @@ async def test_closing_leaves_no_file_descriptor(sshd: OpenSshServer, tmp_path: 
 
 
 async def test_closing_ends_a_probe_that_is_outstanding(stub: SshStub, volume: type[SlowServer]) -> None:
-    prober = Prober(RealClock())
+    prober = patient()
     volume.seconds = 60
     probe = asyncio.create_task(prober.probe(stub.target()))
     async with asyncio.timeout(60):
@@ -294,7 +316,7 @@ async def test_closing_ends_a_probe_that_is_outstanding(stub: SshStub, volume: t
 
 
 async def test_closing_ends_a_login_once_it_is_through(stub: SshStub) -> None:
-    prober = Prober(RealClock())
+    prober = patient()
     stub.seconds_a_login = 0.1
     probe = asyncio.create_task(prober.probe(stub.target()))
     async with asyncio.timeout(60):
@@ -306,7 +328,7 @@ async def test_closing_ends_a_login_once_it_is_through(stub: SshStub) -> None:
 
 
 async def test_a_closed_prober_probes_no_more(stub: SshStub) -> None:
-    prober = Prober(RealClock())
+    prober = patient()
     await prober.close()
     with pytest.raises(RuntimeError, match="closed"):
         await prober.probe(stub.target())
@@ -379,7 +401,7 @@ async def test_the_shell_creates_and_requires_folders_too(prober: Prober, progra
 @pytest.mark.sshd
 async def test_without_sftp_df_answers_the_same_and_is_remembered(start_sshd: StartSshd, tmp_path: Path) -> None:
     sshd = start_sshd(sftp=False)
-    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    prober = patient(identity_file=sshd.identity_file)
     first = await capacity(prober, storage(sshd, tmp_path))
     again = await capacity(prober, storage(sshd, tmp_path))
     await prober.close()
@@ -394,7 +416,7 @@ async def test_without_sftp_df_answers_the_same_and_is_remembered(start_sshd: St
 @pytest.mark.sshd
 async def test_a_forced_command_that_hangs_is_cut(start_sshd: StartSshd, tmp_path: Path) -> None:
     sshd = start_sshd("ForceCommand exec sleep 60")
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=0.2)
+    prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=PATIENT, command_timeout=0.2)
     result = await failure(prober, storage(sshd, tmp_path))
     assert result.reason is Reason.HUNG
     async with asyncio.timeout(60):
@@ -416,20 +438,20 @@ async def test_an_sshd_that_stands_still_under_a_warm_connection_is_a_timeout(
     sshd: OpenSshServer, tmp_path: Path
 ) -> None:
     prober = Prober(RealClock(), identity_file=sshd.identity_file, connect_timeout=2.0, command_timeout=1.0)
-    await capacity(prober, storage(sshd, tmp_path))
+    await first_capacity(prober, storage(sshd, tmp_path))
     with sshd.frozen():
         assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.TIMEOUT
     reader, writer = await asyncio.open_connection("127.0.0.1", sshd.port)
-    assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"SSH-")  # it moves again
+    assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"SSH-")  # it moves again
     writer.close()
     await writer.wait_closed()
-    assert list((await capacity(prober, storage(sshd, tmp_path))).phases) == NEW
+    assert list((await first_capacity(prober, storage(sshd, tmp_path))).phases) == NEW
     await prober.close()
 
 
 @pytest.mark.sshd
 async def test_a_restarted_sshd_is_logged_in_to_again(sshd: OpenSshServer, tmp_path: Path) -> None:
-    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    prober = patient(identity_file=sshd.identity_file)
     await capacity(prober, storage(sshd, tmp_path))
     sshd.restart()
     assert list((await capacity(prober, storage(sshd, tmp_path))).phases) == NEW
@@ -441,7 +463,7 @@ async def test_a_restarted_sshd_is_logged_in_to_again(sshd: OpenSshServer, tmp_p
 @pytest.mark.sshd
 async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp_path: Path) -> None:
     sshd = start_sshd("MaxSessions 0")
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, busy_pauses=())
+    prober = patient(identity_file=sshd.identity_file, busy_pauses=())
     result = await failure(prober, storage(sshd, tmp_path))
     await prober.close()
     assert result.reason is Reason.BUSY
@@ -452,7 +474,7 @@ async def test_an_sshd_that_allows_no_session_is_busy(start_sshd: StartSshd, tmp
 @pytest.mark.parametrize("sftp", [True, pytest.param(False, marks=pytest.mark.thorough)])
 async def test_one_session_is_enough(start_sshd: StartSshd, tmp_path: Path, sftp: bool) -> None:
     sshd = start_sshd("MaxSessions 1", sftp=sftp)
-    prober = Prober(RealClock(), identity_file=sshd.identity_file)
+    prober = patient(identity_file=sshd.identity_file)
     for layout in Layout.FOLDER, Layout.CREATE, Layout.REQUIRE, Layout.ANY:
         assert isinstance(await prober.probe(storage(sshd, tmp_path), layout=layout), Capacity)
     await prober.close()
@@ -470,25 +492,25 @@ async def test_a_forced_command_that_answers_nothing_is_no_capacity(
     start_sshd: StartSshd, tmp_path: Path, command: str
 ) -> None:
     sshd = start_sshd(f"ForceCommand {command}")
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, command_timeout=3)
+    prober = patient(identity_file=sshd.identity_file)
     assert (await failure(prober, storage(sshd, tmp_path))).reason is Reason.NO_CAPACITY
     await prober.close()
 
 
+@in_virtual_time
 @pytest.mark.parametrize("few", [FEW, 0], ids=["of few", "of very many"])
 async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_cut(
     host: SimulatedHost, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spread, "FEW", few)
-    prober = Prober(RealClock(), keep_alive=0.05, connect_timeout=2.0)
+    monkeypatch.setattr(spread, "FEW_IN_VIRTUAL_TIME", few)
+    prober = Prober(virtual_clock(), resolve=here, keep_alive=0.05)
     target = Target(*host.address, "root", "/", "password")
     await capacity(prober, target)
-    await asyncio.sleep(0.2)
+    await virtual_clock().sleep(20)
     assert list((await capacity(prober, target)).phases) == WARM
     await host.faults.apply(read_fault("stale", {}))
-    async with asyncio.timeout(60):
-        while host.links:
-            await asyncio.sleep(0.01)
+    await virtual_clock().sleep(20)
+    assert not host.links
     assert list((await capacity(prober, target)).phases) == NEW
     await prober.close()
 
@@ -521,8 +543,9 @@ def test_idle_connections_are_asked_once_an_interval_and_very_many_one_after_the
     assert (len(at_once), max(at_once.values())) == ((1, 40) if few == FEW else (4, 10))
 
 
+@in_virtual_time
 async def test_a_stale_connection_that_only_hangs_is_replaced_within_the_probe(host: SimulatedHost) -> None:
-    prober = Prober(RealClock(), connect_timeout=2.0, command_timeout=1.0)
+    prober = Prober(virtual_clock(), resolve=here)
     target = Target(*host.address, "root", "/", "password")
     await capacity(prober, target)
     await host.faults.apply(read_fault("stale", {}))
@@ -530,18 +553,20 @@ async def test_a_stale_connection_that_only_hangs_is_replaced_within_the_probe(h
     await prober.close()
 
 
+@in_virtual_time
 async def test_an_sshd_that_is_busy_for_a_moment_is_tried_again(host: SimulatedHost) -> None:
-    prober = Prober(RealClock(), busy_pauses=(0.2, 0.2))
+    prober = Prober(virtual_clock(), resolve=here, busy_pauses=(0.2, 0.2))
     await host.faults.apply(read_fault("max_startups", {"for": "100ms"}))
     await capacity(prober, Target(*host.address, "root", "/", "password"))
     await prober.close()
 
 
+@in_virtual_time
 async def test_one_address_gets_few_logins_at_once_whatever_its_names(
     stub: SshStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login_slots, "PATIENCE_SECONDS", 60)  # no login leaves its place
-    prober = Prober(RealClock(), resolve=stub.resolve)
+    prober = Prober(virtual_clock(), resolve=stub.resolve)
     stub.seconds_a_login = 0.05
     found = await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(20)))
     await prober.close()
@@ -559,7 +584,7 @@ async def test_twenty_storages_on_an_sshd_with_few_startups_are_all_probed(
     async def resolve(_hostname: str, _port: int) -> tuple[str, int]:
         return "127.0.0.1", sshd.port
 
-    prober = Prober(RealClock(), identity_file=sshd.identity_file, resolve=resolve)
+    prober = patient(identity_file=sshd.identity_file, resolve=resolve)
     targets = [Target(f"host-{number}", 22, sshd.username, str(tmp_path)) for number in range(20)]
     found = await asyncio.gather(*(prober.probe(target) for target in targets))
     await prober.close()
@@ -567,7 +592,7 @@ async def test_twenty_storages_on_an_sshd_with_few_startups_are_all_probed(
 
 
 async def test_another_file_system_is_only_wrong_without_the_folders_of_a_storage(host: SimulatedHost) -> None:
-    prober = Prober(RealClock())
+    prober = patient()
     target = Target(*host.address, "root", "/zs", "password")
     host.disk.make_directory("/zs")
     assert isinstance(await prober.probe(target, layout=Layout.CREATE), Capacity)

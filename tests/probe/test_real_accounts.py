@@ -48,7 +48,7 @@ def sshd_with(directory: Path, *, changed: int = 19000, expires: str = "", shell
             ["unshare", "--mount", "sh", "-c", command], stderr=log, stdout=log, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not server._listens():
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.skip(f"no such sshd here: {server.log.read_text()}")

@@ -79,7 +79,7 @@ def _children() -> set[str]:
 
 
 async def _probe(config: Path | None, target: Target) -> Capacity | ProbeFailure:
-    prober = Prober(RealClock(), ssh_config=config, connect_timeout=5)
+    prober = Prober(RealClock(), ssh_config=config, connect_timeout=60)
     try:
         return await prober.probe(target)
     finally:
@@ -151,7 +151,9 @@ async def test_no_name_is_noted_as_a_pattern_of_host_keys(tmp_path: Path, name: 
         async def resolve(hostname: str, port: int) -> tuple[str, int]:
             return host.address
 
-        prober = Prober(RealClock(), resolve=resolve, host_keys=HostKeyPolicy.TOFU, known_hosts=file, connect_timeout=5)
+        prober = Prober(
+            RealClock(), resolve=resolve, host_keys=HostKeyPolicy.TOFU, known_hosts=file, connect_timeout=60
+        )
         found = await prober.probe(Target(name, 22, "root", "/", "secret"))
         await prober.close()
     assert isinstance(found, ProbeFailure)

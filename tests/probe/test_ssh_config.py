@@ -22,7 +22,7 @@ NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]
 
 @asynccontextmanager
 async def probing(config: Path, **options: object) -> AsyncIterator[Prober]:
-    prober = Prober(RealClock(), ssh_config=config, connect_timeout=3, **options)  # type: ignore[arg-type]
+    prober = Prober(RealClock(), ssh_config=config, connect_timeout=60, **options)  # type: ignore[arg-type]
     yield prober
     await prober.close()
 

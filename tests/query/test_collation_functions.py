@@ -149,9 +149,9 @@ def test_null_matches_nothing_and_is_folded_to_nothing() -> None:
 
 
 def test_a_hostile_pattern_takes_little_time() -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     assert matches("é" * 2000, "%E" * 300 + "X") is False
-    assert time.process_time() - begun < 1
+    assert time.thread_time() - begun < 1
 
 
 def test_sqlite_knows_the_functions() -> None:

@@ -39,7 +39,7 @@ class Node:
     client: Client
 
     def get(self, path: str, query: list[tuple[str, str]]) -> Any:
-        return self.runner.run(asyncio.wait_for(self.client.request("GET", path, query=query), 20))
+        return self.runner.run(asyncio.wait_for(self.client.request("GET", path, query=query), 60))
 
 
 async def _start(folder: Path) -> tuple[ManagementNode, Client]:

@@ -207,7 +207,7 @@ def test_clauses_are_read() -> None:
     ],
 )
 def test_time_grows_with_the_text(text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     with suppress(QueryError):
         parse(text)
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2

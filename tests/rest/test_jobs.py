@@ -266,7 +266,7 @@ class Hook:
 
     async def wait(self) -> tuple[dict[str, str], str]:
         """Return the last delivery."""
-        await asyncio.wait_for(self.arrived.wait(), 20)
+        await asyncio.wait_for(self.arrived.wait(), 60)
         return self.got[-1]
 
 

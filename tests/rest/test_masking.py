@@ -139,7 +139,7 @@ def test_a_masked_text_can_still_be_recognised() -> None:
     "text", ["//" * 8000, "//a:x" * 3000, "password" * 2000, "password]" * 1800, "token" + "]\\'" * 5000, "%25" * 5000]
 )
 def test_masking_takes_no_long_time_for_any_text(text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     masked_json({text: text, "a": [text]}, 4096)
     masked_path(f"/{text}?{quote(text)}={text}")
-    assert time.process_time() - began < 0.3
+    assert time.thread_time() - began < 0.3

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from imagestore_sim.clock import RealClock
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 from node_faults import heal, requests, set_fault, shown
@@ -121,9 +122,11 @@ async def test_a_call_whose_answer_is_lost_before_it_does_not_happen(imagestore_
     assert (row["status"], row["job"]) == (0, None)
 
 
-async def test_silence_lasts_until_the_fault_heals_or_the_client_leaves(imagestore_client: Client) -> None:
+async def test_silence_lasts_until_the_fault_heals_or_the_client_leaves(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
     for end in ("heal", "leave", "time"):
-        lasts = {"for": "2s"} if end == "time" else {}
+        lasts = {"for": "1h"} if end == "time" else {}
         fault = await set_fault(imagestore_client, "answer_lost", how="silence", count=1, **lasts)
         socket = await Socket.open(imagestore_client)
         socket.send("GET", STORAGES)
@@ -132,6 +135,9 @@ async def test_silence_lasts_until_the_fault_heals_or_the_client_leaves(imagesto
             await heal(imagestore_client, fault)
         elif end == "leave":
             socket.writer.write_eof()
+        else:
+            assert isinstance(imagestore_lab.clock, RealClock)
+            await imagestore_lab.clock.step(3601)
         assert await socket.rest() == b""
         socket.close()
         assert (await imagestore_client.request("GET", "/backup-storage")).status == 200
