@@ -364,3 +364,52 @@ def test_of_several_failing_paths_the_nearest_to_the_root_counts_and_at_one_plac
     assert met() == errno.ESTALE
     first()
     assert met() is None
+
+
+def test_a_hole_takes_no_memory() -> None:
+    disk = VirtualDisk(2**44)
+    disk.write_file("/a", b"begin")
+    file = disk.open("/a", write=True)
+    far = 2**42 + 7
+    file.write(far, b"far")
+    file.write(3, b"INtoPage")
+    file.write(far - 2**16, b"x" * 2**17)
+    assert (file.size, file.read(0, 20)) == (far + 2**16, b"begINtoPage" + bytes(9))
+    assert file.read(far - 2**16 - 2, 4) == b"\0\0xx"
+    assert file.read(far + 2**16 - 2, 9) == b"xx"
+    file.write(far, b"\0\0")
+    assert file.read(far - 1, 4) == b"x\0\0x"
+    file.truncate(far + 1)
+    file.truncate(far + 9)
+    assert file.read(far - 2, 20) == b"xx" + bytes(9)
+    file.truncate(2)
+    file.truncate(20)
+    assert file.read(0, 30) == b"be" + bytes(18)
+
+
+def test_a_file_of_zeros_is_not_read_as_a_whole() -> None:
+    disk = VirtualDisk(2**44)
+    disk.open("/a", create=True, write=True).extend(2**40)
+    with pytest.raises(OSError, match="Cannot allocate memory") as caught:
+        disk.read_file("/a")
+    assert number(caught) == errno.ENOMEM
+
+
+@rows("path", ["/x" * 2048, "/" + "/" * 4095, "/\u00e9" * 1400])
+def test_a_path_that_is_too_long_is_no_path(path: str) -> None:
+    disk = VirtualDisk()
+    acts: list[Act] = [lambda: disk.stat(path), lambda: disk.make_directory(path), lambda: disk.open(path, create=True)]
+    for act in acts:
+        with pytest.raises(OSError, match="File name too long") as caught:
+            act()
+        assert number(caught) == errno.ENAMETOOLONG
+
+
+def test_a_deep_tree_is_counted_moved_and_removed() -> None:
+    disk = VirtualDisk(inodes=10_000)
+    for top in ("/a", "/b"):
+        disk.make_directory(top + "/d" * 2000, parents=True)
+    disk.rename("/b", "/a" + "/d" * 2000 + "/b")
+    assert [path for path, _ in disk.mounts()] == ["/"]
+    disk.remove("/a")
+    assert disk.numbers().taken_inodes == 1

@@ -474,3 +474,47 @@ async def test_a_folder_is_created_with_those_above_it(host: SimulatedHost, prob
     found = await prober.probe(storage(host, "/one/two/three"), layout=Layout.CREATE, fresh=True)
     assert isinstance(found, Capacity)
     assert host.disk.listdir("/one/two/three") == ["export", "registry"]
+
+
+@pytest.mark.parametrize(
+    "command", ["(" * 5000 + "true" + ")" * 5000, "echo " + "$(" * 3000 + "true" + ")" * 3000, "/tmp/again"],
+    ids=["groups", "substitutions", "itself"],
+)  # fmt: skip
+async def test_a_script_that_nests_too_deep_fails(
+    host: SimulatedHost, caplog: pytest.LogCaptureFixture, command: str
+) -> None:
+    host.disk.write_file("/tmp/again", b"/tmp/again; /tmp/again")
+    host.disk.chmod("/tmp/again", 0o755)
+    async with logged_in(host) as connection:
+        done = await connection.run(command)
+        assert (done.exit_status, done.stdout, done.stderr) == (2, "", "sh: 1: Cannot fork\n")
+    assert not caplog.records
+
+
+async def test_a_session_ends_whose_output_is_not_read(host: SimulatedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagestore_sim.hosts.session.UNREAD_CHARACTERS", 100_000)
+    host.disk.open("/tmp/zeros", create=True, write=True).extend(2**20)
+    async with logged_in(host) as connection:
+        done = await connection.run("cat" + " /tmp/zeros" * 9)
+        assert done.exit_status is None
+        assert 0 < len(str(done.stdout)) < 5 * 2**20
+        assert (await connection.run("echo there")).stdout == "there\n"
+
+
+async def test_a_command_over_many_lines_is_bounded(host: SimulatedHost) -> None:
+    async with logged_in(host) as connection:
+        done = await connection.run(input="{\n" + "true\n" * 2000 + "}\necho never\n")
+        assert (done.exit_status, done.stdout) == (2, "")
+        assert str(done.stderr).endswith('Syntax error: end of file unexpected (expecting "}")\n')
+
+
+async def test_a_read_over_sftp_returns_no_more_than_openssh_does(host: SimulatedHost) -> None:
+    host.disk.inodes, host.disk.reserved = 0, 0
+    host.disk.resize(2**44)
+    async with logged_in(host) as connection, connection.start_sftp_client() as sftp, sftp.open("/f", "wb") as file:
+        await file.truncate(2**41)
+        await file.write(b"x", 2**40)
+        async with sftp.open("/f", "rb") as opened:
+            assert opened._handle is not None
+            data, _ = await sftp._handler.read(opened._handle, 2**40, 2**31)
+    assert (len(data), data[:2]) == (256 * 1024, b"x\0")

@@ -99,6 +99,17 @@ SCRIPTS = [
     "[ ]; echo $?; test x; echo $?",
     "printf '%s=%d|%5s|%-5s|%%\\n' a 1 b c d",
     "printf 'plain\\ttext\\n'",
+    "printf '%x %X %o %u %c%c %b' 255 255 8 7 abc d 'x\\ny'; printf '%x' -1",
+    "printf '%q' x; echo $?",
+    "printf '%5' x; echo $?",
+    "printf 'no conversion' a b",
+    "test 99999999999999999999999 -gt 1; echo $?",
+    "exit 99999999999999999999",
+    'x=$(false); echo $?; false; x=$?; echo $? $x; x="$(exit 3)"; echo $?',
+    "echo [${00}]",
+    "echo a\rb; 'nosuch\r'",
+    "nosuch\r",
+    "echo one\x0btwo\xa0three",
     "env -i A=1 sh -c 'echo $A $0 $1' name arg",
     "export A=1; sh -c 'echo $A'; B=2; sh -c 'echo [$B]'; C=3 sh -c 'echo $C'; echo [$C]",
     "unset HOME; echo [$HOME]",
@@ -341,3 +352,34 @@ async def _on_this_machine(line: str) -> str:
     process = await asyncio.create_subprocess_exec("env", "LC_ALL=C", *line.split(), stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     return output.decode()
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "complaint"),
+    [
+        (f"exit {'9' * 5000}", 2, f"sh: 1: exit: Illegal number: {'9' * 5000}\n"),
+        (f"[ {'9' * 5000} -eq 1 ]", 2, f"sh: 1: [: Illegal number: {'9' * 5000}\n"),
+        (f"printf %{'9' * 5000}d 1", 2, f"sh: 1: printf: %{'9' * 5000}d: Out of space\n"),
+        (f"true ${{{'9' * 5000}}}", 0, ""),
+        ("x=aaaaaaaa" + "; x=$x$x" * 24, 2, "sh: 1: Out of space\n" * 6),
+        ("dd if=/dev/zero of=/tmp/f bs=1M count=2; x=$(cat /tmp/f /tmp/f)", 1, "cat: /tmp/f: Cannot allocate memory\n"),
+    ],
+    ids=["exit", "test", "printf", "parameter", "doubled", "captured"],
+)
+async def test_what_would_take_the_memory_of_the_lab_is_an_error(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, script: str, status: int, complaint: str
+) -> None:
+    monkeypatch.setattr("imagestore_sim.hosts.disk.MOST_READ", 2**20)
+    got, printed, errors = await machine.run(script)
+    assert (got, printed) == (status, "")
+    assert errors.endswith(complaint)
+
+
+async def test_a_tree_is_as_deep_as_a_path_is_long(machine: Machine) -> None:
+    machine.disk.inodes = 10_000
+    _, printed, errors = await machine.run(f"mkdir -p {'/d' * 3000}; echo $?")
+    assert printed == "1\n"
+    assert errors.endswith("File name too long\n")
+    assert await machine.run("grep -r x /d; echo $?") == (0, "1\n", "")
+    assert (await machine.run("df / && ls -R / && mkdir /e && rm -r /d"))[0] == 0
+    assert machine.disk.listdir("/") == ["e", "root", "tmp"]

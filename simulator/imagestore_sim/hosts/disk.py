@@ -23,6 +23,8 @@ from imagestore_sim.hosts.nodes import DIRECTORY_MODE, FILE_MODE
 from imagestore_sim.hosts.open_file import Entry, OpenFile
 from imagestore_sim.statvfs import INODES
 
+MOST_READ = 64 * 2**20
+"""Bytes of a file that a program of a host reads as a whole."""
 ROOT_SIZE = 50 * 2**30
 """Bytes of a root's disk that another disk is mounted in."""
 
@@ -87,8 +89,10 @@ class VirtualDisk(MountedTree):
         require_mode(self._find(path)[1], SEARCHABLE, path)
 
     def read_file(self, path: str) -> bytes:
-        """Return all that a file holds."""
+        """Return all that a file holds. Raise OSError (ENOMEM) for one of more than MOST_READ bytes."""
         file = self.open(path)
+        if file.size > MOST_READ:  # zeros that take no memory would take it here
+            raise os_error(errno.ENOMEM, path)
         return file.read(0, file.size)
 
     # Making

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NAME_LIMIT = 255
 """Bytes of a name in a directory."""
+PATH_LIMIT = 4096
+"""Bytes of a path, with the zero at its end (PATH_MAX)."""
 
 
 class MountedTree(NodeStore):
@@ -120,6 +122,7 @@ class MountedTree(NodeStore):
         """Return the node at `path`, and the disk that it is on."""
         if not path:
             raise os_error(errno.ENOENT, path)
+        _require_length(path)
         self._failing.check(path)
         disk = cast("VirtualDisk", self)
         node: Node = self._root
@@ -142,6 +145,7 @@ class MountedTree(NodeStore):
 
         `at_root` is the error number for the path `/`, which is in no directory.
         """
+        _require_length(path)
         names = names_in(path)
         if not names:
             raise os_error(at_root if path else errno.ENOENT, path)
@@ -159,6 +163,12 @@ class MountedTree(NodeStore):
         if name not in directory.entries:
             raise os_error(errno.ENOENT, path)
         return disk, directory, name
+
+
+def _require_length(path: str) -> None:
+    """Raise OSError (ENAMETOOLONG) for a path of PATH_LIMIT bytes or more."""
+    if len(path) > PATH_LIMIT // 4 and len(path.encode(errors="surrogateescape")) >= PATH_LIMIT:
+        raise os_error(errno.ENAMETOOLONG, path)
 
 
 class _FailingPaths:

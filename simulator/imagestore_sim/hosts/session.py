@@ -15,13 +15,20 @@ from imagestore_sim.faults.behaviour import ForcedAnswer
 from imagestore_sim.hosts.broken import BrokenSftp, flood
 from imagestore_sim.hosts.link import Link
 from imagestore_sim.hosts.sftp import SFTP_VERSION, DiskServer
-from imagestore_sim.hosts.shell import Exit, Shell, Streams
+from imagestore_sim.hosts.shell import Exit, Shell, Streams, Write
 from imagestore_sim.hosts.syntax import Incomplete, Parser, Script, SyntaxProblem
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
 
 INTERRUPTED = 130
+CANNOT_FORK = 2
+UNREAD_CHARACTERS = 64 * 2**20
+"""Output that a client has not read from which on a command may print no more: its session ends."""
+MOST_LINES = 1000
+MOST_CHARACTERS = 64 * 1024
+"""Lines and characters of one command that a client may type over several lines: each line is parsed with those before.
+"""
 
 SftpFactory = Callable[[SSHChannel[bytes]], DiskServer]
 
@@ -139,7 +146,7 @@ class Session(asyncssh.SSHServerProcess[str]):
     async def _run(self) -> None:
         shell = Shell.at_login(self._host, self._username)
         complaints = self.stderr if self.term_type is None else self.stdout
-        streams = Streams(_Keyboard(self.stdin), self.stdout.write, complaints.write)
+        streams = Streams(_Keyboard(self.stdin), self._bounded(self.stdout), self._bounded(complaints))
         try:
             await self._host.wait_until(lambda now: not now.hung_shell)
             if self._host.behaviour.noise:
@@ -152,11 +159,27 @@ class Session(asyncssh.SSHServerProcess[str]):
             status = INTERRUPTED
         except BrokenPipeError:
             return  # the client has gone: there is no one to send the status to
+        except _Unread:
+            self.close()
+            return
+        except RecursionError:  # a script that runs itself, or brackets within brackets
+            streams.complain("sh: 1: Cannot fork\n")
+            status = CANNOT_FORK
         except Exception:
             self.close()  # so that the client does not wait for a command that failed; the task's owner logs it
             raise
         await self._host.wait_until(lambda now: not now.sessions_linger)
         self.exit(status)
+
+    def _bounded(self, writer: asyncssh.SSHWriter[str]) -> Write:
+        """Return what writes to a client. It raises _Unread while the client leaves too much of it unread."""
+
+        def write(text: str) -> None:
+            if self.channel.get_write_buffer_size() > UNREAD_CHARACTERS:
+                raise _Unread
+            writer.write(text)
+
+        return write
 
     async def _converse(self, shell: Shell, streams: Streams) -> int:
         """Run the lines that come in, up to `exit` or the end; return the exit status."""
@@ -182,6 +205,7 @@ class Session(asyncssh.SSHServerProcess[str]):
         """Read lines until they make whole commands, and return these; None at the end. Raise SyntaxProblem."""
         text = ""
         problem: Incomplete | None = None
+        lines = 0
         while True:
             if self.term_type is not None:
                 streams.write("> " if text else prompt(shell))
@@ -191,14 +215,21 @@ class Session(asyncssh.SSHServerProcess[str]):
             if not line:
                 return None
             text += line
+            lines += 1
             try:
                 return _parse(text)
             except Incomplete as incomplete:
                 problem = incomplete
+                if lines >= MOST_LINES or len(text) > MOST_CHARACTERS:
+                    raise SyntaxProblem(incomplete.line, str(incomplete)) from None
 
 
 class Interrupted(Exception):
     """The client pressed Ctrl-C, or sent a signal."""
+
+
+class _Unread(Exception):
+    """The client leaves more unread than is kept for it."""
 
 
 class _Keyboard:

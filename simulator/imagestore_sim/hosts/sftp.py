@@ -30,6 +30,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 SFTP_VERSION = 3
 """OpenSSH's."""
+MOST_READ = 256 * 1024
+"""Bytes that one request reads, as in OpenSSH's server: a client asks again for the rest."""
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 _EXTENDED, _EXTENDED_REPLY = Byte(200), Byte(201)
 _STATVFS = String(b"statvfs@openssh.com")
@@ -313,7 +315,7 @@ class DiskServer(asyncssh.SFTPServer):
     @override
     def read(self, file_obj: object, offset: int, size: int) -> bytes:
         with _answering():
-            return _handle(file_obj).read(offset, size)
+            return _handle(file_obj).read(offset, min(size, MOST_READ))
 
     @override
     def write(self, file_obj: object, offset: int, data: bytes) -> int:

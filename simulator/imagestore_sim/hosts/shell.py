@@ -29,6 +29,15 @@ from imagestore_sim.hosts.syntax import (
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 SYNTAX_ERROR = 2
+LONG_MAX = 2**63 - 1
+LONGEST_NUMBER = 1000
+"""Characters of a number that are read: int() takes no more than some thousands, and needs long for those."""
+MOST_WORD = 2 * 2**20
+"""Characters of one word after its expansion: Linux passes no more to a program."""
+MOST_CAPTURED = 64 * 2**20
+"""Characters that one command passes to another; a file that a program reads has the same limit (`MOST_READ`)."""
+NO_SPACE = "Out of space"
+"""What dash says when it gets no more memory."""
 PROGRAM_FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 _NULL = "/dev/null"
 _BLANKS = re.compile(r"[ \t\n]+")
@@ -261,9 +270,9 @@ class Shell:
         """Run the commands of a pipeline one after another, each in a subshell with the output of the one before."""
         *before, last = pipeline.commands
         for command in before:
-            printed: list[str] = []
-            await self._in_subshell((command,), replace(streams, write=printed.append))
-            streams = replace(streams, read=Text("".join(printed)))
+            printed = _Captured()
+            await self._in_subshell((command,), replace(streams, write=printed.write))
+            streams = replace(streams, read=Text(printed.text()))
         if before:
             self.status = await self._in_subshell((last,), streams)
         else:
@@ -295,7 +304,8 @@ class Shell:
         assigned = {name: await self._text(word, streams) for name, word in command.assignments}
         if not words:
             self.variables |= assigned
-            return 0
+            parts = (part for _, word in command.assignments for part in word.parts)
+            return self.status if any(isinstance(part, Substitution) for part in parts) else 0
         status = await self.call(words, streams, self.environment | assigned, command.line, program=False)
         if status is None:
             self.complain(command.line, f"{words[0]}: not found", streams)
@@ -353,7 +363,10 @@ class Shell:
 
     async def _text(self, word: Word, streams: Streams) -> str:
         """Expand a word to one text, neither split nor matched against paths."""
-        return "".join([await self._value(part, streams) for part in self._with_home(word).parts])
+        text = "".join([await self._value(part, streams) for part in self._with_home(word).parts])
+        if len(text) > MOST_WORD:
+            raise _Refused(NO_SPACE)
+        return text
 
     async def _fields(self, word: Word, streams: Streams) -> list[str]:
         """Expand a word, split it where it is not quoted, and match the fields against paths."""
@@ -365,6 +378,8 @@ class Shell:
                 fields.add(await self._value(part, streams), part.quoted)
             else:
                 fields.split(await self._value(part, streams))
+            if fields.size > MOST_WORD:
+                raise _Refused(NO_SPACE)
         return [path for runs in fields.found for path in self._matching(runs)]
 
     def _with_home(self, word: Word) -> Word:
@@ -380,10 +395,10 @@ class Shell:
             return part.text
         if isinstance(part, Parameter):
             return self._parameter(part.name)
-        printed: list[str] = []
+        printed = _Captured()
         body = Group(0, part.body, False, ())
-        self.status = await self._in_subshell((body,), replace(streams, write=printed.append))
-        return "".join(printed).rstrip("\n")
+        self.status = await self._in_subshell((body,), replace(streams, write=printed.write))
+        return printed.text().rstrip("\n")
 
     def _parameter(self, name: str) -> str:
         special = {"?": str(self.status), "#": str(len(self.arguments)), "$": "1", "0": self.name}
@@ -392,7 +407,10 @@ class Shell:
         if name in ("@", "*"):
             return " ".join(self.arguments)
         if name.isdecimal():
-            return self.arguments[int(name) - 1] if int(name) <= len(self.arguments) else ""
+            number = long_of(name)
+            if number == 0:
+                return self.name
+            return self.arguments[number - 1] if 0 < number <= len(self.arguments) else ""
         return self.variables.get(name, "")
 
     def _matching(self, runs: list[tuple[str, bool]]) -> list[str]:
@@ -417,7 +435,26 @@ class Shell:
 
 
 class _Refused(Exception):
-    """A redirection that fails; the text is dash's."""
+    """A redirection or an expansion that fails; the text is dash's."""
+
+
+class _Captured:
+    """The output of a command that another one reads."""
+
+    def __init__(self) -> None:
+        self._printed: list[str] = []
+        self._size = 0
+
+    def write(self, text: str) -> None:
+        """Keep a text. Raise _Refused beyond MOST_CAPTURED characters."""
+        self._size += len(text)
+        if self._size > MOST_CAPTURED:
+            raise _Refused(NO_SPACE)
+        self._printed.append(text)
+
+    def text(self) -> str:
+        """Return all that was written."""
+        return "".join(self._printed)
 
 
 @dataclass(slots=True)
@@ -425,6 +462,8 @@ class _Fields:
     """Fields under construction, each of runs of text that are quoted or not."""
 
     found: list[list[tuple[str, bool]]] = field(default_factory=list)
+    size: int = 0
+    """Characters in all of them."""
     _open: bool = False  # whether what comes next belongs to the last field
 
     def add(self, text: str, quoted: bool) -> None:
@@ -434,6 +473,7 @@ class _Fields:
                 self.found.append([])
                 self._open = True
             self.found[-1].append((text, quoted))
+            self.size += len(text)
 
     def add_all(self, texts: list[str], quoted: bool) -> None:
         """Add a field for each text: the first continues the current field, the last stays open for what follows."""
@@ -451,6 +491,13 @@ class _Fields:
             if number:
                 self._open = False
             self.add(piece, False)
+
+
+def long_of(text: str) -> int:
+    """Return the whole number in a text of digits, which may have a sign, as strtol does: the nearest that fits."""
+    if len(text) > LONGEST_NUMBER:
+        return -LONG_MAX - 1 if text.startswith("-") else LONG_MAX
+    return max(-LONG_MAX - 1, min(int(text), LONG_MAX))
 
 
 def home_of(disk: VirtualDisk, username: str) -> str:

@@ -14,7 +14,7 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
 _BRACED = re.compile(r"\{(\w+|[?#@*$])\}")
 _QUOTED = re.compile(r"[^\"\\$`]+")
-_PLAIN = re.compile(r"[^\s'\"\\$`&|;()<>]+")
+_PLAIN = re.compile(r"[^ \t\n'\"\\$`&|;()<>]+")  # other white space, such as a carriage return, is text
 LONGEST_KEPT = 4096
 """Characters of a script whose commands are kept."""
 _REDIRECTIONS = ("<", ">", ">>", "<&", ">&")

@@ -8,9 +8,24 @@ from collections.abc import Callable, Mapping
 
 from imagestore_sim.hosts.commands.declare import Usage, command
 from imagestore_sim.hosts.disk import VirtualDisk
-from imagestore_sim.hosts.shell import SYNTAX_ERROR, Call, Exit
+from imagestore_sim.hosts.shell import LONG_MAX, SYNTAX_ERROR, Call, Exit, long_of
 from imagestore_sim.hosts.syntax import NAME
 
+INT_MAX = 2**31 - 1
+MOST_WIDTH = 2**16
+"""The widest field that printf fills."""
+_CONVERSIONS: Mapping[str, str] = {
+    "s": "s",
+    "c": "s",
+    "b": "s",
+    "d": "d",
+    "i": "d",
+    "u": "d",
+    "x": "x",
+    "X": "X",
+    "o": "o",
+}
+"""The conversions of printf, and those of Python that print the same."""
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -28,10 +43,10 @@ async def _cd(call: Call) -> int:
 async def _exit(call: Call) -> int:
     if not call.arguments:
         raise Exit(call.shell.status)
-    if not call.arguments[0].isdecimal():
+    if not call.arguments[0].isdecimal() or long_of(call.arguments[0]) > INT_MAX:
         call.fail_in_shell(f"Illegal number: {call.arguments[0]}")
         raise Exit(SYNTAX_ERROR)
-    raise Exit(int(call.arguments[0]) & 0xFF)
+    raise Exit(long_of(call.arguments[0]) & 0xFF)
 
 
 @command("export", builtin=True)
@@ -69,39 +84,59 @@ async def _false(_call: Call) -> int:
 async def _echo(call: Call) -> int:
     quiet = call.arguments[:1] == ["-n"]
     text, cut, _ = " ".join(call.arguments[quiet:]).partition("\\c")
-    text = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), text)
+    text = _unescaped(text)
     call.streams.write(text + ("" if quiet or cut else "\n"))
     return 0
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), text)
 
 
 @command("printf")
 async def _printf(call: Call) -> int:
     if not call.arguments:
         return call.fail_in_shell("usage: printf format [arg ...]")
-    text, arguments = call.arguments[0], call.arguments[1:]
+    text, left = call.arguments[0], call.arguments[1:]
     while True:
-        printed, arguments = _formatted(text, arguments)
+        before = len(left)
+        try:
+            printed = _formatted(text, left)
+        except Usage as usage:
+            return call.fail_in_shell(str(usage))
         call.streams.write(printed)
-        if not arguments or "%" not in text.replace("%%", ""):
+        if not left or len(left) == before:
             return 0
 
 
-def _formatted(text: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """Return the output of one pass of printf over its format, and the arguments that are left."""
-    left = list(arguments)
+def _formatted(text: str, left: list[str]) -> str:
+    """Return the output of one pass of printf over its format; take the arguments for it from `left`. Raise Usage."""
 
     def expand(found: re.Match[str]) -> str:
         if found["escape"]:
             return _ESCAPES.get(found["escape"], found[0])
         if found["kind"] == "%":
             return "%"
+        if not found["kind"]:
+            raise Usage("missing format character")
+        if found["kind"] not in _CONVERSIONS:
+            raise Usage(f"{found[0]}: invalid directive")
+        if long_of(found["width"].strip("-") or "0") > MOST_WIDTH:
+            raise Usage(f"{found[0]}: Out of space")
         argument = left.pop(0) if left else ""
         if found["kind"] == "s":
             return f"%{found['width']}s" % argument
-        number = re.match(r"\s*-?\d+", argument)
-        return f"%{found['width']}d" % (int(number[0]) if number else 0)
+        if found["kind"] == "c":
+            return f"%{found['width']}s" % argument[:1]
+        if found["kind"] == "b":
+            return f"%{found['width']}s" % _unescaped(argument)
+        number = re.match(r"\s*-?[0-9]+", argument)
+        value = long_of(number[0].strip()) if number else 0
+        if found["kind"] in "xXo" and value < 0:
+            value += 2**64
+        return f"%{found['width']}{_CONVERSIONS[found['kind']]}" % value
 
-    return re.sub(r"\\(?P<escape>.)|%(?P<width>-?\d*)(?P<kind>[sdiu%])", expand, text), left
+    return re.sub(r"\\(?P<escape>.)|%(?P<width>-?[0-9]*)(?P<kind>.?)", expand, text, flags=re.DOTALL)
 
 
 @command("pwd")
@@ -149,9 +184,12 @@ def _holds(call: Call, arguments: list[str]) -> bool:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d+", text.strip()):
+    if not re.fullmatch(r"[+-]?[0-9]+", text.strip()):
         raise Usage(f"Illegal number: {text}")
-    return int(text)
+    number = long_of(text.strip())
+    if abs(number) >= LONG_MAX:
+        raise Usage(f"Illegal number: {text}")
+    return number
 
 
 def _has_bits(disk: VirtualDisk, path: str, bits: int) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from imagestore_sim.hosts.commands.declare import Usage, each, options_of, program, reason
 from imagestore_sim.hosts.commands.running import LONGEST_SLEEP, until_interrupted
 from imagestore_sim.hosts.open_file import Entry
-from imagestore_sim.hosts.shell import Call
+from imagestore_sim.hosts.shell import Call, long_of
 from imagestore_sim.statvfs import BLOCK
 
 FOLLOW_SECONDS = 1.0
@@ -150,7 +150,7 @@ async def _head(call: Call) -> int:
         lines = "".join([await _content(call, path) for path in paths or ["-"]]).splitlines(keepends=True)
     except OSError as error:
         return call.fail(f"cannot open '{paths[0]}' for reading: {reason(error)}")
-    number = abs(int(count))
+    number = abs(long_of(count))
     if call.name.endswith("head"):
         chosen = lines[:-number] if count.startswith("-") else lines[:number]
     else:
@@ -201,4 +201,4 @@ def _bytes(text: str) -> int:
     found = re.fullmatch(r"(\d+)([ckKMGTP]?)", text)
     if found is None:
         raise Usage(f"invalid number: '{text}'")
-    return int(found[1]) * _UNITS[found[2]]
+    return long_of(found[1]) * _UNITS[found[2]]

@@ -104,11 +104,14 @@ def _extended(basic: str) -> str:
 
 def _files(disk: VirtualDisk, path: str, shown: str) -> Iterator[str]:
     """Yield the paths of a file, or of all files below a directory, as they are `shown`. Raise OSError."""
-    if not disk.is_directory(path):
-        yield shown
-        return
-    for name in disk.listdir(path):
-        yield from _files(disk, posixpath.join(path, name), posixpath.join(shown, name))
+    waiting = [(path, shown)]
+    while waiting:  # not by recursion: a tree may be deeper than that goes
+        at, name = waiting.pop()
+        if not disk.is_directory(at):
+            yield name
+            continue
+        below = [(posixpath.join(at, one), posixpath.join(name, one)) for one in disk.listdir(at)]
+        waiting.extend(reversed(below))
 
 
 @program("wc")
