@@ -40,3 +40,18 @@ def test_every_parameter_reads_a_duration_of_either_sign() -> None:
     assert {text: parse_signed_seconds(text) for text in values} == values
     with pytest.raises(ValueError, match="no duration"):
         parse_signed_seconds("--1s")
+
+
+@rows(("parse", "text"), [
+    (parse_bytes, "9" * 400), (parse_bytes, "9" * 5000), (parse_bytes, "9" * 400 + ".5 TiB"), (parse_bytes, 10**400),
+    (parse_amount, "9" * 400 + ".5"), (parse_amount, "9" * 400 + "%"), (parse_seconds, "9" * 5000 + "s"),
+    (parse_seconds, 10**400), (parse_signed_seconds, -(10**400)),
+])  # fmt: skip
+def test_a_number_of_any_length_is_refused_in_a_line(parse: Any, text: object) -> None:
+    with pytest.raises(ValueError, match=r"largest size|no duration|neither a share|more than 100%") as caught:
+        parse(text)
+    assert len(str(caught.value)) < 250
+
+
+def test_the_digits_behind_the_point_of_a_size_may_be_many() -> None:
+    assert parse_bytes("0." + "3" * 50 + " TiB") == 2**40 // 3

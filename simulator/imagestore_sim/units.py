@@ -14,7 +14,11 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 MOST_BYTES = 2**63 - 1
+MOST_DIGITS = 20
+"""Digits before the point of a size: more than the largest one has in bytes."""
 MOST_SECONDS = 100 * 365.25 * 86400
+SHOWN = 80
+"""Characters of a value that an error shows at most."""
 _UNITS = "KMGTPE"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DURATION_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
@@ -25,15 +29,16 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 def parse_seconds(value: object) -> float:
     """Return the seconds in `90s`, `2m30s`, `1.5h`, `250ms`, or a number of seconds. Raise ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = value  # an int as it is: float() raises OverflowError for one of 400 digits
     elif isinstance(value, str) and value and _DURATION.sub("", value.strip()) == "":
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(value))
     else:
-        raise ValueError(f"{value!r} is no duration, such as 90s, 2m30s or 1.5h")
+        raise ValueError(f"{_shown(value)} is no duration, such as 90s, 2m30s or 1.5h")
     if not 0 <= seconds <= MOST_SECONDS:
-        text = f"{value!r}"[:40]
-        raise ValueError(f"{text} is no duration: it cannot be less than nothing, nor more than a hundred years")
-    return seconds
+        raise ValueError(
+            f"{_shown(value)} is no duration: it cannot be less than nothing, nor more than a hundred years"
+        )
+    return float(seconds)
 
 
 def parse_signed_seconds(value: object) -> float:
@@ -51,18 +56,30 @@ def parse_bytes(value: object) -> int:
         return _bounded(value, value)
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"{value!r} is no size, such as 1 TiB, 512M or 1000000")
+        raise ValueError(f"{_shown(value)} is no size, such as 1 TiB, 512M or 1000000")
     number, letter, suffix = found.groups()
     unit = 1000 if (suffix or "").upper() == "B" else 1024
     exponent = _UNITS.index(letter.upper()) + 1 if letter else 0
+    if len(number.partition(".")[0]) > MOST_DIGITS:  # int() refuses very long texts, and float() makes infinity of them
+        raise _too_large(value)
     size = int(float(number) * unit**exponent) if "." in number else int(number) * unit**exponent
     return _bounded(size, value)
 
 
 def _bounded(size: int, value: object) -> int:
     if size > MOST_BYTES:
-        raise ValueError(f"{value!r} is more than {MOST_BYTES} bytes, which is the largest size")
+        raise _too_large(value)
     return size
+
+
+def _too_large(value: object) -> ValueError:
+    return ValueError(f"{_shown(value)} is more than {MOST_BYTES} bytes, which is the largest size")
+
+
+def _shown(value: object) -> str:
+    """Return a value as an error shows it: its beginning, if it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +106,20 @@ def parse_amount(value: object) -> Amount:
     if found is not None:
         share = float(found[1]) / 100
         if share > 1:
-            raise ValueError(f"{value!r} is more than 100%")
+            raise ValueError(f"{_shown(value)} is more than 100%")
         return Amount(f"{found[1]}%", share, 0)
     try:
         return Amount(str(value), None, parse_bytes(value))
     except ValueError:
-        raise ValueError(f"{value!r} is neither a share nor a size, such as 55% or 300 GiB") from None
+        raise ValueError(f"{_shown(value)} is neither a share nor a size, such as 55% or 300 GiB") from None
 
 
 def parse_path(value: object) -> str:
     """Return an absolute path, normalised as os.path.normpath does. Raise ValueError."""
     if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError(f"{value!r} is no absolute path, such as /Cloud_bs")
+        raise ValueError(f"{_shown(value)} is no absolute path, such as /Cloud_bs")
     if not value.isprintable():
-        raise ValueError(f"{value!r} holds characters that cannot be printed")
+        raise ValueError(f"{_shown(value)} holds characters that cannot be printed")
     return posixpath.normpath(value).replace("//", "/")
 
 

@@ -228,3 +228,14 @@ async def test_a_full_queue_holds_no_more_than_its_limit(tmp_path_factory: pytes
             events.publish(await events.record(connection, "/x", "u", {}))
         assert slow.qsize() == 2  # what comes after a gap would hide that gap
     await database.close()
+
+
+async def test_an_unknown_parameter_of_the_stream_is_refused(imagestore_lab: Lab) -> None:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{imagestore_lab.url}/lab/v1/events", params={"resourceUuids": "0" * 32}) as response,
+    ):
+        assert response.status == 400
+        assert (await response.json())["error"] == (
+            "resourceUuids: is unknown; there are path, resourceUuid, lastEventId"
+        )

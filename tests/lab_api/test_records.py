@@ -216,6 +216,24 @@ async def test_a_job_that_runs_meanwhile_ends_and_leaves_nothing(
     assert [one["name"] for one in await imagestore_client.query(STORAGES)] == ["imagestore-1"]
 
 
+@pytest.mark.parametrize(
+    ("method", "call", "query", "error"),
+    [
+        ("POST", "reset", "wait=perhaps", "wait: Input should be a valid boolean"),
+        ("PUT", "snapshot", "wiat=true", "wiat: is unknown; there are wait"),
+        ("POST", "snapshot", "wait=true&wait=false", "wait: is given twice"),
+    ],
+)
+async def test_a_misspelled_wait_is_refused_and_nothing_changes(
+    imagestore_client: Client, method: str, call: str, query: str, error: str
+) -> None:
+    before = await imagestore_client.query(STORAGES)
+    answer = await imagestore_client.request(method, f"{imagestore_client.url}/lab/v1/{call}?{query}")
+    assert answer.status == 400
+    assert answer.body["error"].startswith(error), answer.text
+    assert await imagestore_client.query(STORAGES) == before
+
+
 ADDED = """\
 zones: [{uuid: a1000000000000000000000000000009, name: more}]
 backupStorages:

@@ -129,6 +129,12 @@ async def test_an_invalid_query_is_refused(imagestore_client: Client, query: dic
     assert answer.body["error"].startswith(error), answer.text
 
 
+async def test_a_parameter_that_is_given_twice_is_refused(imagestore_client: Client) -> None:
+    path = f"{imagestore_client.url}/lab/v1/requests?api=Add*&api=Delete*"
+    answer = await imagestore_client.request("GET", path)
+    assert (answer.status, answer.body) == (400, {"error": "api: is given twice"})
+
+
 def row(path: str, body: Body = None, ended: float = 0.0) -> dict[str, Any]:
     return {"ended": ended, "method": "GET", "path": path, "status": 200, "seconds": 0.0, "account": None, "job": None,
             "body": body}  # fmt: skip

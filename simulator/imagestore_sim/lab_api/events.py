@@ -18,7 +18,7 @@ from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscription
-from imagestore_sim.lab_api.routes import Handler, Route, Shape
+from imagestore_sim.lab_api.routes import Handler, Refused, Route, Shape
 
 LIMIT = 1000
 """Events that may wait for a slow client; one more drops it."""
@@ -74,12 +74,24 @@ class EventsRoutes:
                 "GET",
                 "/lab/v1/events",
                 "What happens, as it happens (server-sent events)",
-                Handler(self._answer, query=EventsQuery),
+                Handler(self.stream, query=EventsQuery),
                 None,
-                problems={400: "Last-Event-ID is not a number", 503: "the node is starting"},
+                problems={400: "a parameter is unknown, or Last-Event-ID is not a number", 503: "the node is starting"},
                 answer_media="text/event-stream",
             )
         ]
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Send each event once, as a server-sent event, until one side ends the stream.
+
+        `Last-Event-ID`, or `lastEventId`, is the number of the last event that a client has seen: the stream begins
+        with the stored ones after it.
+        """
+        known = [one.alias or name for name, one in EventsQuery.model_fields.items()]
+        for name in request.query:
+            if name not in known:  # a filter that is misspelled would let everything pass
+                raise Refused(400, f"{name}: is unknown; there are {', '.join(known)}")
+        return await self._answer(request)
 
 
 class EventStream:

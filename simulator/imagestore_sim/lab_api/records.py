@@ -20,7 +20,7 @@ from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim.bootstrap import Bootstrap, BootstrapError, parse_bootstrap, write_snapshot
-from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape
+from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_query
 from imagestore_sim.tasks import OneThread, by_size
 from imagestore_sim.web_server import Request
 
@@ -51,7 +51,7 @@ class RecordKeeper(Protocol):
 class Waiting(Shape):
     """Whether to wait."""
 
-    wait: str = Field("false", description="`true`: answer when each storage has been tried as well")
+    wait: bool = Field(False, description="answer when each storage has been tried as well")
 
 
 class Replaced(Shape):
@@ -92,7 +92,7 @@ class RecordsRoutes:
                 "PUT",
                 "/lab/v1/snapshot",
                 "Replace all records by those of a bootstrap file",
-                Handler(self.put, query=Waiting),
+                with_query(Waiting, self.put),
                 Replaced,
                 problems=unusable,
                 body_media=YAML,
@@ -101,7 +101,7 @@ class RecordsRoutes:
                 "POST",
                 "/lab/v1/snapshot",
                 "Add the records of a bootstrap file; one that exists already stays as it is",
-                Handler(self.post, query=Waiting),
+                with_query(Waiting, self.post),
                 Added,
                 problems=unusable,
                 body_media=YAML,
@@ -110,7 +110,7 @@ class RecordsRoutes:
                 "POST",
                 "/lab/v1/reset",
                 "Go back to the records that the node was started with, and heal the hosts",
-                Handler(self.reset, query=Waiting),
+                with_query(Waiting, self.reset),
                 Replaced,
                 problems=unusable,
             ),
@@ -122,27 +122,27 @@ class RecordsRoutes:
         text = await asyncio.get_running_loop().run_in_executor(_thread, write_snapshot, records)
         return web.Response(text=text, content_type=YAML, charset="utf-8")
 
-    async def put(self, request: web.Request) -> Answer:
+    async def put(self, request: web.Request, how: Waiting) -> Answer:
         """Replace all records by those of the body, once it is valid as a whole. Raise Refused."""
         records = await _read(request)
         keeper = self._keeper()
         with _refusing():
-            await keeper.replace(records, wait=_waits(request))
+            await keeper.replace(records, wait=how.wait)
         return Replaced()
 
-    async def post(self, request: web.Request) -> Answer:
+    async def post(self, request: web.Request, how: Waiting) -> Answer:
         """Add the records of the body; one that exists already stays as it is. Raise Refused."""
         records = await _read(request)
         keeper = self._keeper()
         with _refusing():
-            await keeper.add(records, wait=_waits(request))
+            await keeper.add(records, wait=how.wait)
         return Added()
 
-    async def reset(self, request: web.Request) -> Answer:
+    async def reset(self, request: web.Request, how: Waiting) -> Answer:
         """Go back to the records of the start."""
         keeper = self._keeper()
         with _refusing():
-            await keeper.reset(wait=_waits(request))
+            await keeper.reset(wait=how.wait)
         return Replaced()
 
     def _keeper(self) -> RecordKeeper:
@@ -167,7 +167,3 @@ def _refusing() -> Iterator[None]:
         yield
     except BootstrapError as error:
         raise Refused(400, str(error)) from None
-
-
-def _waits(request: web.Request) -> bool:
-    return request.query.get("wait") == "true"

@@ -109,9 +109,19 @@ def with_query(shape: type[M], work: Callable[[web.Request, M], Awaitable[Answer
 
     @_documented_by(work)
     async def read(request: web.Request) -> Answer:
-        return await work(request, _read(shape, dict(request.query)))
+        return await work(request, read_query(request, shape))
 
     return Handler(read, query=shape)
+
+
+def read_query(request: web.Request, shape: type[M]) -> M:
+    """Return the query string of a request, checked. Raise Refused."""
+    given: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in given:
+            raise Refused(400, f"{name}: is given twice")
+        given[name] = value
+    return _read(shape, given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,24 @@ def _check_user(name: str) -> str:
     return name
 
 
+def _check_host(name: str) -> str:
+    if name.startswith("-") or not name.strip("."):
+        raise ValueError("is no name of a host: ssh would take it for an option, or a URL for a folder")
+    return name
+
+
+HostName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._:-]{1,255}$", description="the hostname of its storages"),
+    AfterValidator(_check_host),
+]
 UserName = Annotated[str, Field(min_length=1), AfterValidator(_check_user)]
 
 
 class HostToAdd(Shape):
     """A host to add. What is left out follows from its name."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,255}$", description="the hostname of its storages")
+    name: HostName
     port: int = Field(22, ge=1, le=65535, description="the port that storages know it by")
     size: Bytes | None = Field(None, description="the size of its disk; with it, none is in use unless `used` is given")
     used: BytesOrShare | None = Field(None, description="a size, or a share of all")
