@@ -63,6 +63,8 @@ def test_options_that_are_no_settings_are_passed_over() -> None:
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"- port\n", "must hold settings by name, as in `port: 8080`"),
         (b"port\n", "must hold settings by name, as in `port: 8080`"),
+        (b"port: 1\nhost: a\nport: 2\n", "port is given twice (line 3, column 1)"),
+        (b"port: " + b"[" * 100 + b"]" * 100, "not valid YAML: nested more than 64 levels deep"),
         (b"8080: port\n", "must hold settings by name, as in `port: 8080`"),
     ],
 )
@@ -79,6 +81,7 @@ def test_a_file_without_settings_is_refused(file: Path, content: bytes, complain
         ("nosuch.yaml", "there is no such file to read settings from"),
         (".", "cannot be read: Is a directory"),
         ("x" * 300, "cannot be read: File name too long"),
+        ("/dev/zero", "cannot be read: File too large"),
     ],
 )
 def test_an_unreadable_file_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
@@ -109,3 +112,10 @@ def test_a_bad_value_is_reported_with_its_name(file: Path, content: str, field: 
     [error] = caught.value.errors()
     assert error["loc"] == (field,)
     assert complaint in error["msg"]
+
+
+def test_aliases_within_aliases_are_refused(file: Path) -> None:
+    levels = [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 12)]
+    file.write_text("\n".join(["a0: &a0 [x]", *levels, "port: *a11"]))
+    with pytest.raises(ValueError, match="more than 500000 values, with aliases resolved"):
+        read_settings({"config": file}, {})

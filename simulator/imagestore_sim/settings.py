@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from imagestore_sim import whole_files
 from imagestore_sim.clock import LATEST, START
 from imagestore_sim.host_names import check_allowed, is_host_name
 from imagestore_sim.units import parse_time
@@ -182,7 +183,7 @@ def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
     """Return one line with the file, line and problem of a setting; `problem` None means an unknown name."""
     import yaml
 
-    tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    tree = yaml.compose(whole_files.read_text(file), Loader=yaml.SafeLoader)
     pairs = tree.value if isinstance(tree, yaml.MappingNode) else []
     lines = [key.start_mark.line + 1 for key, _ in pairs if key.value == name]
     if problem is None:
@@ -196,8 +197,13 @@ def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
 def _read_file(file: Path) -> dict[str, Any]:
     import yaml
 
+    from imagestore_sim.yaml_text import BoundedLoader, TwiceGiven, read_yaml
+
+    class Loader(BoundedLoader):
+        names_are_unique = True
+
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        _, content = read_yaml(whole_files.read_text(file), Loader)
     except FileNotFoundError:
         raise ValueError(f"{file}: there is no such file to read settings from") from None
     except OSError as error:
@@ -207,10 +213,11 @@ def _read_file(file: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        kind = "" if isinstance(error, TwiceGiven) else "not valid YAML: "
         raise ValueError(
-            f"{file}: not valid YAML: {', '.join(one for one in (error.context, error.problem) if one)}{where}"
+            f"{file}: {kind}{', '.join(one for one in (error.context, error.problem) if one)}{where}"
         ) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except yaml.YAMLError as error:
         raise ValueError(f"{file}: not valid YAML: {error}") from None
     if content is None:
         return {}

@@ -42,6 +42,9 @@ class BoundedLoader(_SafeLoader):
     Errors carry the place. Subclasses resolve which plain scalars are not strings.
     """
 
+    names_are_unique = False
+    """Whether a name that is given twice in one mapping is an error; else its last value counts."""
+
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._level = 0
@@ -70,12 +73,26 @@ class BoundedLoader(_SafeLoader):
             raise ComposerError(None, None, "an alias that stands within what it names", event.start_mark)
         return size
 
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        """Construct the value of a mapping. Raise ConstructorError."""
+        if self.names_are_unique and isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key in (one for one, _ in node.value if isinstance(one, yaml.ScalarNode)):
+                if key.value in seen:
+                    raise TwiceGiven(None, None, f"{key.value} is given twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)  # type: ignore[arg-type]
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Construct the value of a node. Raise ConstructorError."""
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, OverflowError, LookupError, AttributeError):  # of int(), float() and dates
             raise ConstructorError(None, None, f"not a value of {node.tag}", node.start_mark) from None
+
+
+class TwiceGiven(ConstructorError):
+    """A name that is given twice in one mapping."""
 
 
 class _NotPlain(Exception):
@@ -157,6 +174,8 @@ class _PlainReader:
             if type(event) is not yaml.ScalarEvent:
                 raise _NotPlain
             key = self._value(event, level)
+            if key in values:
+                raise _NotPlain
             values[key] = self._value(self._next(), level)
         return values
 

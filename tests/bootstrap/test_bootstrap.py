@@ -98,6 +98,8 @@ async def test_fixed_records_stand_exactly_as_written_at_every_start(file: Path,
             "line 13: accounts.0.users.1.name: a stands there twice",
         ),
         ("images:", "images: [", "line 11, column 3: not valid YAML: "),
+        ("images:", "zones: []\nimages:", ", column 1: zones is given twice"),
+        ("{name: test, password: password}", "{name: a, password: p, name: b}", "column 37: name is given twice"),
     ],
 )
 def test_an_error_in_a_file_has_line_and_field(file: Path, old: str, new: str, complaint: str) -> None:

@@ -10,11 +10,12 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from imagestore_sim import whole_files
 from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.bootstrap.record_rules import Place, violations
 from imagestore_sim.bootstrap.records import Bootstrap
 from imagestore_sim.validation_errors import first_problem
-from imagestore_sim.yaml_text import BoundedLoader, read_large_yaml
+from imagestore_sim.yaml_text import BoundedLoader, TwiceGiven, read_large_yaml
 
 M = TypeVar("M", bound=BaseModel)
 Tree = Callable[[], yaml.Node | None]
@@ -22,7 +23,12 @@ Tree = Callable[[], yaml.Node | None]
 
 
 class _Loader(BoundedLoader):
-    """Loads YAML in which every scalar but null and booleans is text, so that 007 and 1e5 are not read as numbers."""
+    """Loads YAML in which every scalar but null and booleans is text, so that 007 and 1e5 are not read as numbers.
+
+    A name that is given twice in one mapping is an error.
+    """
+
+    names_are_unique = True
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -77,7 +83,7 @@ def read_file(file: Path, model: type[M]) -> M:
 
 def _bytes_of(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return whole_files.read_bytes(file)
     except OSError as error:
         raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
 
@@ -92,7 +98,7 @@ def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}, line {mark.line + 1}, column {mark.column + 1}" if mark else file
-        kind = "" if isinstance(error, _NoVariable) else "not valid YAML: "
+        kind = "" if isinstance(error, _NoVariable | TwiceGiven) else "not valid YAML: "
         raise BootstrapError(f"{where}: {kind}{error.problem}") from None
     except yaml.YAMLError as error:
         raise BootstrapError(f"{file}: not valid YAML: {error}") from None

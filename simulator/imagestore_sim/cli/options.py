@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from imagestore_sim.settings import Settings
 
 
+SHOWN = 200
+"""Characters of a value that an error shows at most."""
 LISTENING, RECORDS, PROBES, BEHAVIOUR, LOGS = (
     "Listening and access",
     "Records",
@@ -327,8 +329,10 @@ def read_options(context: typer.Context, **defaults: object) -> Settings:
     except ValidationError as error:
         problem = first_problem(error)
         name = str(problem.place[0]) if problem.place else ""
-        told = name in SECRET_SETTINGS or repr(problem.value) in problem.text
-        text = problem.text if told else f"{problem.text}, but it is {problem.value!r}"
+        value = repr(problem.value)
+        told = name in SECRET_SETTINGS or value in problem.text
+        shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
+        text = problem.text if told else f"{problem.text}, but it is {shown}"
         if name in given:
             raise InputError(f"{source_of(context, name)}: {text}") from None
         file = Path(str(given["config"]))

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from imagestore_sim import whole_files
 from imagestore_sim.database.errors import DatabaseError
 from imagestore_sim.database.location import FORBIDDEN_RIGHTS, connect_read_only, file_of, url_of
 from imagestore_sim.database.mariadb.address import shown
@@ -34,6 +35,8 @@ UNION ALL SELECT AccessKeySecret FROM AccessKeyVO
 UNION ALL SELECT password FROM AccountVO WHERE password LIKE '{PROTECTED}$%' LIMIT 1
 """  # noqa: S608 - a constant
 
+LONGEST_KEY = 4096
+"""Bytes of a key file that are read; it has 44."""
 KEY_SETTING = "IMAGESTORE_SIM_VAULT_KEY"
 """The variable of the setting `vault_key`."""
 KEY_IS_MISSING = f"needs the key of the passwords that it holds; give --vault-key-file FILE, or {KEY_SETTING}"
@@ -82,7 +85,7 @@ class Vault:
             if not key_file.exists():
                 _create(key_file)
             rights = key_file.stat().st_mode
-            key = key_file.read_bytes().strip()
+            key = whole_files.read_bytes(key_file, LONGEST_KEY).strip()
         except OSError as error:
             raise DatabaseError(f"{key_file}: the key file cannot be used: {error.strerror}") from None
         if rights & FORBIDDEN_RIGHTS:

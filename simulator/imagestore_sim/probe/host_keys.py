@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncssh
 
+from imagestore_sim import whole_files
 from imagestore_sim.probe.algorithms import host_key_algorithms
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class HostKeys:
         try:
             changed = self.file.stat().st_mtime_ns
             if changed != self._read_at:
-                self._known = self._parse(self.file.read_text(encoding="utf-8", errors="surrogateescape"))
+                self._known = self._parse(whole_files.read_text(self.file, errors="surrogateescape"))
                 self._read_at = changed
         except FileNotFoundError:
             self._known, self._read_at = None, None

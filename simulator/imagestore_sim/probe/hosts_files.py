@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from imagestore_sim import whole_files
 from imagestore_sim.clock import Clock
 from imagestore_sim.host_names import is_host_name
 from imagestore_sim.in_flight import under_way
@@ -74,7 +75,7 @@ class HostsFiles:
         found = _Places({}, {})
         for file in self._files:
             try:
-                text = file.read_text(encoding="utf-8", errors="surrogateescape")
+                text = whole_files.read_text(file, errors="surrogateescape")
             except OSError as error:
                 raise ValueError(f"hosts file {file}: {error.strerror}") from error
             for name, port, place in _entries(text, file):

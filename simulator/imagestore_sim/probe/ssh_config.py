@@ -12,6 +12,7 @@ from typing import cast
 import asyncssh
 from asyncssh.config import SSHClientConfig, SSHConfig
 
+from imagestore_sim import whole_files
 from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS, SIGNATURES, Choice
 from imagestore_sim.probe.identity import read_identity
 from imagestore_sim.probe.resolving import literal_address
@@ -112,7 +113,7 @@ class SshConfig:
         self._known: dict[Target, Route] = {}
         self._reported: set[tuple[str, str]] = set()
         try:
-            self._report_ignored_lines(file.read_text(encoding="utf-8", errors="replace"))
+            self._report_ignored_lines(whole_files.read_text(file, errors="replace"))
             self.route_to(Target("host.invalid", DEFAULT_PORT, "root", "/"))
         except OSError as error:
             raise ValueError(f"SSH configuration {file}: {error.strerror}") from error
@@ -194,7 +195,7 @@ def _keywords(text: str, depth: int = 0) -> Iterator[str]:
         yield words[0]
         if words[0].lower() == "include" and depth < _DEEPEST:
             for file in _included(words[1:]):
-                yield from _keywords(file.read_text(encoding="utf-8", errors="replace"), depth + 1)
+                yield from _keywords(whole_files.read_text(file, errors="replace"), depth + 1)
 
 
 def _included(patterns: Sequence[str]) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from imagestore_sim import whole_files
 from imagestore_sim.scenario.format.api_steps import ADMIN, REFERENCE, AddImageStep, ApiStep, CallStep
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario, StorageRecord
@@ -69,7 +70,7 @@ def read_scenario(file: Path, rules: Rules = no_rules) -> Scenario:
 def read_text(file: Path) -> str:
     """Return the text of a file. Raise ScenarioError."""
     try:
-        return file.read_text(encoding="utf-8")
+        return whole_files.read_text(file)
     except OSError as error:
         raise ScenarioError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
