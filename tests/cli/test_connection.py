@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
@@ -160,3 +161,31 @@ async def test_a_lab_that_cannot_start_in_the_background_prints_one_line(tmp_pat
         == f"imagestore-sim: {node.url} is a node without simulated hosts; choose another port with --port\n"
     )
     assert (refused.status, refused.output) == (2, "")
+
+
+@rows("given", ["0", "-1", "9" * 5000, "\u0661", "1 2"])
+def test_what_is_no_process_is_not_ended(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGESTORE_LAB_PID", given)
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("0 would be all processes of the group"))
+    finished = run_here("lab", "-k")
+    assert (finished.status, finished.output) == (2, "")
+    assert "IMAGESTORE_LAB_PID is not set to the process of a lab" in finished.errors
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_lab_that_is_interrupted_before_it_is_ready_leaves_nothing_in_the_background(number: int) -> None:
+    arguments = [*COMMAND, "lab", "-E", "--port", "0", "--hosts", "500"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        while not (born := children.read_text().split()):
+            time.sleep(0.01)
+        lab = Path(f"/proc/{born[0]}/stat")
+        time.sleep(0.2)
+        parent.send_signal(number)
+        output, errors = parent.communicate(timeout=60)
+        until = time.monotonic() + 60
+        while lab.exists() and lab.read_text().split()[2] != "Z" and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not lab.exists() or lab.read_text().split()[2] == "Z"
+    assert output == b"", errors

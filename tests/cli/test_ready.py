@@ -94,7 +94,11 @@ async def test_another_server_is_reported_in_bounded_time(answer: bytes | None, 
     assert (finished.status, finished.errors) == (1, f"imagestore-sim: {url} {complaint}\n")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://", "http://host:99999", "http://host:x"])
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8080", "ftp://127.0.0.1", "http://", "http://host:99999", "http://host:x", "http://[::1", "http://a..b",
+     f"http://{'a' * 64}.b", "http://host/\u00e9", "http://host/a b"],
+)  # fmt: skip
 async def test_an_invalid_url_exits_with_status_2(url: str) -> None:
     finished = await ask("ready", url)
     assert (finished.status, finished.output) == (2, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ ABOUT_SECONDS = 3.0
 READY_SECONDS = 60.0
 ENDED_SECONDS = 10.0
 PROCESS, LOG = "IMAGESTORE_LAB_PID", "IMAGESTORE_LAB_LOG"
+PROCESS_NUMBER = re.compile("[1-9][0-9]{0,17}")
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to find a lab there, not to listen
 """Addresses to listen on that no client connects to, and those that it takes instead."""
 SETTERS: Mapping[str, str] = {
@@ -109,7 +111,7 @@ def print_no_variables(shell: str) -> None:
 def end_lab() -> None:
     """End the lab in the background that $IMAGESTORE_LAB_PID names, and wait for its end. Raise InputError."""
     given = os.environ.get(PROCESS, "")
-    if not given.isdecimal():
+    if not PROCESS_NUMBER.fullmatch(given):  # not 0, which names all processes of this group
         raise InputError(f"--kill: {PROCESS} is not set to the process of a lab, as `lab -E` prints it")
     process = int(given)
     if not _is_lab(process):

@@ -174,7 +174,7 @@ def _end(shell: str | None) -> int:
 def _print_variables(settings: Settings, shell: str | None) -> int:
     """Print the variables of the lab that runs already, or of one that goes on in the background."""
     from imagestore_sim.cli.connection import Background, print_variables, running_lab, shell_of, variables
-    from imagestore_sim.cli.running import interruptible
+    from imagestore_sim.cli.running import stoppable
     from imagestore_sim.settings import token_of
 
     words_of, token = shell_of(shell), token_of(settings)
@@ -184,7 +184,7 @@ def _print_variables(settings: Settings, shell: str | None) -> int:
     copy = Background()
     if copy.is_here:
         return _run(settings, in_background=True)
-    with interruptible():
+    with stoppable():
         url, log = copy.wait_until_ready()
     print_variables(words_of, variables(url, token=token, process=copy.process, log=log))
     return SUCCESS

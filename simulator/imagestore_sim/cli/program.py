@@ -43,6 +43,8 @@ NAMES = (
 Command = Callable[..., int]
 """Takes options and returns the exit status."""
 PORT_VARIABLE = "IMAGESTORE_SIM_PORT"
+OF_PATHS = (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+"""Errors of a path that was named, which even a question for its existence raises."""
 NUMBERS: Mapping[str, str] = {"int": "a whole number", "float": "a number"}
 """What the values of some options are."""
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
@@ -114,7 +116,9 @@ def _expected(error: typer.BadParameter) -> str:
 
 
 def _is_of_the_machine(error: OSError) -> bool:
-    """Return whether the machine has too few files or no room for them, which even imports may need."""
+    """Return whether the machine is the reason: too few files, no room for them, a path that leads nowhere."""
+    if error.filename is not None and error.errno in OF_PATHS:
+        return True
     no_folder = isinstance(error, FileNotFoundError) and str(error.strerror).startswith("No usable temporary directory")
     return no_folder or error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EFBIG, errno.EROFS)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 _MOST_BYTES = 65_536
+PATH = re.compile("[!-~]*")
+"""The path of a URL, as a request line can carry it."""
 MISDIRECTED = 421
 """The status of a node that does not accept the host name in the URL."""
 
@@ -57,9 +60,10 @@ def wait_until_ready(url: str, seconds: float) -> str | None:
 
 
 def _parse(url: str) -> SplitResult:
-    parts = urlsplit(url)
     with contextlib.suppress(ValueError):
-        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname and parts.port != 0 and PATH.fullmatch(parts.path):
+            parts.hostname.encode("idna")  # as the resolver does: ValueError for a label that is empty or too long
             return parts
     raise InputError(f"{url} is not the URL of a management node, such as http://127.0.0.1:8080")
 

@@ -76,8 +76,9 @@ async def _exchange(endpoint: Endpoint, method: str, request: bytes) -> Answer:
     try:
         secure = _any_certificate() if endpoint.secure else None
         reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, ssl=secure, limit=HEAD_LIMIT)
-    except OSError as error:
-        raise Unreachable(f"{endpoint.url} cannot be reached: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name with a label that is empty or too long
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Unreachable(f"{endpoint.url} cannot be reached: {reason}") from None
     try:
         writer.write(request)
         return await _read(reader, method)
