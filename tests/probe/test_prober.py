@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from collections import Counter
@@ -20,7 +21,17 @@ from imagestore_sim.clock.spread import FEW
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
 from imagestore_sim.lab import Lab
-from imagestore_sim.probe import Capacity, Layout, Method, ProbeFailure, Prober, Reason, Target, login_slots
+from imagestore_sim.probe import (
+    Capacity,
+    Layout,
+    Method,
+    ProbeFailure,
+    Prober,
+    Reason,
+    Target,
+    connections,
+    login_slots,
+)
 from imagestore_sim.probe.connection import Connection
 from imagestore_sim.settings import Settings
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
@@ -286,6 +297,21 @@ async def test_closing_leaves_no_task_and_no_socket(stub: SshStub) -> None:
     await prober.close()
     await stub.until_left()
     assert await no_more_tasks_than(tasks), asyncio.all_tasks()
+
+
+@pytest.mark.parametrize(("most", "said"), [(5, 5), (4, 0)])
+async def test_closing_logs_out_of_a_few_connections_and_cuts_off_very_many(
+    stub: SshStub, most: int, said: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "asyncssh")
+    monkeypatch.setattr(connections, "MOST_LOGOUTS", most)
+    tasks = asyncio.all_tasks()
+    prober = Prober(RealClock(), resolve=stub.resolve)
+    await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
+    await prober.close()
+    await stub.until_left()
+    assert await no_more_tasks_than(tasks), asyncio.all_tasks()
+    assert caplog.text.count("Sending disconnect: Disconnected by application") == said
 
 
 @pytest.mark.sshd

@@ -209,6 +209,11 @@ class Connection:
         for ssh in reversed(self._chain):
             ssh.abort()
 
+    async def wait_closed(self) -> None:
+        """Wait until an aborted connection is closed."""
+        for ssh in self._chain:
+            await ssh.wait_closed()
+
     async def close(self) -> None:
         """Log out; what still runs over it fails with ConnectionLost."""
         for ssh in reversed(self._chain):
