@@ -96,3 +96,38 @@ def test_two_nodes_are_cut_off_from_each_other_alone(healed: str) -> None:
     assert result.verdict is Verdict.HELD, result.wrong
     assert [one.text for one in result.windows] == ["node-1 cut off from node-2"]
     assert result.windows[0].ended is not None
+
+
+STILL = """\
+title: Nothing lets a node go on
+hosts: {imagestore-1: }
+nodes: 3
+node: {cluster_mode: quick}
+timeline:
+  - pause_node: {node: node-2}
+  - fault: {node: status, code: 502}
+  - client: {method: GET, path: /zones, node: node-1}
+  - client: {method: GET, path: /zones, node: node-3}
+  - restart_node: {node: node-2}
+  - stop_node: {node: node-2}
+  - resume_node: {}
+  - client: {method: GET, path: /zones, node: node-2}
+  - fault: {node: status, code: 502}
+  - pause_node: {node: node-2}
+  - heal: {node: all}
+  - resume_node: {}
+  - client: {method: GET, path: /zones, node: node-2, status: 502}
+  - heal: {node: all}
+  - client: {method: GET, path: /zones, node: node-2}
+  - client: {method: GET, path: /zones, node: node-1}
+"""
+
+
+def test_a_step_that_needs_a_node_which_stands_still_fails_after_a_while() -> None:
+    result = play_virtually(parse_scenario(STILL))
+    why = "node-2 has stood still for 2m, and this waits for it: "
+    why += "give pause_node a `for`, or put resume_node before this step"
+    assert [(one.kind, one.seen) for one in result.wrong] == [
+        (kind, why) for kind in ("fault", "restart_node", "stop_node", "heal")
+    ]
+    assert (result.problem, 480 <= result.length < 490) == ("", True)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Link
-from imagestore_sim.faults import NodeFault
+from imagestore_sim.faults import FaultProblem, NodeFault
 from imagestore_sim.node.local_cluster import LocalCluster
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.rest.node_faults import TooManyFaults
 from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.node_steps import Neighbour
@@ -24,10 +25,14 @@ from imagestore_sim.scenario.worlds.local_node import forward
 from imagestore_sim.scenario.worlds.node_client import NodeClient
 from imagestore_sim.scenario.worlds.simulated import SimulatedWorld
 from imagestore_sim.testing.client import Answer
+from imagestore_sim.units import duration_text
 
+T = TypeVar("T")
 LINKS: dict[Neighbour, Link] = {"database": Link.STORE, "nodes": Link.PEERS, "hosts": Link.HOSTS}
 LONGEST_JOB = 120.0
 """Seconds that the story's own calls wait: in mode faithful, the job of a node that has left never ends."""
+LONGEST_STANDSTILL = 120.0
+"""Seconds for which a step waits that needs a node to go on which stands still."""
 SETTLED_SECONDS = 0.5
 MOST_LOOKS = 120
 """How often, and how far apart, it is asked whether the nodes agree before the story begins."""
@@ -115,8 +120,9 @@ class SimulatedCluster(SimulatedWorld):
         self._of_nodes[name].close()
 
     async def stop_one(self, node: str) -> None:
-        """Stop a node cleanly, if it runs."""
+        """Stop a node cleanly, if it runs. Raise WorldProblem if it stands still for LONGEST_STANDSTILL."""
         if node in self._cluster.nodes:
+            await self._once_it_goes_on(node, self._cluster.links(node).until_running())
             await self._cluster.stop(node)
             self._tell_owners()
 
@@ -241,23 +247,51 @@ class SimulatedCluster(SimulatedWorld):
     async def apply_to_node(self, fault: NodeFault) -> str:
         """Set a fault of the management plane on each node that runs, and return the id of the first one.
 
-        That takes until a node that stands still goes on. Meanwhile others may start, and stop.
+        That takes until a node that stands still goes on. Meanwhile others may start, and stop. Raise FaultProblem,
+        TooManyFaults, and WorldProblem if it stands still for LONGEST_STANDSTILL; then no node keeps the fault.
         """
         set_on: list[tuple[ManagementNode, str]] = []
         for name, node in list(self._cluster.nodes.items()):
             if self._cluster.nodes.get(name) is node:
-                set_on.append((node, (await node.foundation.node_faults.apply(fault)).id))
-                self._faults[set_on[0][1]] = set_on
+                try:
+                    applied = await self._once_it_goes_on(name, node.foundation.node_faults.apply(fault))
+                except (FaultProblem, TooManyFaults, WorldProblem):
+                    await self._heal_on(set_on)
+                    raise
+                set_on.append((node, applied.id))
         if not set_on:
             raise WorldProblem("no management node runs")
-        return set_on[0][1]
+        identity = set_on[0][1]
+        self._faults[identity] = set_on
+        return identity
 
     @override
     async def heal_node(self, fault: str) -> None:
-        for node, identity in self._faults.pop(fault, ()):
+        """Heal the fault on each node that has it, once all of these go on.
+
+        Raise WorldProblem if one stands still for LONGEST_STANDSTILL; then they all keep it.
+        """
+        set_on = self._faults.get(fault, ())
+        for name, node in list(self._cluster.nodes.items()):
+            if any(node is one for one, _ in set_on):
+                await self._once_it_goes_on(name, self._cluster.links(name).until_running())
+        self._faults.pop(fault, None)
+        await self._heal_on(set_on)
+
+    async def _heal_on(self, set_on: Sequence[tuple[ManagementNode, str]]) -> None:
+        for node, identity in set_on:
             faults = node.foundation.node_faults
             if (applied := faults.find(identity)) is not None:
                 await faults.heal(applied)
+
+    async def _once_it_goes_on(self, node: str, work: Awaitable[T]) -> T:
+        """Return the result of work that a node does once it goes on. Raise WorldProblem after LONGEST_STANDSTILL."""
+        try:
+            return await self.clock.wait_for(work, LONGEST_STANDSTILL)
+        except TimeoutError:
+            seconds = duration_text(LONGEST_STANDSTILL)
+            hint = "give pause_node a `for`, or put resume_node before this step"
+            raise WorldProblem(f"{node} has stood still for {seconds}, and this waits for it: {hint}") from None
 
     @override
     def _running_node(self) -> ManagementNode:
