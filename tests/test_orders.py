@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pytest
 
 from imagestore_sim.orders import Draw, SeededOrder
 from imagestore_sim.scenario.format.order import OrderRecord
-from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+from imagestore_sim.virtual_clock import begin_part, run_virtually, virtual_clock
 
 T = TypeVar("T")
 NAMES = "abcdefgh"
@@ -87,7 +87,7 @@ def _nothing() -> None:
     pass
 
 
-def ordered(work: Coroutine[Any, Any, T], seed: int | None, **pinned: dict[int, float]) -> T:
+def ordered(work: Coroutine[Any, Any, T], seed: int | None, **pinned: Mapping[int | str, float]) -> T:
     return run_virtually(work, order=SeededOrder(seed, pinned))
 
 
@@ -106,6 +106,43 @@ def test_seeds_draw_different_orders_and_each_seed_the_same_again(
 def test_a_pinned_draw_changes_the_plain_order_in_one_place() -> None:
     assert ordered(sockets(), None, sockets={1: 3}) == ["d", "a", "b", "c", "e", "f", "g", "h"]
     assert ordered(sockets(), None, sockets={1: 99}) == ["h", "a", "b", "c", "d", "e", "f", "g"]
+
+
+@pytest.mark.parametrize(
+    ("work", "pinned"),
+    [
+        (tasks, {"tasks": {"2 tasks.<locals>.go 1": 3}}),
+        (threads, {"threads": {"2 threads.<locals>.call 1": 3}}),
+        (sockets, {"sockets": {"2 StreamReaderProtocol 1": 3}}),
+        (sockets, {"delays": {"2 StreamReaderProtocol 2": 0.25}}),
+    ],
+)
+def test_a_pin_by_name_stays_when_more_happens_before(
+    work: Callable[[], Coroutine[Any, Any, list[str]]], pinned: dict[str, dict[int | str, float]]
+) -> None:
+    async def after(before: int) -> list[str]:
+        for _ in range(before):
+            await work()
+        begin_part(2)
+        return await work()
+
+    orders = [SeededOrder(None, pinned) for _ in range(3)]
+    gone = [run_virtually(after(count), order=order) for count, order in enumerate(orders)]
+    assert gone[0] == gone[1] == gone[2] != PLAIN
+    assert [order.drawn for order in orders] == [pinned] * 3
+    assert [list(order.missed()) for order in orders] == [[]] * 3
+
+
+def test_a_pin_whose_draw_does_not_come_is_told() -> None:
+    order = SeededOrder(None, {"sockets": {"0 StreamReaderProtocol 1": 1, "5 RequestHandler 1": 1}, "tasks": {9999: 1}})
+    run_virtually(sockets(), order=order)
+    assert list(order.missed()) == ["tasks 9999", "sockets 5 RequestHandler 1"]
+
+
+def test_a_pin_without_a_name_or_a_number_is_refused() -> None:
+    for key in ("RequestHandler 4", "1 RequestHandler", "1 RequestHandler 0", 0):
+        with pytest.raises(ValueError, match="delays"):
+            OrderRecord.model_validate({"delays": {key: "1s"}})
 
 
 @pytest.mark.parametrize("seeds", [A_FEW_SEEDS, MORE_SEEDS])

@@ -50,6 +50,8 @@ UNDELIVERED_POLLS = 50
 """Polls for them in any case: a busy machine gives this process no time, and delivers nothing meanwhile."""
 DELIVERY_SECONDS = 0.001
 """Real seconds between two polls for them."""
+OTHER = "other"
+"""What a draw is called that is about something without a name."""
 DRIVER_SECONDS = 0.25
 """Real seconds for which time stands still after a test on another thread has stopped waiting for the lab."""
 
@@ -282,10 +284,19 @@ def virtual_clock() -> VirtualClock:
     return loop.clock
 
 
+def begin_part(number: int) -> None:
+    """Name the draws of the running event loop by a step of a story from now on, if it has an Order."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualEventLoop) and loop.order is not None:
+        loop.order.begin_part(number)
+
+
 class _NumberedFuture(asyncio.Future[Any]):
     """A future with a number, by which results of threads are put in order."""
 
     number = 0
+    owner = ""
+    """The work that waits for the thread."""
 
 
 class VirtualEventLoop(asyncio.SelectorEventLoop):
@@ -344,6 +355,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def _watch(self, future: asyncio.Future[Any], until: float | None) -> None:
         self._threaded[future] = until
+        if self.order is not None and isinstance(future, _NumberedFuture):
+            future.owner = _work_of(asyncio.current_task(self))
         future.add_done_callback(self._unwatch)
 
     def _unwatch(self, future: asyncio.Future[Any]) -> None:
@@ -388,11 +401,12 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def _bring(self, arrived: list[asyncio.Handle], order: Order) -> None:
         """Schedule the results of threads as `order` draws it: one of them first, and some of them later."""
-        if len(arrived) > 1:
-            arrived.insert(0, arrived.pop(order.first(Draw.THREADS, len(arrived))))
+        if len(arrived) > 1 and order.is_open(Draw.THREADS):
+            arrived.insert(0, arrived.pop(order.first(Draw.THREADS, len(arrived), _owner(arrived[0]))))
         for handle in arrived:
             future = _future(handle)
-            seconds = order.delay() if future in self._threaded else 0.0
+            is_late = future in self._threaded and order.is_open(Draw.DELAYS)
+            seconds = order.delay(_owner(handle)) if is_late else 0.0
             if seconds and future is not None:
                 self._unwatch(future)  # time may pass now
                 self.clock.call_at(self.clock.monotonic() + seconds, partial(self.call_soon, _run, handle))
@@ -404,11 +418,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
         A task that waits a little longer is always in order. Callbacks keep their places: libraries rely on them.
         """
-        if len(self._ready) < 2:
+        if len(self._ready) < 2 or not order.is_open(Draw.TASKS):
             return
         tasks = [handle for handle in tuple(self._ready) if _is_step(handle)]  # a thread may append to it
         if len(tasks) > 1:
-            for handle in tasks[: order.first(Draw.TASKS, len(tasks))]:
+            for handle in tasks[: order.first(Draw.TASKS, len(tasks), _work_of(_task_of(tasks[0])))]:
                 self._ready.remove(handle)
                 self._ready.append(handle)
 
@@ -440,7 +454,26 @@ def _is_independent(function: Callable[..., object]) -> bool:
 
 def _is_step(handle: asyncio.Handle) -> bool:
     """Return whether a handle lets a task go on."""
-    return isinstance(getattr(getattr(handle, "_callback", None), "__self__", None), asyncio.Task)
+    return _task_of(handle) is not None
+
+
+def _task_of(handle: asyncio.Handle) -> asyncio.Task[Any] | None:
+    """Return the task that a handle lets go on, None if it does something else."""
+    owner = getattr(getattr(handle, "_callback", None), "__self__", None)
+    return owner if isinstance(owner, asyncio.Task) else None
+
+
+def _work_of(task: asyncio.Task[Any] | None) -> str:
+    """Return what a draw is called that is about a task: its coroutine, which has a name without spaces."""
+    return OTHER if task is None else getattr(task.get_coro(), "__qualname__", OTHER)
+
+
+def _reader_of(key: selectors.SelectorKey) -> str:
+    """Return what a draw is called that is about a socket: the protocol of its connection, or what reads it."""
+    reads = getattr(key.data[0] or key.data[1], "_callback", None)
+    transport = getattr(reads, "__self__", None)
+    protocol = getattr(transport, "_protocol", None)
+    return type(protocol).__name__ if protocol is not None else getattr(reads, "__name__", OTHER)
 
 
 def _nothing() -> None:
@@ -456,6 +489,11 @@ def _future(handle: asyncio.Handle) -> _NumberedFuture | None:
     """Return the future that a handle completes: asyncio and aiosqlite both pass it as the first argument."""
     arguments = handle._args
     return arguments[0] if arguments and isinstance(arguments[0], _NumberedFuture) else None
+
+
+def _owner(handle: asyncio.Handle) -> str:
+    future = _future(handle)
+    return (future.owner if future is not None else "") or OTHER
 
 
 def _number(handle: asyncio.Handle) -> int:
@@ -565,21 +603,21 @@ class _Selector(selectors.DefaultSelector):
         among them, depends on how fast threads and other processes are.
         """
         outside = [one for one in ready if not self._undelivered.has_both_ends(one[0].fd)]
-        arrived = [one for one in ready if one not in outside and self._has_arrived(one[0].fd, one[1], order)]
-        if len(arrived) > 1:
-            arrived.insert(0, arrived.pop(order.first(Draw.SOCKETS, len(arrived))))
+        arrived = [one for one in ready if one not in outside and self._has_arrived(*one, order)]
+        if len(arrived) > 1 and order.is_open(Draw.SOCKETS):
+            arrived.insert(0, arrived.pop(order.first(Draw.SOCKETS, len(arrived), _reader_of(arrived[0][0]))))
         return outside + arrived
 
-    def _has_arrived(self, descriptor: int, mask: int, order: Order) -> bool:
-        clock = self._loop.clock
+    def _has_arrived(self, key: selectors.SelectorKey, mask: int, order: Order) -> bool:
+        descriptor, clock = key.fd, self._loop.clock
         if (until := self._held.get(descriptor)) is not None:
             if clock.monotonic() < until:
                 return False
             del self._held[descriptor]
             return True
-        if mask != selectors.EVENT_READ:
+        if mask != selectors.EVENT_READ or not order.is_open(Draw.DELAYS):
             return True
-        if seconds := order.delay():
+        if seconds := order.delay(_reader_of(key)):
             self._held[descriptor] = until = clock.monotonic() + seconds
             clock.call_at(until, _nothing)  # time does not jump past it
         return not seconds

@@ -23,3 +23,4 @@ STORIES = [
 def test_a_finding_that_was_mended_stays_so(file: Path) -> None:
     result = play_judged(read(content_of(file)), file=str(file))
     assert result.verdict is Verdict.HELD, [(one.text, one.seen) for one in result.wrong]
+    assert result.missed_pins == [], "it has lost the order that it was found in"

@@ -63,6 +63,21 @@ def test_draws_of_an_order_are_dropped_but_for_those_that_matter() -> None:
     assert found.story["order"] == {"tasks": {17: 1}}
 
 
+def test_draws_are_named_by_the_steps_that_are_left() -> None:
+    pins = {"0 a 1": 1, "1 a 1": 1, "2 a 1": 1, "3 a 2": 1, "4 a 3": 1, 7: 1}
+    told = story(
+        {"wait": "1s"}, {"note": "x"}, {"wait": "3s"}, {"stop": {"host": "imagestore-1"}}, order={"tasks": pins}
+    )
+
+    def fails(one: Content) -> bool:
+        steps = kinds_of(one)
+        number = steps.index("stop") + 1 if "stop" in steps else 0
+        return f"{number} a 3" in one.get("order", {}).get("tasks", {})
+
+    found = shrink(told, fails)
+    assert (kinds_of(found.story), found.story["order"]) == (["stop"], {"tasks": {"1 a 3": 1}})
+
+
 def test_a_story_that_cannot_be_simpler_stays_as_it_is() -> None:
     told = story({"wait": "1s"})
     assert shrink(told, lambda _: False).story == told

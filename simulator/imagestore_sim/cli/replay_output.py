@@ -42,6 +42,8 @@ def print_result(console: Console, result: Result) -> None:
     console.print(f"[{colour}]{word:7}[/] {escape(result.file)}: {escape(result.title)} [dim]({took})[/]")
     if result.problem:
         console.print(f"        could not be played to its end: {_plain(result.problem)}")
+    if result.missed_order:
+        console.print(f"        [yellow]note[/] {_plain(result.missed_order)}")
     for one in result.wrong:
         when = "" if one.began is None else f" at {duration_text(one.began)}"
         console.print(f"        [{COLOURS[one.verdict]}]{one.verdict}[/] {_name(one.kind, one.number)}{when}:"

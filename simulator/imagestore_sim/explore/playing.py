@@ -25,6 +25,7 @@ def play(story: Scenario) -> Played:
     with errors.collecting():
         run_virtually(_play(played, errors), seed=story.seed, order=order, without_threads=True)
     played.drawn = order.drawn
+    played.result.missed_pins = list(order.missed())
     played.left = Census(played.left.tasks, _files_beyond(files))
     return played
 

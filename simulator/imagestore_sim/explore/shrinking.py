@@ -8,7 +8,7 @@ Hypothesis begins with the choices that make the story as it is, and simplifies 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,7 @@ def _without_spans(story: Content, still_fails: Fails) -> Content:
         for first in range((before - 1) // length * length, -1, -length):  # the last ones first: they heal
             timeline = story["timeline"]
             candidate = {**story, "timeline": [*timeline[:first], *timeline[first + length :]]}
+            candidate = _renumbered(candidate, range(first, min(first + length, len(timeline))))
             if candidate["timeline"] and still_fails(candidate):
                 story = candidate
         if length > 1 or len(story["timeline"]) == before:
@@ -172,7 +173,27 @@ def _apply(story: Content, parts: Sequence[Sequence[_Choice]], chosen: Sequence[
                 _round(made["timeline"][choice.place[1]], form)
     for holder, key in reversed(gone):  # the later ones first: numbers of a list stay right
         del holder[key]
-    return _in_order(made)
+    return _in_order(_renumbered(made, [int(key) for holder, key in gone if holder is made["timeline"]]))
+
+
+def _renumbered(story: Content, gone: Collection[int]) -> Content:
+    """Return a story whose order names its draws by the steps that are left; `gone`: the indexes of the others.
+
+    A draw that came after a step that is gone comes after the one before that now, with another number there: as good
+    as any other.
+    """
+    if not gone or "order" not in story:
+        return story
+
+    def name(key: int | str) -> int | str:
+        step, _, rest = str(key).partition(" ")
+        return key if isinstance(key, int) else f"{int(step) - sum(one < int(step) for one in gone)} {rest}"
+
+    order = {
+        kind: {name(key): pick for key, pick in pins.items()} if isinstance(pins, dict) else pins
+        for kind, pins in story["order"].items()
+    }
+    return {**story, "order": order}
 
 
 def _holder(content: Any, place: Sequence[str | int]) -> Any:

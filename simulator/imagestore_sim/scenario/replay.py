@@ -26,7 +26,10 @@ def play_virtually(scenario: Scenario, *, file: str = "", seed: int = 0) -> Resu
     """Play a scenario on simulated hosts and the virtual clock, on an event loop of its own."""
     order = None if scenario.order is None else scenario.order.order()
     played = play_simulated(scenario, virtual_clock, file=file, seed=seed)
-    return run_virtually(played, seed=seed, order=order, without_threads=True)
+    result = run_virtually(played, seed=seed, order=order, without_threads=True)
+    if order is not None:
+        result.missed_pins = list(order.missed())
+    return result
 
 
 class Player(Protocol):

@@ -10,20 +10,22 @@ from imagestore_sim.orders import Picks, SeededOrder
 from imagestore_sim.scenario.format.schema import ScenarioModel
 from imagestore_sim.units import Seconds
 
-Number = Annotated[int, Field(ge=1)]
-"""The number of a draw, from 1."""
+Name = Annotated[str, Field(pattern=r"^\d+ \S+ [1-9]\d*$")]
+"""The name of a draw, such as `2 Jobs._run 4` (`orders`)."""
+Key = Annotated[int, Field(ge=1)] | Name
+"""The number of a draw among all of its kind, from 1, or its name."""
 Choice = Annotated[int, Field(ge=0)]
 """Which one goes first; 0: as usual."""
 
 
 class OrderRecord(ScenarioModel):
-    """What runs first among things that are ready, where it is not what always does: by the numbers of the draws."""
+    """What runs first among things that are ready, where it is not what always does: draws by name or number."""
 
     seed: int | None = Field(None, description="that all other draws come from; they are as usual if unset")
-    tasks: dict[Number, Choice] = Field({}, description="which of the tasks that can go on runs first")
-    sockets: dict[Number, Choice] = Field({}, description="which of the sockets that are ready is handled first")
-    threads: dict[Number, Choice] = Field({}, description="which of the results of threads is handled first")
-    delays: dict[Number, Seconds] = Field({}, description="how long a message or a result of a thread is under way")
+    tasks: dict[Key, Choice] = Field({}, description="which of the tasks that can go on runs first")
+    sockets: dict[Key, Choice] = Field({}, description="which of the sockets that are ready is handled first")
+    threads: dict[Key, Choice] = Field({}, description="which of the results of threads is handled first")
+    delays: dict[Key, Seconds] = Field({}, description="how long a message or a result of a thread is under way")
 
     def order(self) -> SeededOrder:
         """Return the order for one run."""

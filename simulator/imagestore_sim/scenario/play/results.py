@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,17 @@ Outcome = tuple[Verdict, str]
 """The verdict on a step, and what was seen."""
 DONE: Outcome = (Verdict.HELD, "")
 """That of an action, of which nothing is to be seen."""
+
+MOST_SHOWN = 3
+"""Pins of an order that are named."""
+
+
+def ending_of(status: int) -> str:
+    """Return how a program has ended: `exit status 1`, or the signal that has killed it."""
+    if status >= 0:
+        return f"exit status {status}"
+    known = {int(one): one.name for one in signal.Signals}
+    return f"killed by {known.get(-status, f'signal {-status}')}"
 
 
 @dataclass(slots=True)
@@ -104,6 +116,17 @@ class Result:
     interrupted: bool = False
     problem: str = ""
     """Why the scenario was not played to its end, or ''."""
+    missed_pins: list[str] = field(default_factory=list)
+    """The pins of the order whose draws have not come: it is not the order that was pinned any more."""
+
+    @property
+    def missed_order(self) -> str:
+        """Which pins of the order did not come, in a sentence; '' if all did."""
+        if not self.missed_pins:
+            return ""
+        shown = [*self.missed_pins[:MOST_SHOWN], *(["…"] if len(self.missed_pins) > MOST_SHOWN else [])]
+        draws = "draw of its order that is" if len(self.missed_pins) == 1 else "draws of its order that are"
+        return f"{len(self.missed_pins)} {draws} pinned did not come: {', '.join(shown)}"
 
     @property
     def checks(self) -> list[StepResult]:

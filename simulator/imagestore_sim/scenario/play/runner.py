@@ -18,7 +18,7 @@ from imagestore_sim.scenario.play.expectations import EXPECTATIONS, watch_invari
 from imagestore_sim.scenario.play.node_actions import NODE_ACTIONS
 from imagestore_sim.scenario.play.results import Lane, Outcome, Result, StepResult, Verdict
 from imagestore_sim.scenario.play.world import NO_ANSWER, World, WorldFactory, WorldProblem
-from imagestore_sim.virtual_clock import VirtualClock
+from imagestore_sim.virtual_clock import VirtualClock, begin_part
 
 HANDLERS = {**ACTIONS, **NODE_ACTIONS, **EXPECTATIONS}
 ORACLE = "oracle"
@@ -150,6 +150,7 @@ class _Runner:
                     await asyncio.wait({before})
                 await self._clock.sleep(step.after or 0)
             await self._world.settle()
+            begin_part(result.number)
             task = self._tasks.begin(self._run_step(step, result, late), f"step {result.number}")
             await asyncio.sleep(0)
             if step.never is not None and step.never.during is None:
