@@ -19,8 +19,9 @@ from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found, Violation
 from imagestore_sim.explore.judging import play_judged
 from imagestore_sim.explore.runs import Played
-from imagestore_sim.explore.searching import NODES, STATE, Progress, Search, play_seed, seeds_from
+from imagestore_sim.explore.searching import STATE, NotShrunk, Progress, Search, play_seed, seeds_from
 from imagestore_sim.explore.story import Content, content_of, read, text_of
+from imagestore_sim.explore.which_nodes import NODES
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import Verdict
 from processes import COMMAND, child, run_here
@@ -91,7 +92,6 @@ def test_a_seed_gives_the_same_run_each_time() -> None:
 
 
 def test_seeds_of_one_node_or_of_several_are_some_of_all_seeds() -> None:
-    assert tuple(NODES) == command.NODES
     every, one, several = (list(itertools.islice(seeds_from(5, None, nodes), 30)) for nodes in NODES)
     assert every == list(range(5, 35))
     assert [generate(seed).get("nodes", 1) > 1 for seed in one[:8] + several[:8]] == [False] * 8 + [True] * 8
@@ -219,7 +219,8 @@ def _no_last_save(save: Callable[[Progress, Path], None], is_dead: Callable[[], 
 
 
 def test_what_was_being_shrunk_is_found_again_by_the_next_search(tmp_path: Path) -> None:
-    progress = Progress(next_seed=9, told={"a": "no-errors-1", "b": ""}, being_shrunk={"b": 4})
+    not_shrunk = NotShrunk(4, Violation(OracleName.NO_ERRORS, "b", 1.0))
+    progress = Progress(next_seed=9, told={"a": "no-errors-1", "b": ""}, being_shrunk={"b": not_shrunk})
     progress.save(tmp_path / STATE)
     resumed = Progress.resumed(tmp_path / STATE)
     assert (resumed.next_seed, resumed.told) == (4, {"a": "no-errors-1"})

@@ -17,4 +17,6 @@ class InputError(Exception):
 
 def print_error(text: str) -> None:
     """Print `text` on one line of standard error, after the name of the program."""
-    typer.echo(f"imagestore-sim: {' '.join(text.split())}", err=True)
+    from imagestore_sim.masking import on_one_line
+
+    typer.echo(f"imagestore-sim: {on_one_line(' '.join(text.split()))}", err=True)

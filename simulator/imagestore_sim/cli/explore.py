@@ -12,6 +12,7 @@ from imagestore_sim.cli.completion import stories_and_files, words
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, InputError
 from imagestore_sim.cli.options import jobs_option
 from imagestore_sim.cli.rules import IgnoreVariables, OneOf, Refuse, Values, apply_rules
+from imagestore_sim.explore.which_nodes import ALL, NODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +26,13 @@ BRANCHES = 20
 """How many stories there are for each whose branches are measured: those make a search 6 % slower."""
 LENGTH = "How long"
 STORIES = "Which stories"
-NODES = ("all", "one", "several")
 PROGRAM_SECONDS = 60.0
 """Of the machine, that a program may take in one story; then it is killed, and has shown nothing."""
 SHOWN_EVERY = 60.0
 """Real seconds between two lines that tell how far a search has come, where there is no terminal."""
+LARGEST_SEED = 2**63 - 1
+LONGEST_TEXT = 400
+"""Characters that are printed of what a finding shows: a program of the user may have written it."""
 
 
 def _has_own_nodes(given: Values) -> bool:
@@ -39,9 +42,9 @@ def _has_own_nodes(given: Values) -> bool:
 
 RULES = (
     IgnoreVariables(("nodes",), when=_has_own_nodes),
-    OneOf("nodes", NODES),
+    OneOf("nodes", tuple(NODES)),
     Refuse(
-        lambda given: given.nodes != "all" and _has_own_nodes(given),
+        lambda given: given.nodes != ALL and _has_own_nodes(given),
         "--nodes: variations of a scenario, and stories around a program, have the nodes that they have",
     ),
 )
@@ -59,6 +62,17 @@ class _Chosen:
     jobs: int
     branches: int
     out: Path
+
+
+@dataclass(slots=True)
+class _Ended:
+    """How a search has ended."""
+
+    progress: Progress
+    interrupted: bool = False
+    """Whether Ctrl-C or SIGTERM has ended it."""
+    problem: str = ""
+    """Why it could not go on, or ''."""
 
 
 def explore(
@@ -92,6 +106,7 @@ def explore(
             "--seed",
             metavar="NUMBER",
             min=0,
+            max=LARGEST_SEED,
             help="Play the story of this seed; with --runs, begin with it. Else go on after the last search.",
             envvar="IMAGESTORE_SIM_EXPLORE_SEED",
             rich_help_panel=STORIES,
@@ -128,7 +143,7 @@ def explore(
             envvar="IMAGESTORE_SIM_EXPLORE_NODES",
             rich_help_panel=STORIES,
         ),
-    ] = "all",
+    ] = ALL,
     branches: Annotated[
         int,
         typer.Option(
@@ -172,37 +187,47 @@ def explore(
 
     from imagestore_sim.cli.running import prepare, stoppable
     from imagestore_sim.explore.branches import are_measurable
-    from imagestore_sim.explore.searching import STATE, Progress
+    from imagestore_sim.explore.folder import FolderProblem, check_writable
 
     nodes = apply_rules(context, RULES)["nodes"]
-    prepare()
-    with stoppable():
-        base = _base(from_) if client is None else _around(client, from_)
-    chosen = _Chosen(_seconds(lasts), runs, seed, base, nodes, jobs, branches if are_measurable() else 0, out)
-    console = Console(highlight=False, soft_wrap=True)
-    state = out / STATE
-    resumes = seed is None and base is None
+    seconds = _seconds(lasts)
     try:
-        progress = Progress.resumed(state, nodes) if resumes else Progress()
+        check_writable(out)
+    except FolderProblem as error:
+        raise InputError(f"--out {error}") from None
+    prepare()
+    try:
         with stoppable():
-            interrupted = _search(chosen, progress, console, state if resumes else None)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--out {out}: {error}") from None
-    _print_end(console, progress)
-    _print_branches(console, progress, are_missing=branches > chosen.branches)
-    console.print(f"logs {progress.digest[:16]}: of all event logs, the same for the same seeds")
-    if interrupted:
+            base = _base(from_) if client is None else _around(client, from_)
+    except KeyboardInterrupt:
         return INTERRUPTED
-    return FAILURE if progress.findings else SUCCESS
+    chosen = _Chosen(seconds, runs, seed, base, nodes, jobs, branches if are_measurable() else 0, out)
+    console = Console(highlight=False, soft_wrap=True)
+    ended = _search(chosen, console)
+    if ended.problem and not ended.progress.runs:
+        raise InputError(ended.problem)
+    _print_end(console, ended.progress)
+    _print_branches(console, ended.progress, are_missing=branches > chosen.branches)
+    console.print(f"logs {ended.progress.digest[:16]}: of all event logs, the same for the same seeds")
+    if ended.problem:
+        raise InputError(ended.problem)
+    if ended.interrupted:
+        return INTERRUPTED
+    return FAILURE if ended.progress.findings else SUCCESS
 
 
 def _seconds(text: str | None) -> float | None:
     from imagestore_sim.units import parse_seconds
 
+    if text is None:
+        return None
     try:
-        return None if text is None else parse_seconds(text)
+        seconds = parse_seconds(text)
     except ValueError as error:
         raise InputError(f"--for: {error}") from None
+    if not seconds:
+        raise InputError(f"--for: expected more than no time, but got {text!r}")
+    return seconds
 
 
 def _base(path: Path | None) -> Base:
@@ -231,11 +256,36 @@ def _around(command: str, from_: Path | None) -> Base:
     try:
         return stories_around(command, PROGRAM_SECONDS)
     except ProgramFails as error:
-        raise InputError(f"--client {command}: it fails although nothing goes wrong: {error}") from None
+        raise InputError(f"--client {command}: {error}") from None
 
 
-def _search(chosen: _Chosen, progress: Progress, console: Console, state: Path | None) -> bool:
-    """Search, and write into the file `state` how far it has come; return whether Ctrl-C or SIGTERM ended it."""
+def _search(chosen: _Chosen, console: Console) -> _Ended:
+    """Search until all is done, or something ends it."""
+    from concurrent.futures.process import BrokenProcessPool
+    from contextlib import nullcontext
+
+    from imagestore_sim.cli.running import stoppable
+    from imagestore_sim.explore.folder import FolderProblem, in_use
+    from imagestore_sim.explore.searching import STATE, Progress
+
+    ended = _Ended(Progress(nodes=chosen.nodes))
+    state = chosen.out / STATE if chosen.seed is None and chosen.base is None else None
+    try:
+        with stoppable(), nullcontext() if state is None else in_use(chosen.out):
+            if state is not None:
+                ended.progress = Progress.resumed(state, chosen.nodes)
+            _play(chosen, ended.progress, console, state)
+    except KeyboardInterrupt:
+        ended.interrupted = True
+    except FolderProblem as error:
+        ended.problem = f"--out {error}"
+    except BrokenProcessPool:
+        ended.problem = "a process that played a story was killed; play fewer at once, with a smaller -j"
+    return ended
+
+
+def _play(chosen: _Chosen, progress: Progress, console: Console, state: Path | None) -> None:
+    """Play stories, and write into the file `state` how far that has come."""
     import time
 
     from imagestore_sim.explore.searching import Search, seeds_from
@@ -253,25 +303,31 @@ def _search(chosen: _Chosen, progress: Progress, console: Console, state: Path |
         show=_progress_line(progress),
         tell=lambda finding, file: _print_finding(console, finding, file),
     )
-    try:
-        search.run(seeds, lambda: end is not None and time.monotonic() > end)  # real: see above
-    except KeyboardInterrupt:
-        return True
-    return False
+    search.run(seeds, lambda: end is not None and time.monotonic() > end)  # real: see above
 
 
 def _progress_line(progress: Progress) -> Callable[[Progress], None]:
     """Return what shows the progress: a line that changes on a terminal; elsewhere one now and then, for logs of CI."""
+    import shutil
     import sys
 
-    if not sys.stderr.isatty():
+    if not _is_terminal():
         return _Lines(len(progress.told))
 
     def show(progress: Progress) -> None:
-        sys.stderr.write(f"\r\x1b[K{progress.line()}")
+        width = shutil.get_terminal_size().columns - 1  # a line that is folded could not be cleared
+        sys.stderr.write(f"\r\x1b[K{progress.line()[:width]}")
         sys.stderr.flush()
 
     return show
+
+
+def _is_terminal() -> bool:
+    """Return whether a line of standard error can be changed."""
+    import os
+    import sys
+
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class _Lines:
@@ -300,20 +356,31 @@ class _Lines:
 def _print_finding(console: Console, finding: Finding, file: Path) -> None:
     import sys
 
-    if sys.stderr.isatty():
+    if _is_terminal():
         sys.stderr.write("\r\x1b[K")
     steps = f"{finding.steps} step{'' if finding.steps == 1 else 's'}, of {finding.before}"
-    console.print(f"found  {finding.invariant}: {finding.text}", markup=False)
+    console.print(f"found  {finding.invariant}: {_plain(finding.text)}", markup=False)
     console.print(f"       seed {finding.seed}, {steps}: {file}", markup=False)
+
+
+def _plain(text: str) -> str:
+    """Return a text on one line, which is not endless."""
+    from imagestore_sim.masking import on_one_line
+
+    return on_one_line(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…")
 
 
 def _print_end(console: Console, progress: Progress) -> None:
     """Print what the search has come to: the same for the same runs, whatever time they took."""
     import sys
 
-    if sys.stderr.isatty():
+    if _is_terminal():
         sys.stderr.write(f"\r\x1b[K{progress.line()}\n")
-    found = f"{len(progress.findings)} finding{'' if len(progress.findings) == 1 else 's'}"
+    for one in progress.being_shrunk.values():
+        console.print(f"found  {one.violation.invariant}: {_plain(one.violation.text)}", markup=False)
+        console.print(f"       seed {one.seed}, not shrunk: it has no file yet", markup=False)
+    count = len(progress.findings) + len(progress.being_shrunk)
+    found = f"{count} finding{'' if count == 1 else 's'}"
     console.print(f"{progress.runs} runs up to seed {progress.next_seed - 1}, {found}; met {progress.coverage}")
     if progress.given_up:
         console.print(f"{progress.given_up} of them were not played to their end")

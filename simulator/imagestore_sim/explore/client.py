@@ -26,6 +26,7 @@ from imagestore_sim.explore.story import Content, read
 from imagestore_sim.faults import NODE_FAULTS
 from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.steps import STEPS
+from imagestore_sim.scenario.worlds.programs import URL_VARIABLE
 
 MOST = 4
 """Things that go wrong in one story."""
@@ -36,7 +37,7 @@ TRIES = 20
 
 
 class ProgramFails(Exception):
-    """The program fails although nothing goes wrong; the text says how."""
+    """The program fails although nothing goes wrong, or does nothing; the text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,12 @@ def stories_around(command: str, within: float) -> Around:
         "timeline": [{"program": first._program}],
     }
     played = play(read(story))
+    if played.result.interrupted:  # Ctrl-C has cancelled it
+        raise KeyboardInterrupt
     if played.exit_status != 0:
-        raise ProgramFails(played.result.steps[0].seen or played.result.problem)
+        raise ProgramFails(
+            f"it fails although nothing goes wrong: {played.result.steps[0].seen or played.result.problem}"
+        )
+    if not played.apis:
+        raise ProgramFails(f"it has made no call of ZStack's API; the lab's URL is in ${URL_VARIABLE}")
     return replace(first, apis=tuple(played.apis))

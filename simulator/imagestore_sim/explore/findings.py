@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagestore_sim.explore.folder import write_whole
 from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.story import Content, text_of
 from imagestore_sim.scenario.format.oracle import OracleName
@@ -51,10 +52,9 @@ class Finding:
         return {"title": title, "description": described, "oracle": str(self.invariant), **rest}
 
     def write(self, folder: Path) -> Path:
-        """Write its file into a folder, which is made; return the file. Raise OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write its file into a folder, which is made; return the file. Raise FolderProblem."""
         file = folder / f"{self.name}.yaml"
-        file.write_text(text_of(self.content()), encoding="utf-8")
+        write_whole(file, text_of(self.content()).encode())
         return file
 
 

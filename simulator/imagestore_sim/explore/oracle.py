@@ -22,6 +22,7 @@ from imagestore_sim.explore.runs import Played
 from imagestore_sim.faults.base import Layer
 from imagestore_sim.probe import Purpose
 from imagestore_sim.scenario.format.oracle import OracleName
+from imagestore_sim.scenario.play.results import ending_of
 from imagestore_sim.units import size_text
 
 CONNECTING, CONNECTED, DISCONNECTED_ = Status.CONNECTING, Status.CONNECTED, Status.DISCONNECTED
@@ -464,7 +465,8 @@ def _no_errors(played: Played) -> Found:
 def _program_ends_well(played: Played) -> Found:
     if played.exit_status:
         lines = played.output.splitlines()
-        yield played.result.length, f"exit status {played.exit_status}: {lines[-1] if lines else 'it wrote nothing'}"
+        last = lines[-1] if lines else "it wrote nothing"
+        yield played.result.length, f"{ending_of(played.exit_status)}: {last}"
 
 
 # Liveness: once all is healed, and two intervals of the pings and AFTER_HEALING have passed

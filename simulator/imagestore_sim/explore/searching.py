@@ -6,32 +6,32 @@ import gc
 import hashlib
 import itertools
 import multiprocessing
-import os
 import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import orjson
+from typing import Any, NamedTuple
 
 from imagestore_sim.explore.branches import Branches, Measured, measured
 from imagestore_sim.explore.client import Around
 from imagestore_sim.explore.coverage import Coverage, covered
 from imagestore_sim.explore.findings import Finding, only, signature
+from imagestore_sim.explore.folder import FolderProblem
 from imagestore_sim.explore.generation import generate, nodes_of
 from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.judging import write_verdicts
 from imagestore_sim.explore.mutation import mutate
 from imagestore_sim.explore.playing import play
 from imagestore_sim.explore.runs import Played
+from imagestore_sim.explore.saved import SavedBranches, SavedSearch
 from imagestore_sim.explore.shrinking import shrink
 from imagestore_sim.explore.story import Content, read
+from imagestore_sim.explore.which_nodes import ALL, NODES
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.format.reader import ScenarioError
 from imagestore_sim.scenario.play.results import Result
@@ -41,13 +41,6 @@ Base = Content | Around | None
 """What stories are made from: one that they vary, or a program that they are around; None: nothing."""
 STATE = ".explore.json"
 """The file, beside the findings, from which a search resumes."""
-ALL = "all"
-NODES: Mapping[str, Callable[[int], bool]] = {
-    ALL: lambda count: True,
-    "one": lambda count: count == 1,
-    "several": lambda count: count > 1,
-}
-"""Words for stories by how many nodes they have."""
 LONGEST_RUN = 300.0
 """Real seconds after which a run is given up: it has shown nothing."""
 AGAIN = 20.0
@@ -190,6 +183,13 @@ def _shows(story: Content, shown: str, limit: float = LONGEST_RUN) -> tuple[Play
     return next(((played, one) for one in violations if signature(one) == shown), None)
 
 
+class NotShrunk(NamedTuple):
+    """A finding that has no file yet."""
+
+    seed: int
+    violation: Violation
+
+
 @dataclass(slots=True)
 class Progress:
     """How far a search has come."""
@@ -206,8 +206,8 @@ class Progress:
     coverage: Coverage = field(default_factory=Coverage)
     told: dict[str, str] = field(default_factory=dict)
     """The names of findings by what they show: '' while one is being shrunk, or when it is another one's."""
-    being_shrunk: dict[str, int] = field(default_factory=dict)
-    """The seeds of those that are being shrunk, by what they show: after a kill they are played again."""
+    being_shrunk: dict[str, NotShrunk] = field(default_factory=dict)
+    """Those that are being shrunk, by what they show: after a kill their seeds are played again."""
     findings: list[Finding] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)  # real: how fast it is
     """Real: for the rate of runs."""
@@ -220,33 +220,36 @@ class Progress:
         return f"{self.runs} runs, {rate:.1f}/s, {self.coverage}{branches}, {found}"
 
     def save(self, file: Path) -> None:
-        """Write what a search resumes from. Raise OSError."""
-        told = {shown: name for shown, name in self.told.items() if shown not in self.being_shrunk}
-        following = min([self.next_seed, *self.being_shrunk.values()])
+        """Write what a search resumes from. Raise FolderProblem."""
+        following = min([self.next_seed, *(one.seed for one in self.being_shrunk.values())])
         nexts = {ALL: 0, **self.next_of_others, self.nodes: following}
-        state = {"next": nexts.pop(ALL), "next_of": nexts, "covered": list(self.coverage), "told": told}
-        if (branches := self.coverage.branches.state()) is not None:
-            state["branches"] = branches
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
-        partial.replace(file)
+        branches = self.coverage.branches.state()
+        SavedSearch(
+            next=nexts.pop(ALL),
+            next_of=nexts,
+            covered=list(self.coverage),
+            told={shown: name for shown, name in self.told.items() if shown not in self.being_shrunk},
+            branches=None if branches is None else SavedBranches.model_validate(branches),
+        ).write(file)
 
     @classmethod
     def resumed(cls, file: Path, nodes: str = ALL) -> Progress:
         """Return the progress of a search that goes on where the last one of stories with these nodes ended.
 
-        Raise OSError, and ValueError.
+        Raise FolderProblem.
         """
-        state: Any = orjson.loads(file.read_bytes()) if file.exists() else {}
-        met = ((str(kind), str(one)) for kind, one in state.get("covered", ()))
-        nexts = {ALL: state.get("next", 0), **state.get("next_of", {})}
+        saved = SavedSearch.read(file)
+        nexts = {ALL: saved.next, **saved.next_of}
+        try:
+            branches = Branches(None if saved.branches is None else saved.branches.model_dump())
+        except ValueError as error:
+            raise FolderProblem(f"{file}: branches: {error}; remove the file to begin anew") from None
         return cls(
-            next_seed=int(nexts.pop(nodes, 0)),
+            next_seed=nexts.pop(nodes, 0),
             nodes=nodes,
             next_of_others=nexts,
-            coverage=Coverage(met, Branches(state.get("branches"))),
-            told=dict(state.get("told", {})),
+            coverage=Coverage(saved.covered, branches),
+            told=dict(saved.told),
         )
 
 
@@ -280,7 +283,10 @@ class Search:
         self._tell = tell
 
     def run(self, seeds: Iterator[int], is_over: Callable[[], bool]) -> None:
-        """Play seeds until there are no more of them, or it is over; finish what is being shrunk. Raise OSError."""
+        """Play seeds until there are no more of them, or it is over; finish what is being shrunk.
+
+        Raise FolderProblem, and BrokenProcessPool when one of several processes was killed.
+        """
         workers = _Workers(self._jobs)
         shrinking: deque[tuple[str, _Task]] = deque()
         playing: deque[_Task] = deque()
@@ -295,7 +301,7 @@ class Search:
                 for violation in _first_of_each(outcome.violations)[:MOST_OF_ONE_RUN]:
                     if (shown := signature(violation)) not in self.progress.told:
                         self.progress.told[shown] = ""
-                        self.progress.being_shrunk[shown] = outcome.seed
+                        self.progress.being_shrunk[shown] = NotShrunk(outcome.seed, violation)
                         task = workers.begin(shrink_seed, outcome.seed, violation, self._base)
                         shrinking.append((shown, task))
                         self._show(self.progress)
@@ -331,15 +337,16 @@ class Search:
             self._save()
 
     def _take(self, shown: str, task: _Task) -> None:
-        """Write a finding, unless another one has turned out to be the same."""
+        """Write a finding, unless another one has turned out to be the same; without its file it is not shrunk."""
         finding = task.result()
+        is_new = finding.name not in self.progress.told.values()
+        file = finding.write(self._folder) if is_new else None
         del self.progress.being_shrunk[shown]
-        if finding.name in self.progress.told.values():
-            return
-        self.progress.told[shown] = finding.name
-        self.progress.findings.append(finding)
-        self._tell(finding, finding.write(self._folder))
-        self._save()
+        if file is not None:
+            self.progress.told[shown] = finding.name
+            self.progress.findings.append(finding)
+            self._tell(finding, file)
+            self._save()
 
 
 def _first_of_each(violations: Sequence[Violation]) -> list[Violation]:

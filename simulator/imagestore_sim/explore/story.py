@@ -34,4 +34,5 @@ def content_of(file: Path) -> Content:
     text = read_text(file)
     parse_scenario(text, str(file))
     content: Content = yaml.load(text, Loader)  # noqa: S506 - a safe loader
-    return content
+    content = {key: value for key, value in content.items() if value is not None}
+    return {**content, "hosts": {name: host or {} for name, host in content["hosts"].items()}}

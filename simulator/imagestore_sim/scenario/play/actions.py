@@ -27,7 +27,7 @@ from imagestore_sim.scenario.format.steps import (
 )
 from imagestore_sim.scenario.play.answers import error_code
 from imagestore_sim.scenario.play.context import PlayContext
-from imagestore_sim.scenario.play.results import DONE, Outcome, Verdict
+from imagestore_sim.scenario.play.results import DONE, Outcome, Verdict, ending_of
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
 from imagestore_sim.scenario.play.world import ProgramWorld, WorldProblem
 from imagestore_sim.testing.client import Answer
@@ -121,7 +121,7 @@ async def run_program(context: PlayContext, step: ProgramStep) -> Outcome:
         raise WorldProblem("a program needs a node of its own")
     status, output = await context.world.run_program(step.command, step.within)
     await context.observer.refresh()
-    ending = f"killed after {duration_text(step.within)} of the machine" if status is None else f"exit status {status}"
+    ending = f"killed after {duration_text(step.within)} of the machine" if status is None else ending_of(status)
     return (Verdict.HELD if status == 0 else Verdict.FAILED), f"{ending}: {output}" if output else ending
 
 

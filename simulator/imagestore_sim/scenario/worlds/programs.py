@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
 import signal
-import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from typing import IO
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.lab_api.lab_time import TIME_HEADER
@@ -20,20 +20,26 @@ URL_VARIABLE = "IMAGESTORE_LAB_URL"
 """The variable in which a program finds the node."""
 MOST_OUTPUT = 2000
 """Characters that are kept of what a program wrote."""
+CHUNK = 64 * 1024
+"""Bytes that are read of it at once."""
+LAST_CHUNKS = 16
+"""How many are read at most once the program has ended: more than a pipe holds."""
 
 
 async def run_command(command: str, within: float, variables: Mapping[str, str]) -> tuple[int | None, str]:
     """Run a shell command; return its exit status and the end of its output.
 
-    After `within` real seconds it is killed with all that it has started, and the status is None.
+    After `within` real seconds it is killed with all that it has started, and the status is None. What has left its
+    session runs on, and its output is lost.
     """
-    with tempfile.TemporaryFile() as output:
+    output = _End()
+    try:
         process = await asyncio.create_subprocess_shell(
             command,
             env={**os.environ, **variables},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=output.writer,
+            stderr=output.writer,
             start_new_session=True,
         )
         try:
@@ -45,13 +51,49 @@ async def run_command(command: str, within: float, variables: Mapping[str, str])
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-        return status, _end_of(output)
+    finally:
+        output.close()
+    return status, output.text()
 
 
-def _end_of(file: IO[bytes]) -> str:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 4 * MOST_OUTPUT))
-    return file.read().decode(errors="replace").strip()[-MOST_OUTPUT:]
+class _End:
+    """Keeps the end of what is written into a pipe, however much that is.
+
+    A thread reads it: on the event loop, the order of a story would depend on how fast the program writes.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self.writer = os.pipe()
+        self._stopped, self._stop = os.pipe()
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, name="output of a program", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Read what is there, and no more: what has left the session of the program may hold the pipe open."""
+        os.close(self.writer)
+        os.close(self._stop)
+        self._thread.join()
+        os.close(self._reader)
+        os.close(self._stopped)
+
+    def text(self) -> str:
+        """Return it, once it is closed."""
+        return self._kept.decode(errors="replace").strip()[-MOST_OUTPUT:]
+
+    def _read(self) -> None:
+        left = LAST_CHUNKS
+        with selectors.DefaultSelector() as selector:
+            for one in (self._reader, self._stopped):
+                selector.register(one, selectors.EVENT_READ)
+            while left:
+                ready = {key.fd for key, _ in selector.select()}
+                if self._stopped in ready:
+                    left = left - 1 if self._reader in ready else 0
+                if self._reader in ready:
+                    if not (chunk := os.read(self._reader, CHUNK)):
+                        return
+                    self._kept = (self._kept + chunk)[-4 * MOST_OUTPUT :]
 
 
 def is_by_story(entry: Entry) -> bool:
