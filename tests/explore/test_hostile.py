@@ -25,7 +25,8 @@ from rows import rows
 
 STOP = {
     "title": "a host stops",
-    "hosts": {"imagestore-1": {}},
+    "hosts": {"imagestore-1": None},
+    "storages": None,
     "timeline": [{"stop": {"host": "imagestore-1"}}],
     "oracle": "no-errors",
 }
@@ -71,13 +72,16 @@ def of_story(file: Path, out: Path) -> Finished:
         (("--out", "/proc/found"), "--out /proc"),
         (("--out", "/etc/passwd"), "--out /etc/passwd: Not a directory"),
         (("--out", "/etc/passwd/found"), "--out /etc/passwd: Not a directory"),
+        (("--client", " "), "--client: expected a command"),
+        (("--client", "\udcff"), "--client: expected a command, in UTF-8"),
+        (("--client", "true", "--from", "flapping-link"), "--client: excludes --from"),
         (("--client", "true"), "it has made no call of ZStack's API; the lab's URL is in $IMAGESTORE_LAB_URL"),
         (("--client", "kill -SEGV $$"), "it fails although nothing goes wrong: killed by SIGSEGV"),
         (("--client", r"printf 'a\033[31m\000b'; exit 3"), r"exit status 3: a\x1b[31m\x00b"),
         (("--client", "./no-such-program"), "exit status 127"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_a_line(options: tuple[str, str], said: str) -> None:
+def test_what_cannot_be_used_is_refused_with_a_line(options: tuple[str, ...], said: str) -> None:
     refused = explored(*options)
     assert (refused.status, said in refused.errors) == (2, True), refused
 
@@ -189,7 +193,7 @@ def test_a_line_of_progress_fits_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
     command._progress_line(Progress())(Progress())
-    assert len(capsys.readouterr().err.removeprefix("\r\x1b[K")) == 39
+    assert capsys.readouterr().err.removeprefix("\r\x1b[K") == "0 runs, 0.0/s, 0 findings, 0 of 5 edges,"[:39]
     monkeypatch.setenv("TERM", "dumb")
     command._progress_line(Progress())(Progress())
     assert capsys.readouterr().err == ""

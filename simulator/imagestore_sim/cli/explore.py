@@ -40,7 +40,20 @@ def _has_own_nodes(given: Values) -> bool:
     return given.from_ is not None or given.client is not None
 
 
+def _is_command(text: str) -> bool:
+    """Return whether a story can hold a command: it says something, in UTF-8."""
+    return bool(text.strip()) and not any("\ud800" <= one <= "\udfff" for one in text)
+
+
 RULES = (
+    Refuse(
+        lambda given: given.client is not None and not _is_command(given.client),
+        "--client: expected a command, in UTF-8",
+    ),
+    Refuse(
+        lambda given: given.client is not None and given.from_ is not None,
+        "--client: excludes --from: the stories are those around the program",
+    ),
     IgnoreVariables(("nodes",), when=_has_own_nodes),
     OneOf("nodes", tuple(NODES)),
     Refuse(
@@ -198,7 +211,7 @@ def explore(
     prepare()
     try:
         with stoppable():
-            base = _base(from_) if client is None else _around(client, from_)
+            base = _base(from_) if client is None else _around(client)
     except KeyboardInterrupt:
         return INTERRUPTED
     chosen = _Chosen(seconds, runs, seed, base, nodes, jobs, branches if are_measurable() else 0, out)
@@ -247,12 +260,10 @@ def _base(path: Path | None) -> Base:
         raise InputError(f"--from {error}") from None
 
 
-def _around(command: str, from_: Path | None) -> Base:
+def _around(command: str) -> Base:
     """Return the stories around a program. Raise InputError for one that fails although nothing goes wrong."""
     from imagestore_sim.explore.client import ProgramFails, stories_around
 
-    if from_ is not None:
-        raise InputError("--client: excludes --from: the stories are those around the program")
     try:
         return stories_around(command, PROGRAM_SECONDS)
     except ProgramFails as error:

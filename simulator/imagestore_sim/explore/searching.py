@@ -213,11 +213,11 @@ class Progress:
     """Real: for the rate of runs."""
 
     def line(self) -> str:
-        """Return it in a line."""
+        """Return it in a line: what matters most comes first, since a terminal may be narrow."""
         rate = self.runs / max(0.001, time.monotonic() - self.began)  # real: how fast it is
         found = f"{len(self.told)} finding{'' if len(self.told) == 1 else 's'}"
         branches = f", {self.coverage.branches}" if self.coverage.branches.taken else ""
-        return f"{self.runs} runs, {rate:.1f}/s, {self.coverage}{branches}, {found}"
+        return f"{self.runs} runs, {rate:.1f}/s, {found}, {self.coverage}{branches}"
 
     def save(self, file: Path) -> None:
         """Write what a search resumes from. Raise FolderProblem."""
