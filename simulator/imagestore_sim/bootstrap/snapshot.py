@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import HOSTS
@@ -97,6 +97,10 @@ RECORDS = (
     *(AccessKey, User, UserGroup, Policy, Role, Quota),
 )
 """What a new snapshot replaces; what refers to these goes with them."""
+CLEARED = (LongJob, *RECORDS)
+"""The tables that a reset clears, in the order in which it deletes their rows."""
+_FILLED = select(*(exists().select_from(model) for model in CLEARED))
+"""Its row says of each whether it has rows."""
 ROWS_AT_A_TIME = 200
 DATED = ("createDate", "lastOpDate")
 Rows = Sequence[Any]
@@ -118,24 +122,11 @@ def _without_empty(value: Any) -> Any:
 
 async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) -> None:
     """Delete every record except accounts with these names, so that sessions of those accounts remain valid."""
-    for model in (
-        LongJob,
-        Image,
-        BackupStorage,
-        Zone,
-        SystemTag,
-        UserTag,
-        TagPattern,
-        ResourceConfig,
-        AccessKey,
-        User,
-        UserGroup,
-        Policy,
-        Role,
-        Quota,
-        WebHook,
-    ):
-        await connection.execute(delete(model))
+    # Most tables are empty: one statement that finds the others takes the time of one that deletes nothing.
+    filled = (await connection.execute(_FILLED)).one()
+    for model, is_filled in zip(CLEARED, filled, strict=True):
+        if is_filled:
+            await connection.execute(delete(model))
     await connection.execute(delete(Account).where(Account.name.not_in(accounts)))
 
 

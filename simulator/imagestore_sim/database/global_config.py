@@ -171,7 +171,10 @@ class GlobalConfiguration:
         for (category, name), value in values.items():
             self.check(category, name, value)
         async with self._database.transaction() as connection:
-            await connection.execute(update(GlobalConfig).values(value=GlobalConfig.defaultValue))
+            reset = update(GlobalConfig).values(value=GlobalConfig.defaultValue)
+            if not self._database.is_shared:  # a MariaDB may take texts for equal that are not
+                reset = reset.where(GlobalConfig.value != GlobalConfig.defaultValue)
+            await connection.execute(reset)
             for key, option in self._options.items():
                 if option.ours:
                     await self._write(connection, key, option.default)

@@ -103,7 +103,9 @@ class Quotas:
 async def insert_quotas(
     connection: AsyncConnection, account_uuid: str, values: Mapping[str, int], now: datetime
 ) -> None:
-    """Insert the quotas of a new account."""
+    """Insert the quotas of a new account; admin has none."""
+    if account_uuid == ADMIN_UUID:
+        return
     rows = [
         {
             "uuid": quota_uuid(account_uuid, name),
@@ -116,8 +118,7 @@ async def insert_quotas(
         }
         for name, value in values.items()
     ]
-    if account_uuid != ADMIN_UUID:
-        await connection.execute(insert(Quota), rows)
+    await connection.execute(insert(Quota), rows)
 
 
 def quota_uuid(account_uuid: str, name: str) -> str:

@@ -150,7 +150,8 @@ class RecordChanges:
             new = with_ping_options(records, self._foundation.settings)
             await parts.store.bootstrap_loader.load(new, replace=True)
             async with parts.store.database.transaction() as connection:
-                for image, storage, path in sorted(before - await garbage.all_bits(connection)):
+                after = await garbage.all_bits(connection) if before else set()
+                for image, storage, path in sorted(before - after):
                     await garbage.note(connection, image, [(storage, path)])
             await parts.jobs.fail_running()
             yield hostnames
