@@ -8,11 +8,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -23,7 +25,7 @@ WIDTHS = {360: 740, 1024: 768, 1920: 1080}
 THEMES: tuple[Theme, ...] = ("light", "dark")
 LOOKS: list[Look] = [(width, theme) for width in WIDTHS for theme in THEMES]
 WAIT_MS = 30_000  # on a busy machine
-OpenPage = Callable[..., Page]
+OpenPage: TypeAlias = "Callable[..., Page]"
 
 
 def lab_call(url: str, method: str, path: str, body: object = None) -> Any:

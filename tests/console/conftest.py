@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
 
 from console.browser_pages import LOOKS, WAIT_MS, OpenPage, find_browser, watched_pages
 from imagestore_sim.cli.stories import StoriesOnDemand
 from imagestore_sim.scenario.recording.by_hand import ScenarioWriter
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,6 +28,9 @@ def browser() -> Iterator[Browser]:
     program = find_browser()
     if program is None:
         pytest.skip("needs Chromium (Debian: chromium)")
+    # Not above: it takes long, and tests without a browser are collected with this module, too.
+    from playwright.sync_api import expect, sync_playwright
+
     with sync_playwright() as playwright:
         expect.set_options(timeout=WAIT_MS)
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])

@@ -1,8 +1,7 @@
-"""What holds for every view: its size, its speed, its accessibility, and no request to another machine."""
+"""What holds for every view: its speed, its accessibility, and no request to another machine."""
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 
@@ -15,19 +14,9 @@ from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
 STATIC = Path(__file__).parents[2] / "simulator" / "imagestore_sim" / "console" / "static"
 VIEWS = re.findall(r"path: '([\w-]+)', title", (STATIC / "scripts" / "console" / "views.js").read_text("utf-8"))
-CONSOLE = ("index.html", "icon.svg", "styles", "scripts/theme.js", "scripts/lib", "scripts/console",
-           "scripts/docs/conditions.js")  # fmt: skip
-MOST_BYTES = 150 * 1024
+pytestmark = pytest.mark.browser
 
 
-def test_the_console_is_small() -> None:
-    files = [file for name in CONSOLE for file in [STATIC / name, *(STATIC / name).rglob("*")] if file.is_file()]
-    sizes = {file.relative_to(STATIC): len(gzip.compress(file.read_bytes(), 9)) for file in files}
-    largest = sorted(sizes.items(), key=lambda one: -one[1])[:8]
-    assert sum(sizes.values()) <= MOST_BYTES, largest
-
-
-@pytest.mark.browser
 @pytest.mark.parametrize("view", dict.fromkeys(VIEWS))
 def test_a_view_is_accessible_and_fits(browser_lab: LabThread, open_page: OpenPage, view: str) -> None:
     wrong = []
@@ -44,7 +33,6 @@ def test_a_view_is_accessible_and_fits(browser_lab: LabThread, open_page: OpenPa
     assert wrong == []
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("width", [320, 2560])
 def test_the_page_fits_the_narrowest_and_the_widest_screen(
     browser_lab: LabThread, open_page: OpenPage, width: int
@@ -55,7 +43,6 @@ def test_the_page_fits_the_narrowest_and_the_widest_screen(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
 
 
-@pytest.mark.browser
 def test_the_theme_is_chosen_and_kept(browser_lab: LabThread, open_page: OpenPage) -> None:
     page = open_page(browser_lab.lab.url)
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -69,7 +56,6 @@ def test_the_theme_is_chosen_and_kept(browser_lab: LabThread, open_page: OpenPag
 
 
 @pytest.mark.alone
-@pytest.mark.browser
 def test_a_lab_of_a_thousand_is_painted_at_once(open_page: OpenPage) -> None:
     with running_lab(hosts=1000, ping_interval=60) as large:
         page = open_page(large.lab.url)

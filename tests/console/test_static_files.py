@@ -1,7 +1,8 @@
-"""The pages as they are served: headers, compression, and what a node answers beside them."""
+"""The pages as they are served: headers, compression, size, and what a node answers beside them."""
 
 from __future__ import annotations
 
+import gzip
 import re
 from importlib import resources
 from pathlib import Path
@@ -14,10 +15,20 @@ from rows import rows
 PAGES = ("/", "/docs", "/console/styles/tokens.css", "/console/scripts/lib/dom.js", "/console/icon.svg")
 STATIC = Path(str(resources.files("imagestore_sim.console"))) / "static"
 FILES = [file for file in sorted(STATIC.rglob("*")) if file.is_file()]
+CONSOLE = ("index.html", "icon.svg", "styles", "scripts/theme.js", "scripts/lib", "scripts/console",
+           "scripts/docs/conditions.js")  # fmt: skip
+MOST_BYTES = 150 * 1024
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", re.IGNORECASE)
 ELSEWHERE = re.compile(
     r"https?://(?!www\.w3\.org/2000/svg)|import\(['\"]https?:|url\(['\"]?(?!data:)[a-z]+:", re.IGNORECASE
 )
+
+
+def test_the_console_is_small() -> None:
+    files = [file for name in CONSOLE for file in [STATIC / name, *(STATIC / name).rglob("*")] if file.is_file()]
+    sizes = {file.relative_to(STATIC): len(gzip.compress(file.read_bytes(), 9)) for file in files}
+    largest = sorted(sizes.items(), key=lambda one: -one[1])[:8]
+    assert sum(sizes.values()) <= MOST_BYTES, largest
 
 
 async def test_the_pages_are_strict_and_can_be_kept(shared_client: Client) -> None:
