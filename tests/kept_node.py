@@ -50,9 +50,12 @@ class KeptNode:
         self._thread.join(STOP_SECONDS)
         self._loop.close()
 
-    def client(self) -> Client:
-        """Return a client, on the running loop, of a node with the fixed data and nothing else."""
-        self._reset_if_changed()
+    def client(self, *, renewed: bool = False) -> Client:
+        """Return a client, on the running loop, of a node with the fixed data and nothing else.
+
+        Counters and the journal of a `renewed` one begin with the client's login.
+        """
+        self._reset_if_changed(always=renewed)
         if self._node is None:
             self._node = _Node(self._folders.mktemp("kept"))
             self._wait(self._node.start())
@@ -60,9 +63,9 @@ class KeptNode:
         client.session_uuid = self._node.session_uuid
         return client
 
-    def _reset_if_changed(self) -> None:
+    def _reset_if_changed(self, *, always: bool) -> None:
         """Reset the node if a record is not as it was at its start, a job runs, or a fault of the node is set."""
-        if self._node is not None and self._node.has_changed():
+        if self._node is not None and (always or self._node.has_changed()):
             try:
                 self._wait(self._node.reset())
             except BaseException:

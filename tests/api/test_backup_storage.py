@@ -6,6 +6,7 @@ import pytest
 
 from imagestore_sim.testing import CallFailed, Client
 from kept_lab import reset_fixtures
+from rows import rows
 
 STORAGES = "/backup-storage"
 UNKNOWN = "0123456789ab4def8123456789abcdef"
@@ -20,7 +21,7 @@ async def one(client: Client, name: str = "imagestore-1") -> dict[str, object]:
     return storage
 
 
-@pytest.mark.parametrize(
+@rows(
     ("before", "event", "after"),
     [
         ([], "disable", "Disabled"),

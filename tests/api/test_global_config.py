@@ -43,7 +43,7 @@ async def test_options_can_be_queried(fixed: Client) -> None:
     assert answer.body["schema"] == {"inventories[0]": "org.zstack.core.config.GlobalConfigInventory"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value"),
     [
         ("ping.interval", "1"),

@@ -284,7 +284,7 @@ async def test_an_answer_shows_nothing_of_others(clients: dict[str, Client], api
 TARGETS = ("image", "longjob", "user", "usergroup", "accesskey", "policy", "role", "tagpattern")
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@rows("target", TARGETS)
 async def test_zql_shows_nothing_of_others(clients: dict[str, Client], target: str) -> None:
     for end in ("", ".uuid", " where uuid is not null", " return with (total)"):
         text = f"query {target}{end}"

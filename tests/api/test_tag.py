@@ -29,7 +29,7 @@ async def test_tags_of_the_data_are_found(fixed: Client) -> None:
     assert answer.body["schema"] == {"inventories[0]": "org.zstack.header.tag.UserTagInventory"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("resource", "resource_type", "text"),
     [
         (B1, "BackupStorageVO", "remote"),

@@ -17,6 +17,7 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import Client
 from kept_lab import reset_fixtures
 from lifecycle_events import drain, new, storage
+from rows import rows
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -115,7 +116,7 @@ async def test_reserved_bytes_are_taken_off_and_given_back_up_to_the_total(image
     assert (await storage(imagestore_lab)).available == one.available  # what the host reports counts
 
 
-@pytest.mark.parametrize(("spare", "reserved", "fits"), [(1, 0, True), (0, 0, False), (GIB, GIB, False)])
+@rows(("spare", "reserved", "fits"), [(1, 0, True), (0, 0, False), (GIB, GIB, False)])
 async def test_more_has_to_be_left_than_is_asked_for(
     imagestore_lab: Lab, spare: int, reserved: int, fits: bool
 ) -> None:

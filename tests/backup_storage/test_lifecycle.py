@@ -18,6 +18,7 @@ from imagestore_sim.virtual_clock import virtual_clock
 from kept_lab import reset_fixtures
 from lifecycle_events import UUID, disconnections, drain, moves, new, storage
 from recorded_probes import Outcome, Probes
+from rows import rows
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -262,7 +263,7 @@ async def test_a_node_that_starts_reconnects_even_what_is_connected(imagestore_l
 # Adding (domain 3.1, 3.2)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("hostname", "url", "text"),
     [
         ("no_name", "dev", "hostname[no_name] is neither an IPv4 address nor a valid hostname"),

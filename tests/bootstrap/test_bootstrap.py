@@ -10,6 +10,7 @@ from imagestore_sim.bootstrap import Bootstrap, BootstrapError, read_bootstrap
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
+from rows import rows
 
 GOOD = """\
 zones:
@@ -127,7 +128,7 @@ def test_an_empty_file_holds_no_records(file: Path) -> None:
     assert read_bootstrap(file) == Bootstrap()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("records", "complaint"),
     [
         ("globalConfig: {backupStorage: {ping.intervall: 5}}", "ping.intervall"),

@@ -70,7 +70,7 @@ def _whole(world: Watched) -> bool:
     return sum(map(len, world.owned().values())) == HOSTS
 
 
-@pytest.mark.parametrize("call", ["connect of a client", "ping"])
+@pytest.mark.parametrize("call", ["connect of a client", pytest.param("ping", marks=pytest.mark.thorough)])
 def test_a_probe_that_runs_when_the_lease_ends_ends_with_it(call: str) -> None:
     async def play() -> None:
         async with three_nodes("quick") as world, clients(world) as nodes:
@@ -96,6 +96,7 @@ def test_a_probe_that_runs_when_the_lease_ends_ends_with_it(call: str) -> None:
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_a_node_whose_commit_is_late_when_it_joins_again_waits_for_a_lease_from_the_commit_on() -> None:
     """Another node may beat just before the commit, see nothing of it, and go on for a lease."""
 
@@ -114,6 +115,7 @@ def test_a_node_whose_commit_is_late_when_it_joins_again_waits_for_a_lease_from_
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_a_lease_that_ends_for_a_moment_only_loses_no_storage_and_leaves_none_half_connected() -> None:
     async def play() -> None:
         async with three_nodes("quick", ping_interval=1) as world:
@@ -152,6 +154,7 @@ def test_a_store_that_takes_long_for_each_heartbeat_does_not_end_the_lease() -> 
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_a_node_leaves_the_hosts_of_storages_that_another_one_owns_by_now() -> None:
     async def play() -> None:
         async with three_nodes("quick", nodes=("a", "b")) as world:

@@ -172,5 +172,6 @@ async def _parted_nodes() -> None:
         assert await nodes["a"].query("/zones", "name=lost") == []
 
 
+@pytest.mark.thorough
 def test_two_nodes_can_be_cut_off_from_each_other_alone() -> None:
     run_virtually(_parted_nodes())

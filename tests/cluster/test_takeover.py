@@ -69,6 +69,7 @@ def test_a_killed_node_loses_its_storages_within_five_seconds_and_gets_some_back
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_nodes_that_start_at_once_load_their_records_one_after_another_and_share_the_storages() -> None:
     async def play() -> None:
         async with three_nodes("quick", nodes=()) as world:

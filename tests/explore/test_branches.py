@@ -59,7 +59,7 @@ def ran(everything: Measured) -> Measured:
 @pytest.mark.parametrize(
     ("seed", "base"),
     [
-        pytest.param(QUICK, None, id="new"),
+        pytest.param(QUICK, None, id="new", marks=pytest.mark.thorough),
         pytest.param(OF_NODES, None, id="several-nodes", marks=pytest.mark.thorough),
         pytest.param(QUICK, EVENTFUL, id="variation", marks=pytest.mark.thorough),
         pytest.param(QUICK, Around("true", 60.0, ("APIQueryImageMsg",)), id="around-a-program"),
@@ -92,6 +92,7 @@ def test_what_only_one_story_does_is_new(ran: Measured) -> None:
     assert found.taken == after
 
 
+@pytest.mark.thorough
 def test_arcs_that_are_no_branches_do_not_count(ran: Measured) -> None:
     found = Branches()
     found.add({"explore/branches.py": branches.Ran(branches._digest("explore/branches.py"), frozenset({(1, 3)}))})
@@ -119,6 +120,7 @@ def test_another_search_counts_on(ran: Measured) -> None:
     assert resumed.state() == found.state()
 
 
+@pytest.mark.thorough
 def test_what_was_met_of_a_source_that_has_changed_does_not_count(
     ran: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +147,7 @@ def test_a_source_that_changes_while_a_search_runs_is_left_out(ran: Measured, mo
     assert found.taken == 0
 
 
+@pytest.mark.thorough
 def test_what_another_python_has_measured_does_not_count(ran: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Branches()
     found.add(ran)

@@ -21,6 +21,7 @@ from imagestore_sim.hosts.listener import LOOPBACK
 from imagestore_sim.hosts.shell import Shell, Streams, Text
 from imagestore_sim.probe import PingMode, ProbeFailure, Prober, Reached, Target
 from imagestore_sim.statvfs import BLOCK
+from rows import rows
 
 PID = 3
 """The number of the agent among the programs of a host."""
@@ -48,7 +49,7 @@ async def lines_of_log(host: SimulatedHost) -> list[str]:
     return [line.partition("zstore: ")[2] for line in (await run(host, f"cat {LOG}"))[1].splitlines()]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("script", "status", "printed"),
     [
         (f"ls {PROGRAMS}", 0, "zstack-imagestorebackupstorage\nzstcli\nzstore\nzstore.yaml\n"),

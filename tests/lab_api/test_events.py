@@ -25,6 +25,7 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api import events as stream
 from imagestore_sim.testing import Client
 from kept_lab import reset_fixtures
+from rows import rows
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -146,7 +147,7 @@ async def test_a_client_filters_by_path_and_resource(imagestore_lab: Lab, images
             await asyncio.wait_for(reader.event(), 0.05)
 
 
-@pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 19, "\u0661"])
+@rows("given", ["x", "-1", "1.5", "9" * 19, "\u0661"])
 async def test_an_invalid_last_event_id_is_refused(imagestore_lab: Lab, given: str) -> None:
     async with (
         aiohttp.ClientSession() as http,

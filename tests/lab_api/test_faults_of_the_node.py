@@ -16,11 +16,15 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.rest.journal import Entry
 from imagestore_sim.rest.node_faults import FAULT_HEALED, FAULT_HIT, FAULT_SET, MOST_FAULTS
 from imagestore_sim.testing import Client
+from kept_lab import reset_fixtures
 
-pytestmark = pytest.mark.imagestore_lab(hosts=0)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.imagestore_lab(hosts=0)]
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 TEAPOT = {"kind": "status", "code": 418}
 Json = dict[str, Any]
+
+
+imagestore_lab, imagestore_client = reset_fixtures()
 
 
 async def lab_api(client: Client, method: str, path: str, body: object = None, status: int = 200) -> Json:
@@ -111,6 +115,7 @@ async def test_one_call_heals_hosts_and_the_management_plane(imagestore_client: 
     assert unknown["error"].startswith("kind: there is no fault 'rust'; there are ")
 
 
+@pytest.mark.asyncio(loop_scope="function")
 async def test_the_kinds_of_the_management_plane_are_listed_with_their_schemas(fixed: Client) -> None:
     kinds = await lab_api(fixed, "GET", "/faults")
     assert kinds["faults"] == []  # a node alone has no hosts

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from fixed_data import B1, B4, DATA
+from fixed_data import B1, B4
 from generators.metrics import page
 from imagestore_sim import __version__
 from imagestore_sim.backup_storage.recent_probes import RecentProbes
@@ -25,6 +25,7 @@ from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
+from kept_node import KeptNode
 from metrics_page import Scrape, scrape
 from node_faults import set_fault, shown
 
@@ -34,16 +35,10 @@ pytestmark = pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtua
 
 
 @pytest_asyncio.fixture
-async def fixed(tmp_path: Path) -> AsyncIterator[Client]:
-    """Return a client of a node that no other test shares: counters begin with the test."""
-    bootstrap = tmp_path / "bootstrap.yaml"
-    bootstrap.write_text(DATA)
-    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db"), bootstrap=bootstrap))
-    await node.start()
-    async with Client(node.url) as client:
-        await client.log_in()
+async def fixed(kept_node: KeptNode) -> AsyncIterator[Client]:
+    """Return a client of a node whose counters begin with the test."""
+    async with kept_node.client(renewed=True) as client:
         yield client
-    await node.stop()
 
 
 async def test_storages_are_counted_by_status_and_state_and_their_capacity_is_shown(fixed: Client) -> None:

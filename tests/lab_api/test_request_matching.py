@@ -340,7 +340,7 @@ async def test_a_test_waits_for_a_body(client: Client) -> None:
 
 
 @pytest.mark.imagestore_lab(hosts=0)
-@pytest.mark.parametrize(
+@rows(
     ("call", "body", "error"),
     [
         ("find", {"status": [1]}, "status"),

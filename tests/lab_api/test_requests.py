@@ -14,6 +14,7 @@ from imagestore_sim.rest.journal import MOST_BODY_BYTES, UNREADABLE, Body, Journ
 from imagestore_sim.testing import Answer, Client
 from imagestore_sim.testing.client import CallFailed
 from kept_lab import reset_fixtures
+from rows import rows
 
 ADMIN = "36c27e8ff05c4780bf6d2fa65700f22e"
 STORAGES = "/backup-storage"
@@ -111,7 +112,7 @@ async def test_numbers_continue_after_the_journal_is_cleared(imagestore_client: 
     assert [one["number"] for one in await found(imagestore_client)] == [last + 1]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "error"),
     [
         ({"status": "ok"}, "status: String should match pattern"),

@@ -10,6 +10,7 @@ import pytest_asyncio
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api import timeline
 from imagestore_sim.testing import Client
+from rows import rows
 
 pytestmark = [
     pytest.mark.imagestore_lab(hosts=3, ping_interval=5, clock="virtual"),
@@ -139,7 +140,7 @@ async def test_a_secret_of_a_fault_is_not_shown(imagestore_client: Client, image
     assert "hunter2" not in str(await lab(imagestore_client, "GET", "/timeline"))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("query", "problem"),
     [
         ({"from_": 5, "to": 5}, "from: expected a time before `to`"),

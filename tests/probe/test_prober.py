@@ -541,7 +541,9 @@ async def test_an_idle_connection_is_kept_alive_and_one_that_does_not_answer_is_
     await prober.close()
 
 
-@pytest.mark.parametrize("few", [FEW, 20], ids=["few", "very many"])
+@pytest.mark.parametrize(
+    "few", [pytest.param(FEW, id="few", marks=pytest.mark.thorough), pytest.param(20, id="very many")]
+)
 def test_idle_connections_are_asked_once_an_interval_and_very_many_one_after_the_other(
     few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from statvfs_servers import (
 
 from imagestore_sim.clock import RealClock
 from imagestore_sim.probe import Capacity, Inodes, Layout, Method, ProbeFailure, Prober, Reason, Target
+from rows import rows
 from sshd import OpenSshServer
 
 
@@ -156,7 +157,7 @@ async def test_require_fails_as_not_mounted_when_both_folders_are_missing(sshd: 
 
 
 @pytest.mark.sshd
-@pytest.mark.parametrize("layout", Layout)
+@rows("layout", Layout)
 async def test_read_only_hosts_are_neither_written_nor_expected_to_hold_folders(
     sshd: OpenSshServer, tmp_path: Path, layout: Layout
 ) -> None:

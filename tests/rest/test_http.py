@@ -356,7 +356,7 @@ async def test_the_zone_of_an_address_is_escaped_in_a_url() -> None:
     assert web_server.http_url("fe80::1%lo", 8080) == "http://[fe80::1%25lo]:8080"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("host", "begins"),
     [
         ("::1", "http://[::1]:"),

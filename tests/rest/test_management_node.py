@@ -18,6 +18,7 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 V1 = "/zstack/v1"
@@ -125,7 +126,7 @@ async def test_a_starting_node_answers_that_it_is_not_ready(tmp_path: Path) -> N
     assert answer.body["error"]["details"] == f"management node[uuid:{uuid}] is not ready yet"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("zone", "name", "offset"),
     [
         (UTC, "UTC", "Z"),

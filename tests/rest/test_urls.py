@@ -186,7 +186,7 @@ async def test_an_absent_parameter_object_means_defaults(raw_client: RawClient, 
     assert answer.error["details"].startswith("field[name] of message[")
 
 
-@pytest.mark.parametrize("raw", [b"", b"null", b"{}", b'{"params":{}}', b'{"params":null}'])
+@rows("raw", [b"", b"null", b"{}", b'{"params":{}}', b'{"params":null}'])
 async def test_an_attachment_accepts_any_form_of_an_empty_body(raw_client: RawClient, raw: bytes) -> None:
     """Source: wire-protocol 1.3, clients 2.1."""
     zone = (await raw_client.make_zone())["uuid"]

@@ -90,7 +90,9 @@ timeline:
 """
 
 
-@pytest.mark.parametrize("healed", ["{}", "{node: node-2, from: nodes, others: node-1}"])
+@pytest.mark.parametrize(
+    "healed", [pytest.param("{}", marks=pytest.mark.thorough), "{node: node-2, from: nodes, others: node-1}"]
+)
 def test_two_nodes_are_cut_off_from_each_other_alone(healed: str) -> None:
     result = play_virtually(parse_scenario(PAIR.replace("HEALED", healed)))
     assert result.verdict is Verdict.HELD, result.wrong
