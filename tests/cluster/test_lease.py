@@ -145,7 +145,7 @@ def test_a_store_that_takes_long_for_each_heartbeat_does_not_end_the_lease() -> 
     async def play() -> None:
         async with three_nodes("quick", ping_interval=1) as world:
             first, store = world.owned(), _slow_down(world, "b")
-            store.seconds = [0.9] * 20
+            store.seconds = [0.9] * 10
             while store.seconds:
                 await world.clock.sleep(0.05)
                 assert world.membership("b").holds

@@ -9,7 +9,6 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
 from imagestore_sim.lab import Lab
@@ -35,6 +34,8 @@ def calls(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 @pytest.mark.thorough
 async def test_the_document_is_valid(imagestore_client: Client) -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # not above: it takes long
+
     OpenAPIV31SpecValidator(await document(imagestore_client)).validate()
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from generate import GENERATED
 from imagestore_sim.api import handlers_of
@@ -73,6 +72,8 @@ EMULATED: list[type[Message]] = sorted(emulated(), key=by_name)
 @pytest.mark.thorough
 @pytest.mark.parametrize("one_an_api", [False, True])
 def test_the_document_is_valid(one_an_api: bool) -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # not above: it takes long
+
     OpenAPIV31SpecValidator(whole(one_an_api)).validate()
 
 
