@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from imagestore_sim import tasks as tasks_module
-from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size
+from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size, cancel_and_wait, together
 from processes import child
 
 
@@ -148,3 +148,44 @@ async def test_no_garbage_is_collected_while_large_inputs_are_worked_on() -> Non
     with pytest.raises(ZeroDivisionError):
         await by_size(LARGE, lambda: 1 // 0)
     assert gc.isenabled()
+
+
+async def test_work_goes_to_its_end_without_its_caller_and_is_cancelled_with_its_owner() -> None:
+    async def work(go_on: asyncio.Event, done: list[str]) -> None:
+        await go_on.wait()
+        done.append("done")
+
+    tasks, go_on, done = Tasks(), asyncio.Event(), list[str]()
+    caller = asyncio.create_task(tasks.to_its_end(work(go_on, done), "the removal"))
+    await asyncio.sleep(0)
+    await cancel_and_wait(caller)
+    assert (caller.cancelled(), len(tasks)) == (True, 1)
+    go_on.set()
+    await asyncio.sleep(0.01)
+    assert (done, len(tasks)) == (["done"], 0)
+    left = asyncio.create_task(tasks.to_its_end(_for_ever(), "the rest"))
+    await asyncio.sleep(0)
+    await tasks.close()
+    assert len(tasks) == 0
+    with pytest.raises(asyncio.CancelledError):
+        await left
+
+
+async def test_one_that_fails_ends_those_that_run_together_with_it() -> None:
+    ended: list[str] = []
+
+    async def hold() -> None:
+        try:
+            await _for_ever()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("the other")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await together(hold(), fail())
+    assert ended == ["the other"]
+    assert await together(asyncio.sleep(0, 1), asyncio.sleep(0, 2)) == [1, 2]

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -103,6 +103,16 @@ async def in_thread(function: Callable[[*Ts], T], *arguments: *Ts, thread: Execu
         return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
+async def together(*work: Awaitable[T]) -> list[T]:
+    """Return the results of all, which run at once. Raise the first error, once the others are cancelled and over."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        await cancel_and_wait(*tasks)
+        raise
+
+
 async def until_done_or_set(task: asyncio.Future[Any], event: asyncio.Event) -> None:
     """Wait until `task` is done, or `event` is set; leave the task as it is."""
     setting = asyncio.ensure_future(event.wait())
@@ -143,6 +153,10 @@ class Tasks:
         self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
+
+    async def to_its_end(self, work: Coroutine[object, object, None], name: str) -> None:
+        """Run `work` as a task that goes on if the caller is cancelled; `close` cancels it. Raise what it raises."""
+        await asyncio.shield(self.begin(work, name))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)

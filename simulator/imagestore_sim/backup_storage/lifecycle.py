@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Container, Mapping
 from enum import StrEnum
 from functools import partial
@@ -39,6 +38,7 @@ from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.probe import Purpose, probing_for
+from imagestore_sim.tasks import Tasks, together
 
 
 class StateEvent(StrEnum):
@@ -71,6 +71,7 @@ class Lifecycle:
         self._status = status
         self._connector = connector
         self._tracker = tracker
+        self._tasks = Tasks()
         self.hosts = hosts
         """Which hosts the storages use."""
         self._events = events
@@ -107,7 +108,7 @@ class Lifecycle:
         Of several nodes, each connects its own.
         """
         uuids = [storage.uuid for storage in await self._records.tracked() if self._cluster.is_ours(storage.uuid)]
-        await asyncio.gather(*(try_to_reconnect(self._tracker, uuid) for uuid in uuids if uuid not in but))
+        await together(*(try_to_reconnect(self._tracker, uuid) for uuid in uuids if uuid not in but))
 
     async def check_new(self, kind: str, hostname: str, url: str) -> None:
         """Raise a BackupStorageError if a storage of type `kind`, hostname and url cannot be added (domain 3.1)."""
@@ -134,7 +135,7 @@ class Lifecycle:
             await self._record_added(new.uuid)
         except BaseException as error:
             if written:
-                await asyncio.shield(self._remove(new))
+                await self._tasks.to_its_end(self._remove(new), f"removal of image store {new.uuid}")
             elif isinstance(error, IntegrityError):
                 await self.hosts.refuse_duplicate(new.type, new.hostname)
                 raise constraint_violation() from None
@@ -151,6 +152,10 @@ class Lifecycle:
         """Delete a storage that was added, because a later step of the same command has failed."""
         self._tracker.untrack(new.uuid)
         await self._remove(new)
+
+    async def close(self) -> None:
+        """Stop deleting storages whose add has failed. The next start deletes those that are left."""
+        await self._tasks.close()
 
     async def add_simulator(self, new: NewSimulator, *, job: str | None = None) -> None:
         """Add a storage without a host; it is always Connected, and keeps the capacity given."""

@@ -20,6 +20,7 @@ from imagestore_sim.containers.faults import Requirements, implementation_of
 from imagestore_sim.containers.host import heal_hosts
 from imagestore_sim.containers.labels import HOST, PROJECT
 from imagestore_sim.faults import FAULTS
+from imagestore_sim.tasks import together
 
 logger = logging.getLogger(__name__)
 MOUNTS = Path("/proc/self/mountinfo")
@@ -92,14 +93,14 @@ class ComposeProject:
             for name, details in found.items():
                 if name not in self._hosts:
                     self._hosts[name] = await self._new_host(details)
-            await asyncio.gather(*(self._hosts[name].update(details) for name, details in found.items()))
+            await together(*(self._hosts[name].update(details) for name, details in found.items()))
 
     async def _inspect_containers(self) -> dict[str, dict[str, Any]]:
         """Return the engine's descriptions of all hosts, by name in lower case."""
         filters = aiodocker.utils.clean_filters({"label": [f"{PROJECT}={self.name}", HOST]})
         with engine_errors(f"looking for the hosts of {self.name}"):
             containers = await self._docker.containers.list(all="true", filters=filters)
-            descriptions = await asyncio.gather(*(one.show() for one in containers))
+            descriptions = await together(*(one.show() for one in containers))
         return {str(one["Config"]["Hostname"]).lower(): one for one in descriptions}
 
     async def _new_host(self, details: Mapping[str, Any]) -> ComposeHost:

@@ -15,6 +15,7 @@ from imagestore_sim.containers.observation import Observation, observe, observe_
 from imagestore_sim.containers.spec import HostSpec
 from imagestore_sim.faults import Fault, HostState
 from imagestore_sim.faults.target import AgentState
+from imagestore_sim.tasks import together
 
 if TYPE_CHECKING:
     from imagestore_sim.containers.disks import Disk
@@ -175,6 +176,6 @@ async def heal_hosts(hosts: Iterable[ContainerHost]) -> None:
     try:
         # Their containers are removed, or left to their owner, in any case: a hanging engine must not prevent that
         async with asyncio.timeout(HEAL_SECONDS):  # real: see above
-            await asyncio.gather(*(host.heal_all() for host in hosts))
+            await together(*(host.heal_all() for host in hosts))
     except TimeoutError:
         logger.warning("not all faults could be healed within %g s", HEAL_SECONDS)

@@ -6,7 +6,6 @@ export is the file `<url>/export/FILE`; what is said of install paths here holds
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import orjson
 
 from imagestore_sim.images.errors import BitsFailed
 from imagestore_sim.probe import Capacity, FileRefused, ProbeFailure, Prober, SftpSession, Target, files
+from imagestore_sim.tasks import together
 
 T = TypeVar("T")
 INSTALL_PATH = re.compile(r"zstore://([0-9a-zA-Z_-]{1,64})/([0-9a-zA-Z_-]{1,64})")
@@ -170,7 +170,7 @@ class Bits:
             folders = await files.names_in(sftp, registry, MOST_IMAGES)
             for first in range(0, len(folders), AT_ONCE):
                 some = (_images_in(sftp, registry, folder) for folder in folders[first : first + AT_ONCE])
-                found += [image for images in await asyncio.gather(*some) for image in images]
+                found += [image for images in await together(*some) for image in images]
             return found[:MOST_IMAGES]
 
         return await self._change(target, look)

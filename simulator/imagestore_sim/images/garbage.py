@@ -30,7 +30,7 @@ from imagestore_sim.images.bits import Bits, Place, bits_path, paths_of, place_o
 from imagestore_sim.images.errors import BitsFailed, DownloadFailed
 from imagestore_sim.images.rows import UPLOAD
 from imagestore_sim.images.space import Space
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, together
 
 logger = logging.getLogger(__name__)
 INTERVAL = integer("image", "deletion.gcInterval")
@@ -143,7 +143,8 @@ class Garbage:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            await asyncio.shield(self._give_up(image_uuid, job, _reason(error)))
+            giving_up = self._give_up(image_uuid, job, _reason(error))
+            await self._tasks.to_its_end(giving_up, f"removal of what was added of image {image_uuid}")
             raise
 
     @contextlib.asynccontextmanager
@@ -165,7 +166,7 @@ class Garbage:
         except asyncio.CancelledError:
             raise
         except BaseException:
-            await asyncio.shield(self.collect(image_uuid))
+            await self._tasks.to_its_end(self.collect(image_uuid), f"removal of {path}")
             raise
 
     async def _abandon_export(self, image_uuid: str, path: str, storage: Storage) -> None:
@@ -217,8 +218,15 @@ class Garbage:
                 await connection.execute(insert(ImageGarbage).values(**row))
 
     async def collect(self, image_uuid: str) -> None:
-        """Remove the bits of an image that is gone, from the hosts that answer; from the others later."""
-        if await self._collect(ImageGarbage.imageUuid == image_uuid):
+        """Remove the bits of an image that is gone, from the hosts that answer; from the others later.
+
+        While the store is away, remove nothing, and try again later.
+        """
+        try:
+            is_any_left = bool(await self._collect(ImageGarbage.imageUuid == image_uuid))
+        except StoreUnavailable:
+            is_any_left = True
+        if is_any_left:
             self.collect_later()
 
     async def all_bits(self, connection: AsyncConnection) -> set[tuple[str, str, str]]:
@@ -247,7 +255,7 @@ class Garbage:
         """Remove files that a cancelled add leaves; their records may be gone already."""
         async with self._writing(path, [one.uuid for one in storages]):
             places = filter(None, (place_of(one.target, path) for one in storages))
-            await asyncio.gather(*map(self._remove_abandoned, places))
+            await together(*map(self._remove_abandoned, places))
 
     async def _remove_abandoned(self, place: Place) -> None:
         with contextlib.suppress(BitsFailed):
@@ -261,8 +269,12 @@ class Garbage:
     async def _collect_all(self) -> None:
         while True:
             with self._events.subscribe(EVENTS_WAITING) as events:
-                if not await self._collect(true(), owned=True):
-                    return
+                try:
+                    if not await self._collect(true(), owned=True):
+                        return
+                except StoreUnavailable:
+                    await self._database.health.until_next_try()
+                    continue
                 seconds = max(1, self._configuration.get(INTERVAL))
                 with contextlib.suppress(TimeoutError):
                     await self._clock.wait_for(_until_connected(events), seconds)
@@ -272,7 +284,7 @@ class Garbage:
         storages = select(ImageGarbage.backupStorageUuid).where(which).distinct()
         rows = await self._database.read(storages)
         uuids = sorted(row[0] for row in rows if not owned or self._peers.is_ours(row[0]))
-        return sum(await asyncio.gather(*(self._collect_on(uuid, which) for uuid in uuids)))
+        return sum(await together(*(self._collect_on(uuid, which) for uuid in uuids)))
 
     async def _collect_on(self, storage_uuid: str, which: ColumnElement[bool]) -> int:
         """Try to remove bits from the host of a storage, up to the first failure; return how many are left."""

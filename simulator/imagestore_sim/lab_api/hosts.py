@@ -29,6 +29,7 @@ from imagestore_sim.lab_api.node_fault_shapes import KindsShape, node_kind_shape
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, with_body
 from imagestore_sim.probe.agent import PORT as AGENT_PORT
 from imagestore_sim.rest.node_faults import NodeFaults
+from imagestore_sim.tasks import together
 
 NO_HOSTS = "this node has no simulated hosts"
 NO_HOST = {404: "there is no such host, or the node has no hosts"}
@@ -135,7 +136,7 @@ class HostsRoutes:
     async def show_all(self, request: web.Request) -> Answer:
         """Return every host with its disk, its logins and the faults that are on it."""
         hosts = await _refusing(self._present().all())
-        return HostsShape(hosts=await asyncio.gather(*(_show(host) for host in hosts)))
+        return HostsShape(hosts=await together(*(_show(host) for host in hosts)))
 
     async def show(self, request: web.Request) -> Answer:
         """Return a host with its disk, its logins and the faults that are on it."""

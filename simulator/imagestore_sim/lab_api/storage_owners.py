@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from imagestore_sim.cluster import Bus, CallBroken, NodeGone, Peers, TooManyCalls
 from imagestore_sim.lab_api.routes import Refused, Shape
+from imagestore_sim.tasks import together
 
 SERVICE = "lab storages"
 LONGEST_SECONDS = 90.0
@@ -41,4 +41,4 @@ class StorageOwners:
     async def ask_others(self, call: str, asked: Mapping[str, Any], shape: type[S]) -> list[S]:
         """Return what each other node answers. Raise Refused."""
         others = [node for node in self._peers.members if node != self._peers.uuid]
-        return await asyncio.gather(*(self.ask(node, call, asked, shape) for node in others))
+        return await together(*(self.ask(node, call, asked, shape) for node in others))

@@ -117,10 +117,11 @@ class Parts:
                 stack.push_async_callback(self.services.web_hooks.drain)
                 stack.push_async_callback(self.leaving.leave)
             stack.push_async_callback(self.storages.tracker.stop)
+            stack.push_async_callback(self.storages.lifecycle.close)
+            stack.push_async_callback(self.images.garbage.close)  # what ends before may leave it bits to remove
             stack.push_async_callback(self.images.expunge.close)
             stack.push_async_callback(self.services.uploads.close)
             stack.push_async_callback(self.services.long_jobs.close)
-            stack.push_async_callback(self.images.garbage.close)
             stack.push_async_callback(self.jobs.close)
             if self.storages.takeover is not None:
                 stack.push_async_callback(self.storages.takeover.close)

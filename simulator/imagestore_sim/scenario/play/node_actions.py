@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from imagestore_sim.scenario.format.node_steps import (
@@ -23,6 +22,7 @@ from imagestore_sim.scenario.play.fault_windows import NODE
 from imagestore_sim.scenario.play.results import DONE, Outcome, Window
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
 from imagestore_sim.scenario.play.world import ClusterWorld, RestartableWorld, WorldProblem
+from imagestore_sim.tasks import together
 from imagestore_sim.units import duration_text
 
 NODE_ACTIONS = StepHandlers()
@@ -58,7 +58,7 @@ async def kill_node(context: PlayContext, step: KillNodeStep) -> Outcome:
     Raise WorldProblem where it cannot be restarted.
     """
     if step.node is not None:
-        await asyncio.gather(*(_kill_one(context, node, step) for node in _named(context, step.node)))
+        await together(*(_kill_one(context, node, step) for node in _named(context, step.node)))
         return DONE
     world = _restartable(context)
     async with context.node_steps[""]:

@@ -21,6 +21,7 @@ from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.play.world import OnEvent, WorldProblem
 from imagestore_sim.scenario.worlds.container_specs import new_host
 from imagestore_sim.scenario.worlds.local_node import LocalNodeWorld
+from imagestore_sim.tasks import together
 
 
 class ContainersWorld(LocalNodeWorld):
@@ -63,7 +64,7 @@ class ContainersWorld(LocalNodeWorld):
 
     @override
     async def settle(self) -> None:
-        await asyncio.gather(*(host.settle() for host in self.hosts.values()))
+        await together(*(host.settle() for host in self.hosts.values()))
 
     @override
     async def _heal_hosts(self) -> None:

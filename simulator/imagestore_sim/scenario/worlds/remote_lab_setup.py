@@ -17,6 +17,7 @@ from imagestore_sim.scenario.worlds.lab_client import LabClient
 from imagestore_sim.scenario.worlds.lab_clock import FollowingClock
 from imagestore_sim.scenario.worlds.remote_host import RemoteHost
 from imagestore_sim.scenario.worlds.remote_lab_rules import IMAGE_STORES
+from imagestore_sim.tasks import together
 from imagestore_sim.testing.client import Client
 
 LOOK_SECONDS = 0.1  # real: another process is waited for
@@ -144,7 +145,7 @@ class RemoteLabSetup:
 
         `uuids` and `zones` hold the uuids of the scenario's storages and zones by their names.
         """
-        await asyncio.gather(
+        await together(
             *(
                 self._reconnect(uuids[one.name])
                 if uuids[one.name] in present
