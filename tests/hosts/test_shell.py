@@ -401,3 +401,14 @@ async def test_a_tree_is_as_deep_as_a_path_is_long(machine: Machine) -> None:
     assert await machine.run("grep -r x /d; echo $?") == (0, "1\n", "")
     assert (await machine.run("df / && ls -R / && mkdir /e && rm -r /d"))[0] == 0
     assert machine.disk.listdir("/") == ["e", "root", "tmp"]
+
+
+@rows("pattern", ["(a+)+$", "(a|aa)*b", "(a*){2,9}b", "a{99999999999}", "(" * 3000 + "a" + ")" * 3000])
+async def test_a_pattern_that_would_hold_up_the_lab_is_refused(machine: Machine, pattern: str) -> None:
+    status, printed, errors = await machine.run(f"echo {'a' * 40}! | grep -E '{pattern}'")
+    assert (status, printed) == (2, ""), errors
+    assert errors.startswith("grep: ")
+
+
+async def test_grep_takes_repetitions_beside_each_other(machine: Machine) -> None:
+    assert (await machine.run("echo 'zstore 12' | grep -E '^(z|s)[a-z]+ +[0-9]{1,3}$'"))[1] == "zstore 12\n"

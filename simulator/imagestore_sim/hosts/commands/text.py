@@ -5,11 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterator
+from re import _constants, _parser  # type: ignore[attr-defined]  # what a pattern is made of
+from typing import Any
 
 from imagestore_sim.hosts.commands.declare import Usage, options_of, program, reason
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.hosts.shell import Call
 
+_REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+LONGEST_LINE = 4096
+"""Characters of a line that are searched."""
 _LONG = ("count", "ignore-case", "invert-match", "line-number", "quiet", "silent", "recursive", "fixed-strings")
 _SPECIAL = re.compile(r"\\(.)|([(){}|+?])")
 TROUBLE = 2
@@ -57,7 +62,9 @@ class _Search:
         """Search a text, and print its lines, their number, or only its name."""
         inverted = self._has("v", "invert-match")
         lines = enumerate(text.splitlines(), 1)
-        found = [(number, line) for number, line in lines if bool(self._pattern.search(line)) != inverted]
+        found = [
+            (number, line) for number, line in lines if bool(self._pattern.search(line[:LONGEST_LINE])) != inverted
+        ]
         self.found |= bool(found)
         if self._has("q", "quiet", "silent"):
             return
@@ -85,9 +92,27 @@ def _compiled(pattern: str, options: Collection[str]) -> re.Pattern[str]:
     elif "w" in options:
         text = rf"\b(?:{text})\b"
     try:
+        if not fixed and _may_take_for_ever(_parser.parse(text)):
+            raise Usage("this host's grep takes no repetition or choice within a repetition")
         return re.compile(text, re.IGNORECASE if "i" in options or "ignore-case" in options else 0)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise Usage(f"invalid pattern: {error}") from None
+
+
+def _may_take_for_ever(part: Any, *, repeated: bool = False) -> bool:
+    """Return whether a part of a pattern has a repetition or a choice within a repetition.
+
+    Python tries all ways to match it: their number doubles with each character. GNU's grep looks at each once.
+    """
+    if isinstance(part, tuple | list | _parser.SubPattern):
+        items = list(part)
+        if len(items) == 2 and items[0] in _REPEATS:
+            _, most, body = items[1]
+            return most > 1 and (repeated or _may_take_for_ever(body, repeated=True))
+        if len(items) == 2 and items[0] is _constants.BRANCH and repeated:
+            return True
+        return any(_may_take_for_ever(one, repeated=repeated) for one in items)
+    return False
 
 
 def _extended(basic: str) -> str:
