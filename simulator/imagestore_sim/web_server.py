@@ -36,6 +36,9 @@ HEAD_SECONDS = 20.0
 BODY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 """Real seconds that it may take to send a body, and to read the answer."""
+UNREAD_SECONDS = 1.0
+"""Real seconds that a client has for an answer before its connection is closed, where its body is not read to the end.
+"""
 NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing such a socket resets its connection."""
 MOST_UNACCEPTED = 1024
@@ -69,6 +72,14 @@ class Request(web.Request):
     def waits_for_us(self) -> bool:
         """Whether the client waits for a 100 before it sends its body."""
         return self._waits_for_us
+
+    @property
+    def has_packed_body_left(self) -> bool:
+        """Whether a part of its body has not been read that is compressed.
+
+        It may be a thousand times as long as what was sent, and aiohttp would unpack it in one turn of the event loop.
+        """
+        return "Content-Encoding" in self.headers and not self.content.is_eof()
 
     def hold_back(self) -> None:
         """Note that the client waits for a 100 before it sends its body."""
@@ -214,9 +225,30 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer. Raise ConnectionError if the client does not read it."""
-        if isinstance(request, Request) and request.waits_for_us:
-            resp.force_close()  # its body was never asked for: it may arrive later, or never
+        leaves_body = isinstance(request, Request) and request.has_packed_body_left
+        if isinstance(request, Request) and (request.waits_for_us or leaves_body):
+            resp.force_close()  # a body that was never asked for may arrive later, or never
             self._lingering_time = 0.0
+        if leaves_body:
+            return await self._finish_without_body(request, resp, start_time)
+        return await self._finish_response(request, resp, start_time)
+
+    async def _finish_without_body(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer, and read no more. To close at once could reset the connection before the client reads it."""
+        if self.transport is None:
+            raise ConnectionResetError("the client has gone")
+        self.transport.pause_reading()
+        sent = await self._finish_response(request, resp, start_time)
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write_eof()
+            await asyncio.wait([self.lost()], timeout=UNREAD_SECONDS)  # real: the client is
+        return sent
+
+    async def _finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
         at_once = isinstance(resp, WholeResponse) and not self._paused and resp.is_whole(request)
         if isinstance(resp, WholeResponse):
             resp.goes_at_once = at_once

@@ -161,3 +161,15 @@ def test_asyncssh_formats_only_what_it_logs(caplog: pytest.LogCaptureFixture, mo
         log.info("%s there", ["who", b"is"])
     assert [line.getMessage().splitlines()[0] for line in caplog.records][-1] == "who,is there"
     assert len(caplog.records) == 2
+
+
+async def test_of_many_lines_that_cannot_be_read_some_are_logged_and_the_others_counted(
+    host: SimulatedHost, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "known_hosts").write_text("".join(f"nokey{number}\n" for number in range(500)))
+    async with probing(host, HostKeyPolicy.TOFU, tmp_path / "known_hosts") as prober:
+        assert isinstance(await probe(prober), Capacity)
+        assert isinstance(await probe(prober), Capacity)
+    logged = [one.getMessage() for one in caplog.records if "passed over" in one.getMessage()]
+    assert len(logged) == 11
+    assert logged[-1].endswith("known_hosts: 490 more lines are passed over")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp.compression_utils import ZLibDecompressor
 from raw_client import ZONES, RawClient, ShiftedClock, open_raw_client, sha512
 
 from imagestore_sim import web_server
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOGIN = "/zstack/v1/accounts/login"
 CREDENTIALS = f'{{"logInByAccount":{{"accountName":"admin","password":"{sha512("password")}"}}}}'.encode()
 SECONDS = 60.0
+BOMB = gzip.compress(b" " * 128 * 2**20, 1)
 PATHS = (LOGIN, "/zstack/api", "/lab/v1/clock", "/lab/v1/snapshot", "/nowhere")
 FORMS = {"Content-Type": "application/json"}
 
@@ -224,6 +226,28 @@ async def test_a_body_in_a_content_coding(
         answer = await client.rest()
     first = int(answer.split(b" ")[1])
     assert first == status if status is not None else first < 600
+
+
+@rows("path", PATHS)
+async def test_the_rest_of_a_body_that_is_too_large_is_not_unpacked(
+    raw_client: RawClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = 0
+    unpack = ZLibDecompressor.decompress_sync
+
+    def counted(self: ZLibDecompressor, data: bytes, max_length: int = 0) -> bytes:
+        nonlocal unpacked
+        found = unpack(self, data, max_length)
+        unpacked += len(found)
+        return found
+
+    monkeypatch.setattr(ZLibDecompressor, "decompress_sync", counted)
+    async with connected(raw_client) as client:
+        lines = ("Content-Encoding: gzip", f"Content-Length: {len(BOMB)}")
+        client.writer.write(client.head("POST" if path == "/lab/v1/snapshot" else "PUT", path, *lines) + BOMB)
+        with contextlib.suppress(ConnectionError):
+            assert int((await client.rest()).split(b" ")[1]) in (404, 413)
+    assert unpacked < 64 * 2**20, "no more than twice the largest body, that of a snapshot"
 
 
 @rows("path", [ZONES, LOGIN, "/zstack/api", "/lab/v1/requests", "/lab/v1/hosts/%ff", "/%ff", "/v1/zones/\xff"])

@@ -15,6 +15,8 @@ from imagestore_sim import whole_files
 from imagestore_sim.probe.algorithms import host_key_algorithms
 
 logger = logging.getLogger(__name__)
+MOST_BAD_LINES = 10
+"""Lines of known_hosts that cannot be read of which each is logged; the others are counted."""
 Known = tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
 DEFAULT_PORT = 22
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:%-]+", re.ASCII)
@@ -43,6 +45,7 @@ class HostKeys:
         self._known: asyncssh.SSHKnownHosts | None = None
         self._noted: dict[str, asyncssh.SSHKey] = {}
         self._bad_lines: set[str] = set()
+        self._more_bad_lines = 0
         self._first: bytes | None = None
         if policy is not HostKeyPolicy.IGNORE:
             self._read()
@@ -125,13 +128,21 @@ class HostKeys:
     def _parse(self, text: str) -> asyncssh.SSHKnownHosts:
         """Return the entries of the file; skip bad lines, as ssh does, and log each once."""
         known = asyncssh.SSHKnownHosts()
+        more = 0
         for number, line in enumerate(text.splitlines(), 1):
             try:
                 known.load(line)
             except ValueError as error:
-                if line not in self._bad_lines:
+                if line in self._bad_lines:
+                    continue
+                if len(self._bad_lines) < MOST_BAD_LINES:
                     self._bad_lines.add(line)
-                    logger.warning("known hosts %s: line %d is passed over: %s", self.file, number, error)
+                    logger.warning("known hosts %s: line %d is passed over: %.200s", self.file, number, error)
+                else:
+                    more += 1
+        if more != self._more_bad_lines:
+            self._more_bad_lines = more
+            logger.warning("known hosts %s: %d more lines are passed over", self.file, more)
         return known
 
 

@@ -171,7 +171,8 @@ class SshConfig:
     def _report_ignored_lines(self, text: str) -> None:
         """Log the keywords that OpenSSH would follow but a probe does not."""
         known = HONOURED | _IRRELEVANT
-        ignored = sorted({name for name in _keywords(text) if name.lower() not in known}, key=str.lower)
+        words = {name for name in _keywords(text) if name.isascii() and name.isalnum()}  # not those of another file
+        ignored = sorted((name for name in words if name.lower() not in known), key=str.lower)
         if ignored:
             logger.warning("SSH configuration %s: these lines do not count here: %s", self._file, ", ".join(ignored))
 
