@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from imagestore_sim.cli.explore import NODES
 from imagestore_sim.explore.calls import Known, draw_call, drawable_calls
 from imagestore_sim.explore.generation import FEWEST, MOST, MOST_STARTS, STARTS, generate, step_kinds
 from imagestore_sim.explore.searching import play_seed, seeds_from
@@ -104,7 +105,7 @@ def test_a_story_ends_with_everything_healed_and_time_to_get_well(stories: list[
 
 def test_a_node_that_stands_still_goes_on_before_it_is_healed() -> None:
     """Else the healing waits for it, and the next step for the healing: the story never ends."""
-    drawn = {seed: generate(seed)["timeline"] for seed in seeds_from(300, 60, "several")}
+    drawn = {seed: generate(seed)["timeline"] for seed in seeds_from(300, 60, NODES["several"])}
     waiting = {
         seed
         for seed, steps in drawn.items()

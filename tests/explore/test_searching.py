@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from imagestore_sim.cli import explore as command
+from imagestore_sim.cli.explore import NODES
 from imagestore_sim.explore import invariants, searching
 from imagestore_sim.explore.findings import Finding, signature
 from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found, Violation
 from imagestore_sim.explore.judging import play_judged
 from imagestore_sim.explore.runs import Played
-from imagestore_sim.explore.searching import STATE, NotShrunk, Progress, Search, play_seed, seeds_from
+from imagestore_sim.explore.searching import ANY, STATE, NotShrunk, Progress, Search, play_seed, seeds_from
 from imagestore_sim.explore.story import Content, content_of, read, text_of
-from imagestore_sim.explore.which_nodes import NODES
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import Verdict
 from processes import COMMAND, child, run_here
@@ -92,11 +92,11 @@ def test_a_seed_gives_the_same_run_each_time() -> None:
 
 
 def test_seeds_of_one_node_or_of_several_are_some_of_all_seeds() -> None:
-    every, one, several = (list(itertools.islice(seeds_from(5, None, nodes), 30)) for nodes in NODES)
+    every, one, several = (list(itertools.islice(seeds_from(5, None, takes), 30)) for takes in NODES.values())
     assert every == list(range(5, 35))
     assert [generate(seed).get("nodes", 1) > 1 for seed in one[:8] + several[:8]] == [False] * 8 + [True] * 8
     assert sorted(seed for seed in one + several if seed < 35) == every
-    assert list(seeds_from(5, 2, "several")) == several[:2]
+    assert list(seeds_from(5, 2, NODES["several"])) == several[:2]
 
 
 def test_a_search_of_some_stories_goes_on_where_the_last_one_of_such_ended(tmp_path: Path) -> None:
@@ -105,12 +105,12 @@ def test_a_search_of_some_stories_goes_on_where_the_last_one_of_such_ended(tmp_p
     assert several.next_seed == 0
     several.next_seed = 40
     several.save(tmp_path / STATE)
-    assert [Progress.resumed(tmp_path / STATE, nodes).next_seed for nodes in NODES] == [7, 0, 40]
+    assert [Progress.resumed(tmp_path / STATE, nodes).next_seed for nodes in (ANY, "one", "several")] == [7, 0, 40]
 
 
 @pytest.mark.thorough
 def test_the_command_plays_the_stories_of_several_nodes_alone(tmp_path: Path) -> None:
-    [seed] = seeds_from(QUICK, 1, "several")
+    [seed] = seeds_from(QUICK, 1, NODES["several"])
     done = [
         run_here("explore", *options, "--out", str(tmp_path))
         for options in (("--seed", str(QUICK), "--runs", "1", "--nodes", "several"), ("--seed", str(seed)))

@@ -12,10 +12,9 @@ from imagestore_sim.cli.completion import stories_and_files, words
 from imagestore_sim.cli.exits import FAILURE, INTERRUPTED, SUCCESS, InputError
 from imagestore_sim.cli.options import jobs_option
 from imagestore_sim.cli.rules import IgnoreVariables, OneOf, Refuse, Values, apply_rules
-from imagestore_sim.explore.which_nodes import ALL, NODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
@@ -24,6 +23,13 @@ if TYPE_CHECKING:
 
 BRANCHES = 20
 """How many stories there are for each whose branches are measured: those make a search 6 % slower."""
+ALL = "all"
+NODES: Mapping[str, Callable[[int], bool] | None] = {
+    ALL: None,
+    "one": lambda count: count == 1,
+    "several": lambda count: count > 1,
+}
+"""Words for stories by how many nodes they have: all, or those that a function takes."""
 LENGTH = "How long"
 STORIES = "Which stories"
 PROGRAM_SECONDS = 60.0
@@ -277,14 +283,15 @@ def _search(chosen: _Chosen, console: Console) -> _Ended:
 
     from imagestore_sim.cli.running import stoppable
     from imagestore_sim.explore.folder import FolderProblem, in_use
-    from imagestore_sim.explore.searching import STATE, Progress
+    from imagestore_sim.explore.searching import ANY, STATE, Progress
 
-    ended = _Ended(Progress(nodes=chosen.nodes))
+    nodes = ANY if chosen.nodes == ALL else chosen.nodes
+    ended = _Ended(Progress(nodes=nodes))
     state = chosen.out / STATE if chosen.seed is None and chosen.base is None else None
     try:
         with stoppable(), nullcontext() if state is None else in_use(chosen.out):
             if state is not None:
-                ended.progress = Progress.resumed(state, chosen.nodes)
+                ended.progress = Progress.resumed(state, nodes)
             _play(chosen, ended.progress, console, state)
     except KeyboardInterrupt:
         ended.interrupted = True
@@ -302,7 +309,7 @@ def _play(chosen: _Chosen, progress: Progress, console: Console, state: Path | N
     from imagestore_sim.explore.searching import Search, seeds_from
 
     count = chosen.runs if chosen.runs is not None or chosen.seed is None or chosen.seconds is not None else 1
-    seeds = seeds_from(progress.next_seed if chosen.seed is None else chosen.seed, count, chosen.nodes)
+    seeds = seeds_from(progress.next_seed if chosen.seed is None else chosen.seed, count, NODES[chosen.nodes])
     end = None if chosen.seconds is None else time.monotonic() + chosen.seconds  # real: how long the user waits
     search = Search(
         chosen.out,

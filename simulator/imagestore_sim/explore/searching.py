@@ -31,7 +31,6 @@ from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.saved import SavedBranches, SavedSearch
 from imagestore_sim.explore.shrinking import shrink
 from imagestore_sim.explore.story import Content, read
-from imagestore_sim.explore.which_nodes import ALL, NODES
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.format.reader import ScenarioError
 from imagestore_sim.scenario.play.results import Result
@@ -39,6 +38,8 @@ from imagestore_sim.tasks import ignore_interrupts, interrupts_held_back
 
 Base = Content | Around | None
 """What stories are made from: one that they vary, or a program that they are around; None: nothing."""
+ANY = ""
+"""In place of a word for how many nodes stories have: any number."""
 STATE = ".explore.json"
 """The file, beside the findings, from which a search resumes."""
 LONGEST_RUN = 300.0
@@ -197,8 +198,8 @@ class Progress:
     runs: int = 0
     given_up: int = 0
     next_seed: int = 0
-    nodes: str = ALL
-    """How many nodes the stories have: a word of NODES."""
+    nodes: str = ANY
+    """The caller's word for how many nodes the stories have."""
     next_of_others: dict[str, int] = field(default_factory=dict)
     """From which seed searches go on whose stories have other nodes, by their words."""
     digest: str = ""
@@ -222,10 +223,10 @@ class Progress:
     def save(self, file: Path) -> None:
         """Write what a search resumes from. Raise FolderProblem."""
         following = min([self.next_seed, *(one.seed for one in self.being_shrunk.values())])
-        nexts = {ALL: 0, **self.next_of_others, self.nodes: following}
+        nexts = {ANY: 0, **self.next_of_others, self.nodes: following}
         branches = self.coverage.branches.state()
         SavedSearch(
-            next=nexts.pop(ALL),
+            next=nexts.pop(ANY),
             next_of=nexts,
             covered=list(self.coverage),
             told={shown: name for shown, name in self.told.items() if shown not in self.being_shrunk},
@@ -233,13 +234,13 @@ class Progress:
         ).write(file)
 
     @classmethod
-    def resumed(cls, file: Path, nodes: str = ALL) -> Progress:
+    def resumed(cls, file: Path, nodes: str = ANY) -> Progress:
         """Return the progress of a search that goes on where the last one of stories with these nodes ended.
 
         Raise FolderProblem.
         """
         saved = SavedSearch.read(file)
-        nexts = {ALL: saved.next, **saved.next_of}
+        nexts = {ANY: saved.next, **saved.next_of}
         try:
             branches = Branches(None if saved.branches is None else saved.branches.model_dump())
         except ValueError as error:
@@ -406,7 +407,10 @@ def collect_garbage_seldom() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def seeds_from(first: int, count: int | None = None, nodes: str = ALL) -> Iterator[int]:
-    """Return seeds, one after the other, of stories with these nodes (NODES); without a count, without an end."""
-    chosen = (seed for seed in itertools.count(first) if nodes == ALL or NODES[nodes](nodes_of(seed)))
+def seeds_from(first: int, count: int | None = None, takes: Callable[[int], bool] | None = None) -> Iterator[int]:
+    """Return seeds, one after the other; without a count, without an end.
+
+    `takes` chooses stories by how many nodes they have.
+    """
+    chosen = (seed for seed in itertools.count(first) if takes is None or takes(nodes_of(seed)))
     return itertools.islice(chosen, count)
