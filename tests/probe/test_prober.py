@@ -314,6 +314,19 @@ async def test_closing_logs_out_of_a_few_connections_and_cuts_off_very_many(
     assert caplog.text.count("Sending disconnect: Disconnected by application") == said
 
 
+async def test_very_many_connections_of_a_process_that_ends_are_left_to_the_system(
+    stub: SshStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_LOGOUTS", 4)
+    prober = Prober(RealClock(), resolve=stub.resolve)
+    prober.end_with_process()
+    await asyncio.gather(*(prober.probe(stub.target(f"host-{number}")) for number in range(5)))
+    await prober.close()
+    assert len(stub.connections) == 5
+    prober.drop_connections()
+    await stub.until_left()
+
+
 @pytest.mark.sshd
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts file descriptors in /proc")
 @pytest.mark.plain_loop

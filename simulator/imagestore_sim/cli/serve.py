@@ -98,6 +98,7 @@ async def run_node(settings: Settings) -> int:
     async with until_stopped() as stopped:
         stories = StoriesOnDemand(lambda: node.url, token_of(settings), has_hosts=False)
         node = ManagementNode(settings, story_writer=ScenarioWriter(), stories=stories.open)
+        node.foundation.prober.end_with_process()
         async with started(node.start, node.stop, stopped), stories:
             if not stopped.is_set():
                 announce(node.url, await node.openings())

@@ -235,6 +235,10 @@ class Prober:
         self._closed = True
         self._connections.cut_off()
 
+    def end_with_process(self) -> None:
+        """Let `close` leave very many connections to the system: this process ends right after it."""
+        self._connections.end_with_process = True
+
     async def close(self) -> None:
         """Close every connection; a probe that still runs fails with Reason.RESET."""
         self._closed = True
