@@ -96,6 +96,8 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, name: str, complaint: str
         ("prot: 1", "prot", "Extra inputs are not permitted"),
         ("port: 65536", "port", "less than or equal to 65535"),
         ("port: -1", "port", "greater than or equal to 0"),
+        ("host: a..b", "host", "expected an address, or the name of a host"),
+        (f"host: {'x' * 64}", "host", "expected an address, or the name of a host"),
         ("port:", "port", "valid integer"),
         ("ping_interval: 0", "ping_interval", "greater than or equal to 1"),
         ("hosts: 10001", "hosts", "less than or equal to 10000"),

@@ -130,6 +130,16 @@ class Settings(BaseModel):
             return value
         return tuple(check_allowed(name) for text in texts for name in text.replace(",", " ").split())
 
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        """Refuse a name that no resolver takes."""
+        try:
+            value.encode("idna")
+        except UnicodeError:
+            raise ValueError("expected an address, or the name of a host") from None
+        return value
+
     @field_validator("advertise")
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:

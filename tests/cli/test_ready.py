@@ -142,3 +142,20 @@ def test_help_imports_no_room_but_this_one() -> None:
     modules = imported("import imagestore_sim.cli.app")
     assert rooms(modules) == {"cli"}
     assert not modules & (HEAVY | {"asyncio", "http.client"})
+
+
+@pytest.mark.parametrize("name", ["a..b", "a" * 64])
+def test_a_name_that_no_resolver_takes_is_one_line(name: str) -> None:
+    asked = run_here("load", "/dev/null", f"http://{name}")
+    assert (asked.status, asked.output, asked.errors.count("\n")) == (2, "", 1)
+    assert asked.errors.startswith(f"imagestore-sim: http://{name}: ")
+    for command in ("lab", "serve", "host"):
+        refused = run_here(command, "--host", name)
+        assert (refused.status, refused.output) == (2, "")
+        assert refused.errors.startswith("imagestore-sim: --host: expected an address, or the name of a host")
+
+
+def test_more_hosts_than_there_may_be_files_are_refused_before_they_are_named() -> None:
+    refused = run_here("host", "--count", "999999999", "--port", "1")
+    assert (refused.status, refused.output) == (2, "")
+    assert refused.errors.startswith("imagestore-sim: 999999999 hosts need 1000000063 open files, ")

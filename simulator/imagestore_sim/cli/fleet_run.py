@@ -93,7 +93,6 @@ async def run_hosts(settings: Settings, given: HostOptions) -> int:
 
 def _fleet(settings: Settings, given: HostOptions) -> Fleet:
     """Return the hosts, which have not started. Raise InputError."""
-    names = numbered_names(given.name, given.count) if given.is_fleet else [given.name]
     addresses = [settings.host]
     if given.port_each:
         _check_ports(settings.port, given)
@@ -104,6 +103,7 @@ def _fleet(settings: Settings, given: HostOptions) -> Fleet:
             addresses = [str(one) for one in addresses_from(given.first or FIRST, given.count)]
         except ValueError as error:
             raise InputError(f"--from: {error}") from None
+    names = numbered_names(given.name, given.count) if given.is_fleet else [given.name]  # not before the count is known
     clock = RealClock()
     key = host_key(settings.seed) if "seed" in settings.model_fields_set else None
 

@@ -47,7 +47,7 @@ async def run_load(file: Path, url: str, lab_token: str | None) -> int:
     content = records.model_dump_json(exclude_defaults=True)
     try:
         answer = await _post(f"{url.rstrip('/')}/lab/v1/snapshot", content, lab_token)
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: a name that no resolver takes
         raise InputError(f"{url}: {plain_reason(error)}") from None
     if answer.status != 200 or answer.body != {"added": True}:
         raise InputError(f"{url}: {CallFailed(answer).reason}")
