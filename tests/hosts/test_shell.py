@@ -286,6 +286,26 @@ async def test_df_prints_what_gnu_s_does(machine: Machine) -> None:
     ]  # fmt: skip
 
 
+async def test_df_shows_the_uppermost_of_disks_that_are_mounted_over_each_other(machine: Machine) -> None:
+    machine.disk.make_directory("/zs")
+    machine.disk.mount("/zs", VirtualDisk(2**40))
+    uncover = machine.disk.cover("/zs", VirtualDisk(2**41))
+    with pytest.raises(OSError, match="busy"):
+        machine.disk.mount("/zs", VirtualDisk())
+    for command in ("df -kP /zs", "df -kP"):
+        status, printed, _ = await machine.run(command)
+        last = printed.splitlines()[-1].split()
+        assert (status, last[1], last[-1]) == (0, str(2**31), "/zs"), command
+    uncover()
+    assert (await machine.run("df -kP /zs"))[1].splitlines()[-1].split()[1] == str(2**30)
+
+
+async def test_df_has_a_letter_for_any_size(machine: Machine) -> None:
+    machine.disk.make_directory("/zs")
+    machine.disk.mount("/zs", VirtualDisk(2**71))
+    assert (await machine.run("df -h /zs"))[1].splitlines()[-1].split()[1] == "2.0Z"
+
+
 async def test_df_continues_after_a_path_that_does_not_exist(machine: Machine) -> None:
     status, printed, complaint = await machine.run("df -kP /nosuch /tmp")
     assert (status, len(printed.splitlines()), complaint) == (1, 2, "df: /nosuch: No such file or directory\n")

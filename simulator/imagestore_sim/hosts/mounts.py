@@ -55,7 +55,7 @@ class MountedTree(NodeStore):
     def mount(self, path: str, disk: VirtualDisk) -> None:
         """Mount another disk over a directory, whose own entries stay below it. Raise EBUSY when either is mounted."""
         node = as_directory(self._find(path)[1], path)
-        here = {one for _, one in self.mounts()}
+        here = {one for _, one in (*self.mounts(), *self.file_systems())}
         if any(node is one._root for one in here) or not here.isdisjoint(one for _, one in disk.mounts()):
             raise os_error(errno.EBUSY, path)
         node.mounted = disk
@@ -70,11 +70,21 @@ class MountedTree(NodeStore):
         return disk
 
     def mounts(self, at: str = "/") -> Iterator[tuple[str, VirtualDisk]]:
-        """Yield this disk and those mounted in it, each with its mount point."""
+        """Yield this disk and those mounted in it, each with its mount point; not those that cover another one."""
         yield at, cast("VirtualDisk", self)
         for path, node in directories_below(self._root, at):
             if node.mounted is not None:
                 yield from node.mounted.mounts(path)
+
+    def file_systems(self, at: str = "/") -> Iterator[tuple[str, VirtualDisk]]:
+        """Yield the disks that paths lead to, each with its mount point; not those that another one covers."""
+        disk = cast("VirtualDisk", self)
+        while disk._root.mounted is not None:
+            disk = disk._root.mounted
+        yield at, disk
+        for path, node in directories_below(disk._root, at):
+            if node.mounted is not None:
+                yield from node.mounted.file_systems(path)
 
     def cover(self, path: str, disk: VirtualDisk) -> Undo:
         """Mount a disk over a directory, even over a mount point; return what unmounts it, in any order."""

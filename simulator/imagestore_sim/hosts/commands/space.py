@@ -27,8 +27,12 @@ class _Source(NamedTuple):
 
 
 def _sources(disk: VirtualDisk) -> list[_Source]:
-    """Return what is mounted, the root first; disks have letters as those of a virtual machine."""
-    return [_Source(f"/dev/vd{_letters(n)}", point, one.numbers()) for n, (point, one) in enumerate(disk.mounts())]
+    """Return what is mounted, the root first and each device once; they have letters as those of a virtual machine."""
+    found: dict[int, tuple[str, Statvfs]] = {}
+    for point, one in disk.file_systems():
+        numbers = one.numbers()
+        found.setdefault(numbers.device, (point, numbers))
+    return [_Source(f"/dev/vd{_letters(n)}", *one) for n, one in enumerate(found.values())]
 
 
 def _letters(number: int) -> str:
@@ -100,7 +104,7 @@ def _per_cent(used: int, available: int) -> str:
 
 def _human(number: int) -> str:
     """Return a number as GNU's -h shows it, rounded up: 9.8G, 10G."""
-    unit, letters = 1, iter("KMGTPE")
+    unit, letters = 1, iter("KMGTPEZYRQ")
     letter = ""
     while number >= unit * 1024:
         unit *= 1024
