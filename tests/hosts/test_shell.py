@@ -146,7 +146,7 @@ async def test_a_script_does_what_it_does_in_dash(tmp_path: Path) -> None:
     assert await process.wait() == 0
 
     def left(what: str, number: int) -> str:
-        return (tmp_path / f"{what}-{number}").read_text()
+        return (tmp_path / f"{what}-{number}").read_bytes().decode()  # read_text would make \n of \r
 
     numbers = {script: number for number, script in enumerate(SCRIPTS)}
     expected = {one: (int(left("status", at)), left("output", at), left("errors", at)) for one, at in numbers.items()}
