@@ -15,7 +15,7 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.outbox import Delivery, Outbox, RetryPolicy
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
 
-HUNG_SECONDS = 600.0
+HUNG_SECONDS = 1500.0
 RETRIES = RetryPolicy(attempts=2, pause=0.01, timeout=HUNG_SECONDS)
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -68,7 +68,7 @@ async def receivers() -> AsyncIterator[Receivers]:
         await asyncio.sleep(0.05)
 
 
-async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 240.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.01)
