@@ -17,6 +17,9 @@ class InputError(Exception):
 
 def print_error(text: str) -> None:
     """Print `text` on one line of standard error, after the name of the program."""
-    from imagestore_sim.masking import on_one_line
+    line = " ".join(text.split())
+    if not line.isprintable():
+        from imagestore_sim.masking import on_one_line  # only now: a health check is to import little
 
-    typer.echo(f"imagestore-sim: {on_one_line(' '.join(text.split()))}", err=True)
+        line = on_one_line(line)
+    typer.echo(f"imagestore-sim: {line}", err=True)
