@@ -501,6 +501,7 @@ async def test_a_session_ends_whose_output_is_not_read(host: SimulatedHost, monk
         assert (await connection.run("echo there")).stdout == "there\n"
 
 
+@pytest.mark.thorough
 async def test_a_command_over_many_lines_is_bounded(host: SimulatedHost) -> None:
     async with logged_in(host) as connection:
         done = await connection.run(input="{\n" + "true\n" * 2000 + "}\necho never\n")

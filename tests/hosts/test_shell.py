@@ -413,6 +413,7 @@ async def test_what_would_take_the_memory_of_the_lab_is_an_error(
     assert errors.endswith(complaint)
 
 
+@pytest.mark.thorough
 async def test_a_tree_is_as_deep_as_a_path_is_long(machine: Machine) -> None:
     machine.disk.inodes = 10_000
     _, printed, errors = await machine.run(f"mkdir -p {'/d' * 3000}; echo $?")
