@@ -52,4 +52,5 @@ class MyClient(unittest.TestCase):
             storages(self.lab.url, self.session)
 
 
-unittest.main()
+if __name__ == "__main__":
+    unittest.main()

@@ -33,10 +33,10 @@ def parse_seconds(value: object) -> float:
     elif isinstance(value, str) and value and _DURATION.sub("", value.strip()) == "":
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(value))
     else:
-        raise ValueError(f"{_shown(value)} is no duration, such as 90s, 2m30s or 1.5h")
+        raise ValueError(f"{shown(value)} is no duration, such as 90s, 2m30s or 1.5h")
     if not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(
-            f"{_shown(value)} is no duration: it cannot be less than nothing, nor more than a hundred years"
+            f"{shown(value)} is no duration: it cannot be less than nothing, nor more than a hundred years"
         )
     return float(seconds)
 
@@ -56,7 +56,7 @@ def parse_bytes(value: object) -> int:
         return _bounded(value, value)
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"{_shown(value)} is no size, such as 1 TiB, 512M or 1000000")
+        raise ValueError(f"{shown(value)} is no size, such as 1 TiB, 512M or 1000000")
     number, letter, suffix = found.groups()
     unit = 1000 if (suffix or "").upper() == "B" else 1024
     exponent = _UNITS.index(letter.upper()) + 1 if letter else 0
@@ -73,10 +73,10 @@ def _bounded(size: int, value: object) -> int:
 
 
 def _too_large(value: object) -> ValueError:
-    return ValueError(f"{_shown(value)} is more than {MOST_BYTES} bytes, which is the largest size")
+    return ValueError(f"{shown(value)} is more than {MOST_BYTES} bytes, which is the largest size")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value as an error shows it: its beginning, if it is long."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
@@ -106,20 +106,20 @@ def parse_amount(value: object) -> Amount:
     if found is not None:
         share = float(found[1]) / 100
         if share > 1:
-            raise ValueError(f"{_shown(value)} is more than 100%")
+            raise ValueError(f"{shown(value)} is more than 100%")
         return Amount(f"{found[1]}%", share, 0)
     try:
         return Amount(str(value), None, parse_bytes(value))
     except ValueError:
-        raise ValueError(f"{_shown(value)} is neither a share nor a size, such as 55% or 300 GiB") from None
+        raise ValueError(f"{shown(value)} is neither a share nor a size, such as 55% or 300 GiB") from None
 
 
 def parse_path(value: object) -> str:
     """Return an absolute path, normalised as os.path.normpath does. Raise ValueError."""
     if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError(f"{_shown(value)} is no absolute path, such as /Cloud_bs")
+        raise ValueError(f"{shown(value)} is no absolute path, such as /Cloud_bs")
     if not value.isprintable():
-        raise ValueError(f"{_shown(value)} holds characters that cannot be printed")
+        raise ValueError(f"{shown(value)} holds characters that cannot be printed")
     return posixpath.normpath(value).replace("//", "/")
 
 
@@ -144,7 +144,7 @@ def parse_moment(text: str) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         known = "2026-03-01 12:00:00, 2026-03-01T12:00:00+01:00, or how long ago: 2h"
-        raise ValueError(f"{text!r} is no moment, such as {known}") from None
+        raise ValueError(f"{shown(text)} is no moment, such as {known}") from None
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 

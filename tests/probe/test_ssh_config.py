@@ -125,11 +125,27 @@ def jumping(jump: OpenSshServer, port: int, identity_file: Path) -> str:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [(None, "No such file or directory"), ("Port ninety\n", "integer"), ("Host\n", "Missing")],
+    [
+        (None, "No such file or directory"),
+        ("Port ninety\n", "integer"),
+        ("Host\n", "Missing"),
+        ("Include {file}\nInclude {file}\n", "config includes itself"),
+    ],
 )
 def test_a_file_that_cannot_be_used_is_a_value_error(tmp_path: Path, text: str | None, complaint: str) -> None:
     file = tmp_path / "config"
     if text is not None:
-        file.write_text(text)
+        file.write_text(text.format(file=file))
     with pytest.raises(ValueError, match=rf"SSH configuration .*/config: .*{complaint}"):
         Prober(RealClock(), ssh_config=file)
+
+
+def test_each_included_file_is_read_once_and_not_too_deep(tmp_path: Path) -> None:
+    for level in range(18):
+        below = tmp_path / f"config-{level + 1}"
+        (tmp_path / f"config-{level}").write_text(f"Include {below}\n" * (1 if level else 2))
+    with pytest.raises(ValueError, match="config-17 is more than 16 levels of Include below"):
+        Prober(RealClock(), ssh_config=tmp_path / "config-0")
+    twice = tmp_path / "twice"
+    twice.write_text(f"Include {tmp_path}/config-2\nInclude {tmp_path}/config-2\n")
+    Prober(RealClock(), ssh_config=twice)

@@ -17,6 +17,7 @@ from imagestore_sim.faults.base import AnyFault, Effect, Fault, FaultProblem, La
 from imagestore_sim.faults.node_fault import NodeFault
 from imagestore_sim.faults.selection import Meets, When
 from imagestore_sim.reasons import Reason
+from imagestore_sim.units import shown
 from imagestore_sim.validation_errors import one_line
 
 A = TypeVar("A", bound=AnyFault)
@@ -143,14 +144,14 @@ def parse_node_fault(text: str) -> NodeFault:
     try:
         kind, *given = shlex.split(text) or [""]
     except ValueError as error:
-        raise FaultProblem(f"{text!r}: {str(error).lower()}") from None
+        raise FaultProblem(f"{shown(text)}: {str(error).lower()}") from None
     members = {field.alias or name for name, field in When.model_fields.items()}
     parameters: dict[str, object] = {}
     when: dict[str, object] = {}
     for one in given:
         name, separator, value = one.partition("=")
         if not separator:
-            raise FaultProblem(f"fault {kind}: expected NAME=VALUE, got {one!r}")
+            raise FaultProblem(f"fault {kind}: expected NAME=VALUE, got {shown(one)}")
         (when if name in members else parameters)[name] = value
     return read_node_fault(kind, parameters | ({"when": when} if when else {}))
 

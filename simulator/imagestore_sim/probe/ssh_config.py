@@ -171,7 +171,8 @@ class SshConfig:
     def _report_ignored_lines(self, text: str) -> None:
         """Log the keywords that OpenSSH would follow but a probe does not."""
         known = HONOURED | _IRRELEVANT
-        words = {name for name in _keywords(text) if name.isascii() and name.isalnum()}  # not those of another file
+        keywords = _keywords(text, (self._file.resolve(),), set())
+        words = {name for name in keywords if name.isascii() and name.isalnum()}  # not those of another kind of file
         ignored = sorted((name for name in words if name.lower() not in known), key=str.lower)
         if ignored:
             logger.warning("SSH configuration %s: these lines do not count here: %s", self._file, ", ".join(ignored))
@@ -187,16 +188,26 @@ class SshConfig:
         return keys
 
 
-def _keywords(text: str, depth: int = 0) -> Iterator[str]:
-    """Yield the first word of each line, also of included files."""
+def _keywords(text: str, above: tuple[Path, ...], read: set[Path]) -> Iterator[str]:
+    """Yield the first word of each line, also of included files, each of which is read once.
+
+    `above` are the files that lead to the text. Raise ValueError for one that includes itself, or for too many levels.
+    """
     for line in text.splitlines():
         words = re.split(r"[\s=]+", line.strip())
         if not words[0] or words[0].startswith("#"):
             continue
         yield words[0]
-        if words[0].lower() == "include" and depth < _DEEPEST:
-            for file in _included(words[1:]):
-                yield from _keywords(whole_files.read_text(file, errors="replace"), depth + 1)
+        if words[0].lower() != "include":
+            continue
+        for file in map(Path.resolve, _included(words[1:])):
+            if file in above:
+                raise ValueError(f"{file} includes itself")
+            if len(above) > _DEEPEST:
+                raise ValueError(f"{file} is more than {_DEEPEST} levels of Include below")
+            if file not in read:
+                read.add(file)
+                yield from _keywords(whole_files.read_text(file, errors="replace"), (*above, file), read)
 
 
 def _included(patterns: Sequence[str]) -> Iterator[Path]:

@@ -62,6 +62,7 @@ def test_a_scenario_reads_as_it_is_written() -> None:
         ("hosts:\n  imagestore-1", "hosts:\n  imagestore-{9..1}", "hosts: {9..1} is no range"),
         (EXAMPLE, "", "title: is missing: it is required"),
         (EXAMPLE, "[]", "expected a mapping with title"),
+        pytest.param(EXAMPLE, "x" * 70_000, f"but got '{'x' * 79}...", id="one long word"),
     ],
 )
 def test_a_mistake_is_reported_with_its_place(was: str, instead: str, complaint: str) -> None:

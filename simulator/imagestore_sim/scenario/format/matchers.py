@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from imagestore_sim.units import parse_amount
+from imagestore_sim.units import parse_amount, shown
 
 TOLERANCE = 0.01
 """The share of the expected value that `~` allows a difference of."""
@@ -84,7 +84,7 @@ def parse_matcher(value: object) -> Matcher:
         return value
     values = value if isinstance(value, list) else [value]
     if not values or any(isinstance(one, list | dict) for one in values):
-        raise ValueError(f"expected a value, a comparison such as '< 10%', or a list of values, but got {value!r}")
+        raise ValueError(f"expected a value, a comparison such as '< 10%', or a list of values, but got {shown(value)}")
     found = [_WRITTEN.fullmatch(_text(one)) for one in values]
     comparisons = tuple(Comparison(one[1] or "=", one[2]) for one in found if one is not None)
     if len(comparisons) != len(values):
@@ -100,7 +100,7 @@ def _parse_size(value: object) -> Matcher:
                 parse_amount(one.operand)
             except ValueError:
                 known = "a size such as 1 TiB, a share of totalCapacity such as 55%"
-                raise ValueError(f"expected {known}, or totalCapacity, but got {one.operand!r}") from None
+                raise ValueError(f"expected {known}, or totalCapacity, but got {shown(one.operand)}") from None
     return matcher
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from imagestore_sim.units import shown
+
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 LONGEST_RANGE = 1000
 Place = Sequence[int | str]
@@ -68,9 +70,8 @@ class ScenarioModel(BaseModel):
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
-            raise PydanticCustomError(
-                "scenario", "{text}", {"text": f"expected a mapping with {', '.join(cls.keys())}, but got {value!r}"}
-            )
+            text = f"expected a mapping with {', '.join(cls.keys())}, but got {shown(value)}"
+            raise PydanticCustomError("scenario", "{text}", {"text": text})
         known = cls.keys()
         for key in value:
             if key not in known:
@@ -112,7 +113,7 @@ def _parse_names(value: object) -> object:
         return tuple(name for one in value for name in expand_range(one))
     if isinstance(value, tuple):
         return value
-    raise ValueError(f"expected a name, a pattern such as imagestore-*, or a list of such, but got {value!r}")
+    raise ValueError(f"expected a name, a pattern such as imagestore-*, or a list of such, but got {shown(value)}")
 
 
 Names = Annotated[
