@@ -1,12 +1,14 @@
-"""A start that is interrupted ends before what it has opened is closed."""
+"""Signals end what runs in order: a start before what it has opened is closed, an event loop by a cancellation."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
-from imagestore_sim.cli.running import started
+from imagestore_sim.cli.running import started, stoppable
 
 
 class Work:
@@ -65,3 +67,27 @@ async def test_a_start_that_fails_as_it_is_ended_says_so() -> None:
     with pytest.raises(OSError, match="no room"):
         await running
     assert work.done == ["start ended", "stopped"]
+
+
+def test_sigterm_raises_nothing_in_what_runs_where_sigint_is_ignored() -> None:
+    done: list[str] = []
+
+    async def main() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("went on")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            done.append("cancelled")
+            raise
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stoppable(), pytest.raises(KeyboardInterrupt), asyncio.Runner() as runner:
+            runner.run(main())
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["went on", "cancelled"]

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import re
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,10 +21,11 @@ from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found, Violation
 from imagestore_sim.explore.judging import play_judged
 from imagestore_sim.explore.runs import Played
-from imagestore_sim.explore.searching import ANY, STATE, NotShrunk, Progress, Search, play_seed, seeds_from
+from imagestore_sim.explore.searching import ANY, STATE, NotShrunk, Progress, Search, play_seed, seeds_from, shrink_seed
 from imagestore_sim.explore.story import Content, content_of, read, text_of
+from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.oracle import OracleName
-from imagestore_sim.scenario.play.results import Verdict
+from imagestore_sim.scenario.play.results import Result, Verdict
 from processes import COMMAND, child, run_here
 
 QUICK = 4
@@ -175,8 +177,32 @@ def test_a_story_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(searching, "play", play)
     outcome = play_seed(QUICK)
     assert (outcome.problem, outcome.digest, outcome.violations) == ("it took more than 0.1 s", "", ())
+
+
+def test_a_run_that_is_given_up_where_c_calls_python_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(_: object) -> None:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:  # as SQLite takes it for an error of its function
+            raise RuntimeError("user-defined function raised exception") from None
+
+    monkeypatch.setattr(searching, "LONGEST_RUN", 0.1)
+    monkeypatch.setattr(searching, "play", play)
+    outcome = play_seed(1)
+    assert (outcome.problem, outcome.violations) == ("it took more than 0.1 s", ())
     monkeypatch.undo()
     assert play_seed(QUICK).problem == ""
+
+
+def test_a_finding_that_does_not_show_again_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "play", play_nothing)
+    finding = shrink_seed(QUICK, Violation(OracleName.NO_ERRORS, "once in a while", 0.0))
+    assert (finding.text, finding.shows_again) == ("once in a while", False)
+    assert str(finding.content()["description"]).endswith("Played once more, it did not show the same.")
+
+
+def play_nothing(story: Scenario) -> Played:
+    return Played(story, Result("", story.title))
 
 
 def test_a_story_that_breaks_off_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

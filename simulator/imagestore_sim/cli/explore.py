@@ -376,9 +376,9 @@ def _print_finding(console: Console, finding: Finding, file: Path) -> None:
 
     if _is_terminal():
         sys.stderr.write("\r\x1b[K")
-    steps = f"{finding.steps} step{'' if finding.steps == 1 else 's'}, of {finding.before}"
+    again = "" if finding.shows_again else ", which did not show it once more"
     console.print(f"found  {finding.invariant}: {_plain(finding.text)}", markup=False)
-    console.print(f"       seed {finding.seed}, {steps}: {file}", markup=False)
+    console.print(f"       seed {finding.seed}, {finding.size}{again}: {file}", markup=False)
 
 
 def _plain(text: str) -> str:

@@ -81,10 +81,20 @@ def stoppable() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):  # SIGINT is ignored, as in the background of a script
-        raise KeyboardInterrupt
-    handler(signal.SIGINT, frame)
+    handler = signal.getsignal(signal.SIGINT)  # that of an event loop which runs, or Python's
+    if callable(handler):
+        handler(signal.SIGINT, frame)
+        return
+    # SIGINT is ignored, as in the background of a script. Raise nothing in the middle of what a loop runs: where C has
+    # called Python, as SQLite does, that is taken for an error.
+    try:
+        asyncio.get_running_loop().call_soon_threadsafe(_raise_interrupt)
+    except RuntimeError:
+        _raise_interrupt()
+
+
+def _raise_interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def prepare() -> None:

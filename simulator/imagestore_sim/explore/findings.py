@@ -31,11 +31,18 @@ class Finding:
     """How many stories were played to shrink it."""
     before: int
     """How many steps it had before."""
+    shows_again: bool = True
+    """Whether the story has shown the same once more; otherwise the machine may be at fault, or what it waits for."""
 
     @property
     def steps(self) -> int:
         """How many steps it has."""
         return len(self.story["timeline"])
+
+    @property
+    def size(self) -> str:
+        """Its steps, now and before, in words."""
+        return f"{self.steps} step{'' if self.steps == 1 else 's'}, of {self.before}"
 
     @property
     def name(self) -> str:
@@ -45,8 +52,9 @@ class Finding:
 
     def content(self) -> Content:
         """Return the story as its file holds it, with a title by what it breaks."""
-        steps = f"{self.steps} step{'' if self.steps == 1 else 's'}, of {self.before}"
-        described = f"Found by imagestore-sim explore --seed {self.seed}; {steps}, after {self.runs} candidates."
+        described = f"Found by imagestore-sim explore --seed {self.seed}; {self.size}, after {self.runs} candidates."
+        if not self.shows_again:
+            described += " Played once more, it did not show the same."
         rest = {key: value for key, value in self.story.items() if key not in ("title", "description", "oracle")}
         title = f"{self.invariant}: {self.text}"[:LONGEST_TITLE]
         return {"title": title, "description": described, "oracle": str(self.invariant), **rest}

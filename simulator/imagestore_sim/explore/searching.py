@@ -115,7 +115,7 @@ def shrink_seed(seed: int, violation: Violation, base: Base = None) -> Finding:
             shrunk, runs = again, runs + again.runs
             played = _shows(shrunk.story, shown)
     text = violation.text if played is None else played[1].text
-    return Finding(violation.invariant, text, shrunk.story, seed, runs, len(story["timeline"]))
+    return Finding(violation.invariant, text, shrunk.story, seed, runs, len(story["timeline"]), played is not None)
 
 
 class _Candidates:
@@ -151,21 +151,29 @@ def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
     `limit`: real seconds.
     """
     scenario = read(story)
+    too_long = TooLong(f"it took more than {limit:g} s")
+    was_raised = False
 
     def give_up(*_: object) -> None:
-        raise TooLong(f"it took more than {limit:g} s")
+        nonlocal was_raised
+        was_raised = True
+        raise too_long
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, limit, AGAIN)
     try:
         played = play(scenario)
     except Exception as error:  # whatever it is, a story must not end so
+        if was_raised:  # where C calls Python, as SQLite does: the error is of C
+            raise too_long from error
         return Played(scenario, Result("", scenario.title)), [_broken_off(error)]
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     if played.result.interrupted:  # Ctrl-C has cancelled the run, which returned what it had seen
         raise KeyboardInterrupt
+    if was_raised:
+        raise too_long
     return played, write_verdicts(played)
 
 
