@@ -171,6 +171,21 @@ async def test_work_goes_to_its_end_without_its_caller_and_is_cancelled_with_its
         await left
 
 
+async def test_a_failure_is_logged_where_the_caller_does_not_learn_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(go_on: asyncio.Event) -> None:
+        await go_on.wait()
+        raise ValueError("no")
+
+    tasks, go_on = Tasks(), asyncio.Event()
+    callers = [asyncio.create_task(tasks.to_its_end(fail(go_on), str(number))) for number in range(2)]
+    await asyncio.sleep(0)
+    await cancel_and_wait(callers[0])
+    go_on.set()
+    with pytest.raises(ValueError, match="no"):
+        await callers[1]
+    assert [record.getMessage() for record in caplog.records] == ["task 0 failed"]
+
+
 async def test_one_that_fails_ends_those_that_run_together_with_it() -> None:
     ended: list[str] = []
 

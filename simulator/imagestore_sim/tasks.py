@@ -151,15 +151,29 @@ class Tasks:
         """Run `work` as a task called `name`."""
         task = asyncio.create_task(work, name=name)
         self._tasks[task] = None
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._forget)
+        task.add_done_callback(self._log)
         return task
 
     async def to_its_end(self, work: Coroutine[object, object, None], name: str) -> None:
-        """Run `work` as a task that goes on if the caller is cancelled; `close` cancels it. Raise what it raises."""
-        await asyncio.shield(self.begin(work, name))
+        """Run `work` as a task that goes on if the caller is cancelled; `close` cancels it. Raise what it raises.
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+        A failure is logged only where the caller does not learn of it.
+        """
+        task = asyncio.create_task(work, name=name)
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                task.add_done_callback(self._log)
+            raise
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
+
+    def _log(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("task %s failed", task.get_name(), exc_info=error)
 

@@ -20,7 +20,7 @@ from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
-from imagestore_sim.cluster import Peers, is_orphan
+from imagestore_sim.cluster import PastOwner, Peers, is_orphan
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage
@@ -301,6 +301,8 @@ class Garbage:
                     where = f"the bits of image {row.imageUuid} are left at {row.installPath}"
                     logger.warning("%s: %s: %s", storage.where, where, failure)
                     return len(rows) - done
+                except PastOwner:
+                    return len(rows) - done  # the node that owns the storage now removes them
         return 0
 
     async def free(self, storage_uuid: str, path: str | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from imagestore_sim.images.bits import Bits, Place, place_of
 from imagestore_sim.images.errors import BitsFailed, TransferFailed
 from imagestore_sim.images.sources import ImageWeight
 from imagestore_sim.images.space import Promise, Space
+from imagestore_sim.tasks import together
 
 STEPS = 20
 """Into how many parts a download is divided: after each of them the file has grown."""
@@ -98,9 +98,7 @@ class Transfers:
                     errors.append(failure)
                     self._on_ended(0, True)
 
-            async with asyncio.TaskGroup() as group:
-                for storage in storages:
-                    group.create_task(one(storage))
+            await together(*map(one, storages))
         return errors
 
     async def export(self, job: str, export: Incoming, storage: Storage) -> None:
