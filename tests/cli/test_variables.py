@@ -17,6 +17,7 @@ from imagestore_sim.cli import explore, openapi, running, schema
 from imagestore_sim.cli import replay as replaying
 from imagestore_sim.cli.app import COMMANDS, app
 from imagestore_sim.cli.program import new_app
+from imagestore_sim.explore.searching import Progress
 from processes import run_here
 
 pytestmark = pytest.mark.processes
@@ -143,7 +144,8 @@ class OneCommand:
             mock.patch.dict(os.environ, environment),
             mock.patch.object(running, "run", return_value=0),
             mock.patch.object(replaying, "run_replay", return_value=0),
-            mock.patch.object(explore, "_search", return_value=False),
+            mock.patch.object(explore, "_around", return_value=None),
+            mock.patch.object(explore, "_search", return_value=explore._Ended(Progress())),
             mock.patch.object(schema, "schema_text", return_value=""),
             mock.patch.object(openapi, "_of_zstack", return_value={}),
             mock.patch("imagestore_sim.cli.ready.wait_until_ready", return_value=None),
@@ -249,7 +251,7 @@ def test_a_bad_value_names_the_variable_in_one_line(
         ("hosts: 2\n\nport: x\n", "settings.yaml, line 3: port: Input should be a valid integer"),
         ("hosts: 2\nport: 99999\n", "settings.yaml, line 2: port: Input should be less than or equal to 65535"),
         ("{hosts: 2,\n host_keys: hope}\n", "settings.yaml, line 2: host_keys: Input should be 'ignore', 'tofu' or "),
-        ("hosts: [\n", "settings.yaml: not valid YAML: while parsing a flow node, expected the node content"),
+        ("hosts: [\n", "settings.yaml: not valid YAML: while parsing a flow node, "),
     ],
 )
 def test_a_bad_line_of_a_settings_file_is_named(tmp_path: Path, text: str, complaint: str) -> None:
