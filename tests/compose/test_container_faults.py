@@ -370,7 +370,9 @@ async def test_a_disk_fills_up_step_by_step_until_it_is_healed(world: Containers
         await asyncio.sleep(5)
         assert 0 < await available() < before
         await asyncio.sleep(8)
-        assert await available() == 0
+        async with asyncio.timeout(60):  # its steps may come late
+            while await available():
+                await asyncio.sleep(0.5)
         await filling.heal()
         assert await available() == before
         filling = await host.apply(read_fault("fill", {"to": "100%", "over": "1h"}))
