@@ -155,6 +155,7 @@ def test_a_finding_that_cannot_be_written_is_told_with_its_seed(tmp_path: Path, 
     assert "1 runs up to seed 0, 1 finding; met" in again.output
 
 
+@pytest.mark.thorough
 def test_a_finding_that_was_being_shrunk_is_told_at_ctrl_c(
     tmp_path: Path, stop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

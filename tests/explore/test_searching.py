@@ -194,6 +194,7 @@ def test_a_run_that_is_given_up_where_c_calls_python_shows_nothing(monkeypatch: 
     assert play_seed(QUICK).problem == ""
 
 
+@pytest.mark.thorough
 def test_a_finding_that_does_not_show_again_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "play", play_nothing)
     finding = shrink_seed(QUICK, Violation(OracleName.NO_ERRORS, "once in a while", 0.0))

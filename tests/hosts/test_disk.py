@@ -405,6 +405,7 @@ def test_a_path_that_is_too_long_is_no_path(path: str) -> None:
         assert number(caught) == errno.ENAMETOOLONG
 
 
+@pytest.mark.thorough
 def test_a_deep_tree_is_counted_moved_and_removed() -> None:
     disk = VirtualDisk(inodes=10_000)
     for top in ("/a", "/b"):

@@ -125,6 +125,7 @@ timeline:
 """
 
 
+@pytest.mark.thorough
 def test_a_step_that_needs_a_node_which_stands_still_fails_after_a_while() -> None:
     result = play_virtually(parse_scenario(STILL))
     why = "node-2 has stood still for 2m, and this waits for it: "
