@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, ExceptionContext, event
 from sqlalchemy.exc import SQLAlchemyError, StatementError
@@ -19,6 +20,7 @@ from imagestore_sim.database.mariadb.raw_reader import MOST, RawReaders
 from imagestore_sim.database.mariadb.reasons import code_of, is_lost, is_mariadb, mariadb_text
 from imagestore_sim.database.mariadb.session import LOCK_SECONDS, Session
 
+T = TypeVar("T")
 READS = "imagestore_sim_reads"
 """The SQLAlchemy execution option of connections that only read."""
 
@@ -149,6 +151,33 @@ def conflict_text(error: BaseException) -> str:
 
 def _only_reads(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get(READS))
+
+
+async def begun(
+    kept: LazyConnection[OpenConnection], begin: Callable[[OpenConnection], Awaitable[T]]
+) -> tuple[OpenConnection, T]:
+    """Return the kept connection, another one if it was lost while it was idle, and what `begin` returns for it.
+
+    Drop a connection that `begin` fails on. Raise what it raises, and the errors of opening one.
+    """
+    was_open = kept.current is not None
+    try:
+        return await _begun(kept, begin)
+    except Exception as error:
+        if not was_open or not is_lost(error):
+            raise
+    return await _begun(kept, begin)
+
+
+async def _begun(
+    kept: LazyConnection[OpenConnection], begin: Callable[[OpenConnection], Awaitable[T]]
+) -> tuple[OpenConnection, T]:
+    opened = await kept.get()
+    try:
+        return opened, await begin(opened)
+    except BaseException:
+        await complete(kept.drop(opened))
+        raise
 
 
 def is_broken(error: BaseException) -> bool:

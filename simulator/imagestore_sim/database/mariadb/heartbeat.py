@@ -17,10 +17,10 @@ from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.mariadb.connections import (
     MariaDbConnections,
     OpenConnection,
+    begun,
     conflict_text,
     is_broken,
 )
-from imagestore_sim.database.mariadb.reasons import is_lost
 
 NOW = "SELECT UNIX_TIMESTAMP(NOW(6))"
 """The server's time, in seconds since the epoch."""
@@ -42,7 +42,9 @@ class Heartbeats:
         """
         async with self._lock:
             try:
-                opened, now = await self._begin()
+                if self._connections.closed:
+                    raise StoreUnavailable(CLOSED)
+                opened, now = await begun(self._connections.heart, _ask)
             except Exception as error:
                 raise (self._failed(error) if is_broken(error) else error) from error
             try:
@@ -52,29 +54,6 @@ class Heartbeats:
                 raise
             self._health.worked(Side.WRITE)
 
-    async def _begin(self) -> tuple[OpenConnection, float]:
-        """Return the connection, another one if the one that is kept was lost while it was idle; and the time."""
-        if self._connections.closed:
-            raise StoreUnavailable(CLOSED)
-        kept = self._connections.heart.current
-        try:
-            return await self._ask()
-        except Exception as error:
-            if kept is None or not is_lost(error):
-                raise
-        return await self._ask()
-
-    async def _ask(self) -> tuple[OpenConnection, float]:
-        opened = await self._connections.heart.get()
-        try:
-            async with opened.driver.cursor() as cursor:
-                await cursor.execute(NOW)
-                ((seconds,),) = await cursor.fetchall()
-        except BaseException:
-            await complete(self._connections.heart.drop(opened))
-            raise
-        return opened, float(seconds)
-
     def _failed(self, error: Exception) -> StoreUnavailable:
         if isinstance(error, StoreUnavailable):  # reported to Health where it was raised
             return error
@@ -82,3 +61,10 @@ class Heartbeats:
         if is_conflict(cause):
             return StoreConflict(conflict_text(cause))
         return self._health.failed(Side.WRITE, describe(cause))
+
+
+async def _ask(opened: OpenConnection) -> float:
+    async with opened.driver.cursor() as cursor:
+        await cursor.execute(NOW)
+        ((seconds,),) = await cursor.fetchall()
+    return float(seconds)

@@ -17,6 +17,7 @@ from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.mariadb.connections import (
     MariaDbConnections,
     OpenConnection,
+    begun,
     conflict_text,
     is_broken,
 )
@@ -87,26 +88,10 @@ class MariaDbWriter:
         """Begin a transaction, on another connection if the one that is kept was lost while it was idle."""
         if self._connections.closed:
             raise StoreUnavailable(CLOSED)
-        kept = self._connections.writer.current
         try:
-            return await self._start()
-        except Exception as error:
-            if not is_broken(error):
-                raise
-            if kept is None or not is_lost(error):
-                raise self._failed(error) from error
-        try:
-            return await self._start()
+            writer, _ = await begun(self._connections.writer, _start)
         except Exception as error:
             raise (self._failed(error) if is_broken(error) else error) from error
-
-    async def _start(self) -> OpenConnection:
-        writer = await self._connections.writer.get()
-        try:
-            await writer.run("START TRANSACTION")
-        except BaseException:
-            await complete(self._connections.writer.drop(writer))
-            raise
         return writer
 
     async def _commit_quietly(self, writer: OpenConnection) -> None:
@@ -165,3 +150,7 @@ class MariaDbWriter:
         if is_conflict(cause):
             return StoreConflict(conflict_text(cause))
         return self._health.failed(Side.WRITE, describe(error))
+
+
+async def _start(writer: OpenConnection) -> None:
+    await writer.run("START TRANSACTION")
