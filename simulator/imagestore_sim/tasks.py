@@ -149,9 +149,7 @@ class Tasks:
 
     def begin(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         """Run `work` as a task called `name`."""
-        task = asyncio.create_task(work, name=name)
-        self._tasks[task] = None
-        task.add_done_callback(self._forget)
+        task = self._own(work, name)
         task.add_done_callback(self._log)
         return task
 
@@ -160,15 +158,19 @@ class Tasks:
 
         A failure is logged only where the caller does not learn of it.
         """
-        task = asyncio.create_task(work, name=name)
-        self._tasks[task] = None
-        task.add_done_callback(self._forget)
+        task = self._own(work, name)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if not task.done():
                 task.add_done_callback(self._log)
             raise
+
+    def _own(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+        return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)

@@ -90,7 +90,7 @@ def test_what_cannot_be_used_is_refused_with_a_line(options: tuple[str, ...], sa
     ("state", "said"),
     [
         (b"", "EOF while parsing"),
-        (b"\x00\xff\xfe", "remove the file to begin anew"),
+        (b"\x00\xff\xfe", "remove the file to start from the first seed"),
         (b"[]", "remove the file"),
         (b'{"next": -1}', "next: "),
         (b'{"next": "x"}', "next: "),

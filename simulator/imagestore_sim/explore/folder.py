@@ -14,6 +14,11 @@ class FolderProblem(Exception):
     """The folder cannot be used, or a file in it be written; the text says which, and why."""
 
 
+def damaged(file: Path, what: str) -> FolderProblem:
+    """Return the problem of a file that a search cannot resume from."""
+    return FolderProblem(f"{file}: {what}; remove the file to start from the first seed")
+
+
 def check_writable(folder: Path) -> None:
     """Check that files can be written into a folder, or that it can be made. Raise FolderProblem."""
     there = next((one for one in (folder, *folder.absolute().parents) if one.exists() or one.is_symlink()), folder)

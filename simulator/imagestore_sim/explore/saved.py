@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from imagestore_sim.explore.folder import FolderProblem, write_whole
+from imagestore_sim.explore.folder import FolderProblem, damaged, write_whole
 
 Number = Annotated[int, Field(ge=0, le=2**63)]
 
@@ -48,7 +48,7 @@ class SavedSearch(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             place = "".join(f"{one}: " for one in first["loc"])
-            raise FolderProblem(f"{file}: {place}{first['msg']}; remove the file to begin anew") from None
+            raise damaged(file, f"{place}{first['msg']}") from None
 
     def write(self, file: Path) -> None:
         """Write it. Raise FolderProblem."""

@@ -21,7 +21,7 @@ from imagestore_sim.explore.branches import Branches, Measured, measured
 from imagestore_sim.explore.client import Around
 from imagestore_sim.explore.coverage import Coverage, covered
 from imagestore_sim.explore.findings import Finding, only, signature
-from imagestore_sim.explore.folder import FolderProblem
+from imagestore_sim.explore.folder import damaged
 from imagestore_sim.explore.generation import generate, nodes_of
 from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.judging import write_verdicts
@@ -252,7 +252,7 @@ class Progress:
         try:
             branches = Branches(None if saved.branches is None else saved.branches.model_dump())
         except ValueError as error:
-            raise FolderProblem(f"{file}: branches: {error}; remove the file to begin anew") from None
+            raise damaged(file, f"branches: {error}") from None
         return cls(
             next_seed=nexts.pop(nodes, 0),
             nodes=nodes,
