@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import NoReturn
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.lifecycle import StateEvent
 from imagestore_sim.backup_storage.ping_tracker import SPREAD
-from imagestore_sim.backup_storage.records import MOST_AT_ONCE, Status
+from imagestore_sim.backup_storage.records import MOST_AT_ONCE, Status, Storage, StorageRecords
 from imagestore_sim.clock import spread
 from imagestore_sim.database.reader import Reader
 from imagestore_sim.hosts import HostNetwork
@@ -79,6 +80,23 @@ async def test_ticks_come_at_a_fixed_rate_whatever_a_ping_takes(imagestore_lab: 
     times = probes.pings()
     assert len(times) >= 8
     assert gaps(times) == pytest.approx([60.0] * (len(times) - 1))
+
+
+async def test_a_tick_that_waits_for_the_one_before_does_not_hand_its_delay_on(
+    imagestore_lab: Lab, probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that was too busy for a while would have late ticks for long after it."""
+    read, reads = StorageRecords.tracked_after, 0
+
+    async def slow_at_first(records: StorageRecords, uuid: str) -> Sequence[Storage]:
+        nonlocal reads
+        reads += 1
+        await imagestore_lab.clock.sleep(100 if reads == 2 else 0)
+        return await read(records, uuid)
+
+    monkeypatch.setattr(StorageRecords, "tracked_after", slow_at_first)
+    await imagestore_lab.clock.sleep(450)
+    assert gaps(probes.pings("imagestore-1")) == pytest.approx([160, 60, 60, 60])
 
 
 async def test_a_ping_that_takes_longer_than_the_interval_skips_ticks_and_piles_nothing_up(

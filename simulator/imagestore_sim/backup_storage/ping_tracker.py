@@ -200,12 +200,14 @@ class PingTracker:
         if self._sweep is not None and not (self._sweep.failed and self._clock.monotonic() >= self._due):
             await self._sweep.spread.wait()
             return
+        took_too_long = self._sweep is None and self._clock.monotonic() > self._due
         self._sweep = None
         await self._clock.sleep(self._due - self._clock.monotonic())
-        late = self._clock.monotonic() - self._due
-        # Set before the tick, so that a tick that fails is not repeated at once.
-        self._due += self._interval + max(0.0, late - self._interval)
-        self._observe(max(0.0, late))
+        late = max(0.0, self._clock.monotonic() - self._due)
+        # Set before the tick, so that a tick that fails is not repeated at once. A tick that waited for the pings
+        # of the one before does not hand its delay on: the next pings of a storage are an interval apart again.
+        self._due += self._interval + (late if took_too_long else max(0.0, late - self._interval))
+        self._observe(late)
 
     async def _begin_pings(self, _: None) -> None:
         """Begin a ping of every storage that is not being pinged still, those that answer quickly first.
