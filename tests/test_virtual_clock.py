@@ -6,6 +6,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Coroutine
 from io import BytesIO
@@ -159,6 +160,34 @@ def test_results_of_threads_come_in_the_order_of_the_calls(monkeypatch: pytest.M
         return heard
 
     assert run(main()) == [0, 1, 2, 3]
+
+
+def test_a_loop_without_threads_carries_out_calls_itself_in_the_same_order() -> None:
+    async def main(heard: list[int | str]) -> None:
+        async def ask(number: int) -> None:
+            heard.append(await asyncio.to_thread(identity, number))
+            with pytest.raises(ValueError, match="wrong"):
+                await asyncio.to_thread(fail)
+            heard.append(threading.get_ident() == await asyncio.to_thread(own_thread))
+
+        await asyncio.gather(*(ask(number) for number in range(3)))
+
+    def identity(number: int) -> int:
+        return number
+
+    def fail() -> None:
+        raise ValueError("wrong")
+
+    def own_thread() -> int:
+        return threading.get_ident()
+
+    for one in (identity, fail, own_thread):
+        one.__module__ = "imagestore_sim"  # what never waits for the loop
+    with_threads, without = [], []  # type: ignore[var-annotated]
+    run(main(with_threads))
+    run_virtually(main(without), without_threads=True)
+    assert with_threads == [0, 1, 2, *[False] * 3]
+    assert without == [0, 1, 2, *[True] * 3]
 
 
 def test_time_stands_still_while_the_database_is_at_work(tmp_path: Path) -> None:

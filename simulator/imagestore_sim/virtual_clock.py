@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from contextvars import Context
 from datetime import UTC, tzinfo
@@ -299,6 +299,22 @@ class _NumberedFuture(asyncio.Future[Any]):
     """The work that waits for the thread."""
 
 
+class _AtOnce(Executor):
+    """Stands for an executor whose threads the loop waits for: a call is done at once, and its result arrives later."""
+
+    @override
+    def submit(self, function: Callable[P, R], /, *arguments: P.args, **named: P.kwargs) -> Future[R]:
+        future: Future[R] = Future()
+        try:
+            future.set_result(function(*arguments, **named))
+        except BaseException as error:  # as a thread does
+            future.set_exception(error)
+        return future
+
+
+_AT_ONCE = _AtOnce()
+
+
 class VirtualEventLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock jumps when nothing is left to do."""
 
@@ -314,8 +330,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     ) -> None:
         """`order` draws what runs first where that is open; without one, the order is always the same.
 
-        `without_threads` has SQLite work on the loop's own thread: the same order, in less time, if all that the loop
-        does is virtual.
+        `without_threads` has SQLite, and calls in the executor that never wait for the loop, work on its own thread:
+        the same order, in less time, if all that the loop does is virtual.
         """
         self.clock = clock or VirtualClock()
         self.without_threads = without_threads
@@ -349,8 +365,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     @override
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        is_independent = _is_independent(func)
+        if is_independent and self.without_threads:
+            executor = _AT_ONCE
         future = super().run_in_executor(executor, func, *args)
-        self._watch(future, None if _is_independent(func) else time.monotonic() + PATIENCE)
+        self._watch(future, None if is_independent else time.monotonic() + PATIENCE)
         return future
 
     def _watch(self, future: asyncio.Future[Any], until: float | None) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from new_database import new_database
-from sqlalchemy import Integer, bindparam, delete, func, insert, select, update
+from sqlalchemy import Integer, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from imagestore_sim.database import Database, StoreUnavailable
-from imagestore_sim.database.changes import Changes, Plan
+from imagestore_sim.database.changes import Changes, ChangesByCursor, Plan
 from imagestore_sim.database.models import Event, Zone
 
 MADE = datetime(2017, 11, 14, 22, 20, 57)
@@ -57,7 +58,7 @@ async def test_a_plan_reads_and_writes_as_any_transaction_does(database: Databas
         assert (await database.change(lambda changes, row=named: changes.write(RENAME, row))).rows == rows  # type: ignore[misc]
     async with database.atomic():
         assert await database.change(add("b")) == 2
-        assert await database.change(lambda changes: changes.rows(ZONES, {"most": 1})) == [("a", MADE)]
+        assert await database.change(lambda changes: changes.rows(ZONES, {"most": 1})) == [["a", MADE]]
         assert (await database.change(lambda changes: changes.write(delete(Zone), {}))).rows == 2
     assert await zones(database) == []
 
@@ -114,3 +115,37 @@ async def test_a_closed_database_changes_nothing(database: Database) -> None:
     await database.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         await database.change(add("a"))
+
+
+async def test_an_error_of_a_statement_in_a_larger_transaction_tells_no_values(database: Database) -> None:
+    await database.change(add("a"))
+
+    async def both() -> None:
+        async with database.atomic():
+            await database.change(add("b"))
+            await database.change(add("a"))
+
+    with pytest.raises(IntegrityError) as caught:
+        await both()
+    assert (caught.value.statement, caught.value.params) == (None, None)
+    assert await zones(database) == ["a"]
+
+
+async def test_a_store_that_fails_in_a_larger_transaction_is_unavailable(database: Database) -> None:
+    def broken(changes: Changes) -> int:
+        assert isinstance(changes, ChangesByCursor)
+        changes.rows(select(literal_column("broken()")), {})
+        return 0
+
+    def fail() -> None:
+        raise error
+
+    error = sqlite3.OperationalError("disk I/O error")
+    async with database.transaction() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.create_function("broken", 0, fail)
+    with pytest.raises(DBAPIError):
+        async with database.atomic():
+            await database.change(broken)
+    assert await database.change(add("a")) == 1

@@ -68,6 +68,30 @@ async def test_a_change_outlives_its_node(database: Database, configuration: Glo
     assert await values_in(database) == {"ping.interval": "60", RETRY_NAME: "FALSE", "reservedCapacity": "1G"}
 
 
+async def test_a_reload_takes_over_what_others_have_stored(
+    database: Database, configuration: GlobalConfiguration
+) -> None:
+    other = GlobalConfiguration(database, OPTIONS)
+    heard: list[object] = []
+    configuration.listen(lambda: heard.append(configuration.get(INTERVAL)))
+    await configuration.change("backupStorage", "ping.interval", "5")
+    await other.load()
+    await other.reset()  # before the first reload: nothing is set any more
+    await configuration.reload()
+    await other.change("backupStorage", "ping.interval", "7")
+    await configuration.reload()
+    await configuration.change("backupStorage", "ping.interval", "9")
+    await other.reload()
+    await other.change("backupStorage", "ping.interval", "7")  # as it was at the last reload
+    for _ in range(2):
+        await configuration.reload()
+    assert heard == [5, 60, 7, 9, 7]
+    await other.change("backupStorage", RETRY_NAME, "FALSE")
+    await other.change("backupStorage", RETRY_NAME, "TRUE")  # its default, in capital letters
+    await configuration.reload()
+    assert configuration.text("backupStorage", RETRY_NAME) == "TRUE"
+
+
 async def test_a_reset_gives_every_option_its_default(database: Database, configuration: GlobalConfiguration) -> None:
     await configuration.change("backupStorage", "ping.interval", "5")
     await configuration.change("backupStorage", "reservedCapacity", "2T")

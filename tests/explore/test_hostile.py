@@ -13,16 +13,19 @@ import pytest
 
 from imagestore_sim.cli import explore as command
 from imagestore_sim.explore import invariants, searching
+from imagestore_sim.explore.extent import check_extent
 from imagestore_sim.explore.folder import FolderProblem, check_writable, in_use, write_whole
+from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found
 from imagestore_sim.explore.runs import Played
-from imagestore_sim.explore.searching import STATE, Progress
-from imagestore_sim.explore.story import content_of, text_of
+from imagestore_sim.explore.searching import STATE, Progress, Search, seeds_from
+from imagestore_sim.explore.story import Content, content_of, read, text_of
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.worlds.programs import MOST_OUTPUT, run_command
 from processes import Finished, run, run_here
 from rows import rows
 
+SCENARIOS = Path(__file__).parent.parent.parent / "scenarios"
 STOP = {
     "title": "a host stops",
     "hosts": {"imagestore-1": None},
@@ -67,7 +70,9 @@ def of_story(file: Path, out: Path) -> Finished:
         (("--seed", str(2**63)), "--seed"),
         (("--seed", str(10**40)), "--seed"),
         (("--runs", "0"), "--runs"),
+        (("--runs", str(10**20)), "--runs"),
         (("--jobs", "0"), "--jobs"),
+        (("--jobs", "100000"), "--jobs"),
         (("--from", "/dev/null"), "--from"),
         (("--out", "/proc/found"), "--out /proc"),
         (("--out", "/etc/passwd"), "--out /etc/passwd: Not a directory"),
@@ -84,6 +89,65 @@ def of_story(file: Path, out: Path) -> Finished:
 def test_what_cannot_be_used_is_refused_with_a_line(options: tuple[str, ...], said: str) -> None:
     refused = explored(*options)
     assert (refused.status, said in refused.errors) == (2, True), refused
+
+
+@rows(
+    ("steps", "said"),
+    [
+        (
+            "{every: 1ms, until: 100000h, query: /zones}",
+            "it plays 360,000,000,001 actions, and a search",
+        ),
+        ("{every: 20s, until: 10h, stop: {host: '*'}}", "it plays 5,403 actions"),
+        ("{wait: 100000h}", "it plays 4,167 days, and a search plays 400 of them at the most"),
+        ("{wait: 20000m}", "it plays 60,000 pings, and a search plays 20,000 of them"),
+        ("{wait: 10h}, {settings: {ping.interval: 1s}}", "it plays 108,000 pings"),
+        ("{restart_node: {down: 20000m}}", "it plays 60,000 pings"),
+        ("{kill_node: {commits: 9, within: 20000m}}", "it plays 60,000 pings"),
+        ("{wait: 10h}, {settings: {expungeInterval: 1}}", "it plays 36,000 turns of other work"),
+        ("{client: {method: GET, path: /zones, poll: 10ms}}", "it plays 60,000 polls of jobs"),
+        (
+            "{add_image: {image: 'a-{1..1000}'}}, {delete_image: {image: 'a-*', storage: '*'}},"
+            "{delete_image: {image: 'a-*'}}, {reclaim: {storage: '*'}}",
+            "it plays 5,003 actions",
+        ),
+        (", ".join(["{wait: 1s}"] * 1001), "it plays 1,001 steps"),
+    ],
+)
+def test_a_story_that_would_be_played_for_minutes_is_refused_at_once(tmp_path: Path, steps: str, said: str) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(f"title: long\nhosts: {{'imagestore-{{1..3}}': {{}}}}\ntimeline: [{steps}]\n")
+    began = time.monotonic()
+    refused = explored("--from", str(file), "--runs", "1", "--seed", "0", "--out", str(tmp_path))
+    assert (refused.status, f"--from {file}: {said}" in refused.errors) == (2, True), refused.errors
+    assert time.monotonic() - began < 20
+
+
+def test_a_variation_that_would_be_played_for_minutes_is_given_up_at_once_and_told(tmp_path: Path) -> None:
+    base: Content = {**STOP, "hosts": {"imagestore-1": {}}, "timeline": [{"wait": "100000h"}]}
+    Search(tmp_path, progress := Progress(), base=base).run(seeds_from(3, 2), lambda: False)
+    assert (progress.runs, progress.given_up) == (2, 2)
+    assert progress.why_given_up.startswith("seed 3: it plays 4,167 days")
+
+
+def test_stories_of_the_library_and_those_that_are_drawn_are_short_enough() -> None:
+    for file in sorted(SCENARIOS.rglob("*.yaml")):
+        check_extent(read(content_of(file)))
+    for seed in range(100):
+        check_extent(read(generate(seed)))
+
+
+def test_seeds_end_with_the_largest_one(tmp_path: Path) -> None:
+    assert list(seeds_from(2**63 - 2)) == [2**63 - 2, 2**63 - 1]
+    Progress(next_seed=2**63).save(tmp_path / STATE)
+    done = explored("--out", str(tmp_path))
+    assert (done.status, "0 runs" in done.output) == (0, True)
+
+
+def test_a_state_without_an_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / STATE).symlink_to("/dev/zero")
+    refused = explored("--out", str(tmp_path))
+    assert (refused.status, "File too large" in refused.errors) == (2, True)
 
 
 @rows(

@@ -30,3 +30,10 @@ def test_a_variation_keeps_most_of_its_story() -> None:
     made = [mutate(base, seed) for seed in range(5)]
     assert all(one["hosts"] == base["hosts"] and one["imageSources"] == base["imageSources"] for one in made)
     assert any("add_image" in step for one in made for step in one["timeline"])
+
+
+def test_a_variation_has_no_step_about_what_is_not_there_any_more() -> None:
+    for name in ("expunge-gives-back", "sync-over-a-slow-line", "address-behind-a-vip"):
+        base = content_of(STORIES / f"{name}.yaml")
+        for seed in range(8):
+            read(mutate(base, seed))

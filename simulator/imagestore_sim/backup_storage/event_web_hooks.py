@@ -37,6 +37,7 @@ HEADERS = {
     "Content-Type": "application/json;charset=utf-8",
     "Accept": "text/plain, application/json, application/*+json, */*",
 }
+_HOOKS = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
 Inventory = Callable[[Event], Awaitable[Mapping[str, object] | None]]
 """The inventory of the backup storage or the image that an event is about; None if there is none."""
 
@@ -122,8 +123,7 @@ class EventWebHooks:
 
     async def read(self) -> None:
         """Read the hooks from the database."""
-        columns = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
-        self._addresses = [_Address(url, _glob(opaque or "")) for url, opaque in await self._database.read(columns)]
+        self._addresses = [_Address(url, _glob(opaque or "")) for url, opaque in await self._database.read(_HOOKS)]
 
     async def _post(self, event: Event) -> None:
         if event.path.startswith(EVENTS):

@@ -214,6 +214,9 @@ def _queue(subscriptions: dict[Subscription, None], limit: int) -> Iterator[Subs
         del subscriptions[subscription]
 
 
+_NEWEST = select(func.max(StoredEvent.id))
+
+
 class EventLog:
     """The stored events."""
 
@@ -233,7 +236,7 @@ class EventLog:
 
     async def newest(self) -> int:
         """Return the number of the newest stored event; 0 without any."""
-        rows = await self._database.read(select(func.max(StoredEvent.id)))
+        rows = await self._database.read(_NEWEST)
         return rows[0][0] or 0
 
     async def forgotten(self) -> int:

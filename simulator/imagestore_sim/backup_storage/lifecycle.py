@@ -66,6 +66,7 @@ class Lifecycle:
         cluster: Peers,
     ) -> None:
         self._cluster = cluster
+        self._half_added = select(BackupStorage.uuid).where(is_orphan(BackupStorage.addedByJob, cluster))
         self._database = database
         self._records = records
         self._status = status
@@ -88,9 +89,8 @@ class Lifecycle:
 
     async def delete_half_added(self) -> None:
         """Delete the storages that no call is adding any more; of several nodes, each deletes its own."""
-        half_added = select(BackupStorage.uuid).where(is_orphan(BackupStorage.addedByJob, self._cluster))
         async with self._database.transaction() as connection:
-            for uuid in (await connection.scalars(half_added)).all():
+            for uuid in (await connection.scalars(self._half_added)).all():
                 if self._cluster.is_ours(uuid):
                     await self._delete_half_added(connection, uuid)
 

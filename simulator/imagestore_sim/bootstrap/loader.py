@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, text, union_all, update
+from sqlalchemy import CompoundSelect, insert, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import HOSTS, Status
@@ -122,7 +122,12 @@ def _names(bootstrap: Bootstrap) -> set[str]:
 
 async def _values(connection: AsyncConnection, *columns: InstrumentedAttribute[str]) -> set[str]:
     """Return all values of columns that the store holds."""
-    return set(await connection.scalars(union_all(*(select(column) for column in columns))))
+    return set(await connection.scalars(_all_values(*columns)))
+
+
+@cache
+def _all_values(*columns: InstrumentedAttribute[str]) -> CompoundSelect[tuple[str]]:
+    return union_all(*(select(column) for column in columns))
 
 
 def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str:

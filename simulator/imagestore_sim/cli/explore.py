@@ -36,7 +36,8 @@ PROGRAM_SECONDS = 60.0
 """Of the machine, that a program may take in one story; then it is killed, and has shown nothing."""
 SHOWN_EVERY = 60.0
 """Real seconds between two lines that tell how far a search has come, where there is no terminal."""
-LARGEST_SEED = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The largest seed, and number of stories."""
 LONGEST_TEXT = 400
 """Characters that are printed of what a finding shows: a program of the user may have written it."""
 
@@ -113,6 +114,7 @@ def explore(
             "--runs",
             metavar="NUMBER",
             min=1,
+            max=LARGEST,
             help="Play this many stories.",
             envvar="IMAGESTORE_SIM_RUNS",
             rich_help_panel=LENGTH,
@@ -125,7 +127,7 @@ def explore(
             "--seed",
             metavar="NUMBER",
             min=0,
-            max=LARGEST_SEED,
+            max=LARGEST,
             help="Play the story of this seed; with --runs, begin with it. Else go on after the last search.",
             envvar="IMAGESTORE_SIM_EXPLORE_SEED",
             rich_help_panel=STORIES,
@@ -254,16 +256,22 @@ def _base(path: Path | None) -> Base:
     if path is None:
         return None
     from imagestore_sim.cli.replay_batch import find_files
-    from imagestore_sim.explore.story import content_of
+    from imagestore_sim.explore.extent import check_extent
+    from imagestore_sim.explore.story import content_of, read
     from imagestore_sim.scenario.format.reader import ScenarioError
 
     try:
-        [file] = find_files([path])
-        return content_of(file)
-    except ValueError:
-        raise InputError(f"--from {path}: expected one scenario, but this is a folder of such") from None
+        files = find_files([path])
+        if len(files) != 1:
+            raise InputError(f"--from {path}: expected one scenario, but this is a folder of such")
+        content = content_of(files[0])
     except ScenarioError as error:
         raise InputError(f"--from {error}") from None
+    try:
+        check_extent(read(content))
+    except ScenarioError as error:
+        raise InputError(f"--from {path}: {error}") from None
+    return content
 
 
 def _around(command: str) -> Base:
@@ -401,7 +409,8 @@ def _print_end(console: Console, progress: Progress) -> None:
     found = f"{count} finding{'' if count == 1 else 's'}"
     console.print(f"{progress.runs} runs up to seed {progress.next_seed - 1}, {found}; met {progress.coverage}")
     if progress.given_up:
-        console.print(f"{progress.given_up} of them were not played to their end")
+        first = _plain(progress.why_given_up)
+        console.print(f"{progress.given_up} of them were not played to their end; the first: {first}", markup=False)
 
 
 def _print_branches(console: Console, progress: Progress, *, are_missing: bool) -> None:

@@ -58,6 +58,10 @@ def setting(
     return option
 
 
+MOST_JOBS = 256
+"""Each is a process of 100 MB."""
+
+
 def jobs_option(group: str) -> typer.models.OptionInfo:
     """Return the option for the number of processes that stories are played in."""
     option: typer.models.OptionInfo = typer.Option(
@@ -65,6 +69,7 @@ def jobs_option(group: str) -> typer.models.OptionInfo:
         "-j",
         metavar="NUMBER",
         min=1,
+        max=MOST_JOBS,
         help="Processes to play in.",
         envvar="IMAGESTORE_SIM_JOBS",
         rich_help_panel=group,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, exists, select
@@ -27,8 +28,16 @@ def is_orphan(added_by: InstrumentedAttribute[str | None], peers: Peers) -> Colu
 
     The only node of a store asks when it starts: then nothing is carried out.
     """
-    if isinstance(peers, Alone):
-        return added_by.is_not(None)
+    return _added(added_by) if isinstance(peers, Alone) else _left(added_by)
+
+
+@cache
+def _added(added_by: InstrumentedAttribute[str | None]) -> ColumnElement[bool]:
+    return added_by.is_not(None)
+
+
+@cache
+def _left(added_by: InstrumentedAttribute[str | None]) -> ColumnElement[bool]:
     jobs = (Job.uuid == added_by, Job.state == PROCESSING, ~has_left(Job.managementNodeUuid))
     long_jobs = (LongJob.uuid == added_by, LongJob.state.in_(LONG_JOB_STATES), ~has_left(LongJob.managementNodeUuid))
     runs = exists(select(Job.uuid).where(*jobs)) | exists(select(LongJob.uuid).where(*long_jobs))

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from imagestore_sim.database.changes import carry_out
 from imagestore_sim.database.models import Cluster, ManagementNodeRecord
 
 JOINING, RUNNING = "JOINING", "RUNNING"
@@ -70,9 +71,9 @@ class MemberRows:
 
     async def read(self, connection: AsyncConnection) -> Table:
         """Return all rows, and the epoch that they are of: one statement, so one moment."""
-        rows = (await connection.execute(_MEMBERS)).all()
+        rows = await connection.run_sync(carry_out(lambda changes: changes.rows(_MEMBERS, {})))
         members = [Member(*row[:-1]) for row in rows]
-        return Table(rows[0].clusterEpoch if rows else 0, members)
+        return Table(rows[0][-1] if rows else 0, members)
 
     async def raise_epoch(self, connection: AsyncConnection) -> int:
         """Raise the epoch of the cluster, and return it. Until the commit, no other node can."""
@@ -99,8 +100,9 @@ class MemberRows:
 
     async def change(self, connection: AsyncConnection, uuid: str, epoch: int, **values: object) -> bool:
         """Change columns of the row of one start. Return False if it is not there any more."""
-        of_start = {_OF_UUID: uuid, _OF_EPOCH: epoch}
-        return bool((await connection.execute(_CHANGED, {**values, **of_start})).rowcount)
+        parameters = {**values, _OF_UUID: uuid, _OF_EPOCH: epoch}
+        written = await connection.run_sync(carry_out(lambda changes: changes.write(_CHANGED, parameters)))
+        return bool(written.rows)
 
     async def remove(self, connection: AsyncConnection, uuid: str, epoch: int, beat_at: int | None = None) -> bool:
         """Delete the row of one start, unless its heart has beaten after `beat_at`. Return whether it was deleted."""

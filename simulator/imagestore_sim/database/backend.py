@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
@@ -41,7 +41,7 @@ class Transactions(Protocol):
 class Reads(Protocol):
     """Reads what is committed. Its methods raise StoreUnavailable."""
 
-    async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
+    async def read(self, statement: Select[*Ts], parameters: Mapping[str, object] | None = None) -> Sequence[Row[*Ts]]:
         """Return all rows of `statement`."""
 
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Self, TypedDict, TypeVar, TypeVarTuple
@@ -241,12 +241,15 @@ class Database:
     # Reading
 
     @counted
-    async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
-        """Return all rows of `statement`, as of everything committed before. Raise StoreUnavailable."""
+    async def read(self, statement: Select[*Ts], parameters: Mapping[str, object] | None = None) -> Sequence[Row[*Ts]]:
+        """Return all rows of `statement`, as of everything committed before. Raise StoreUnavailable.
+
+        To build a statement takes as long as to execute it: one that is read often is made once, with `parameters`.
+        """
         if (writing := self._units.connection) is not None:
-            return (await writing.execute(statement)).all()
+            return (await writing.execute(statement, parameters)).all()
         await self._pass_gate()
-        return await self._reader.read(statement)
+        return await self._reader.read(statement, parameters)
 
     @counted
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:

@@ -17,6 +17,8 @@ from imagestore_sim.database.schema import OPTION_COLUMNS, OptionRow
 
 __all__ = ["ConfigOption", "GlobalConfiguration", "InvalidOption", "Read", "default_rows"]
 _STORED = f"SELECT {', '.join(column.key for column in OPTION_COLUMNS)} FROM {GlobalConfig.__tablename__} ORDER BY id"  # noqa: S608 - a constant
+_SET = _STORED.replace("ORDER BY", "WHERE hex(value) <> hex(defaultValue) ORDER BY")
+"""Those that have another value than their default, byte by byte: a MariaDB takes texts for equal that are not."""
 T_co = TypeVar("T_co", covariant=True)
 Read = Callable[["ConfigOption[T_co]", str], T_co]
 Key = tuple[str, str]
@@ -58,8 +60,8 @@ class GlobalConfiguration:
         self._ids = {key: option.id or place for place, (key, option) in enumerate(self._options.items(), 1)}
         self._default_rows = default_rows(options)
         self._values: dict[Key, str] = {}
-        self._reloaded: list[tuple[Any, ...]] = []
-        """The rows as of the last `reload`."""
+        self._reloaded: list[tuple[Any, ...]] | None = None
+        """The rows of the options that are set, if the values are those of the last `reload`."""
         self._listeners: list[Callable[[], None]] = []
 
     async def load(self) -> None:
@@ -79,13 +81,16 @@ class GlobalConfiguration:
                 await connection.execute(insert(GlobalConfig), expected)
 
     async def reload(self) -> None:
-        """Take over the values that other nodes have stored; call the listeners if that changes one."""
-        found = await self._database.fetch(_STORED, ())
+        """Take over the values that other nodes have stored; call the listeners if that changes one.
+
+        That comes after each change of the store: of hundreds of options it reads the few that are set.
+        """
+        found = await self._database.fetch(_SET, ())
         if found != self._reloaded:
-            self._reloaded = found
             values = self._values_in(found)
             if values != self._values:
                 self._take(values)
+            self._reloaded = found
 
     def _values_in(self, rows: list[tuple[Any, ...]]) -> dict[Key, str]:
         """Return the values of all options in stored rows. One that is the stored default follows the code's."""
@@ -186,6 +191,7 @@ class GlobalConfiguration:
     def _take(self, values: Mapping[Key, str]) -> None:
         """Take over committed values, and call the listeners."""
         self._values.update(values)
+        self._reloaded = None
         for listener in self._listeners:
             listener()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVarTuple, cast
 
@@ -36,10 +36,10 @@ class Reader:
         self._long: dict[str, int] = {}
         """Statements that took long, with the number of calls for which they are not tried on the event loop."""
 
-    async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
+    async def read(self, statement: Select[*Ts], parameters: Mapping[str, object] | None = None) -> Sequence[Row[*Ts]]:
         """Return all rows of `statement`."""
         async with self._connections.reader_lock, self._reading(self._connections.reader) as reader:
-            return (await reader.connection.execute(statement)).all()
+            return (await reader.connection.execute(statement, parameters)).all()
 
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """Return all rows of compiled SQL, past SQLAlchemy. Raise ReadTooLong after the time limit."""

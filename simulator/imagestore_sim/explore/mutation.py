@@ -7,6 +7,7 @@ from random import Random
 
 from imagestore_sim.explore.generation import Names, draw_step, draw_swarm, nodes_in, with_healing
 from imagestore_sim.explore.story import Content, read
+from imagestore_sim.scenario.format.reader import unplayable_steps
 from imagestore_sim.units import duration_text, parse_seconds
 
 MOST_CHANGES = 6
@@ -41,7 +42,10 @@ def mutate(story: Content, seed: int) -> Content:
     _ends(timeline)
     rest = {key: value for key, value in story.items() if key not in ("timeline", "invariants", "ends", "oracle")}
     order = {} if draws.random() < 0.3 else {"order": {"seed": seed}}
-    return with_healing({**rest, "seed": seed, **order, "timeline": timeline, "oracle": "all"})
+    made: Content = {**rest, "seed": seed, **order, "oracle": "all"}
+    while unplayable := unplayable_steps(with_healing({**made, "timeline": timeline})):  # what they are about is gone
+        timeline = [step for number, step in enumerate(timeline) if number not in unplayable]
+    return with_healing({**made, "timeline": timeline})
 
 
 def _ends(timeline: list[Content]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imagestore_sim.explore.folder import FolderProblem, damaged, write_whole
+from imagestore_sim.whole_files import read_bytes
 
 Number = Annotated[int, Field(ge=0, le=2**63)]
 
@@ -40,7 +41,7 @@ class SavedSearch(BaseModel):
     def read(cls, file: Path) -> SavedSearch:
         """Return what a file holds; what a first search begins with if there is none. Raise FolderProblem."""
         try:
-            return cls.model_validate_json(file.read_bytes())
+            return cls.model_validate_json(read_bytes(file))
         except FileNotFoundError:
             return cls()
         except OSError as error:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from imagestore_sim.explore.branches import Branches, Measured, measured
 from imagestore_sim.explore.client import Around
 from imagestore_sim.explore.coverage import Coverage, covered
+from imagestore_sim.explore.extent import check_extent
 from imagestore_sim.explore.findings import Finding, only, signature
 from imagestore_sim.explore.folder import damaged
 from imagestore_sim.explore.generation import generate, nodes_of
@@ -40,6 +41,7 @@ Base = Content | Around | None
 """What stories are made from: one that they vary, or a program that they are around; None: nothing."""
 ANY = ""
 """In place of a word for how many nodes stories have: any number."""
+LARGEST_SEED = 2**63 - 1
 STATE = ".explore.json"
 """The file, beside the findings, from which a search resumes."""
 LONGEST_RUN = 300.0
@@ -146,11 +148,12 @@ class _Candidates:
 
 
 def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
-    """Play a story and judge it. Raise TooLong, ScenarioError for a story that cannot be read, KeyboardInterrupt.
+    """Play a story and judge it. Raise TooLong, ScenarioError for one that cannot be read or is too long, or Ctrl-C.
 
     `limit`: real seconds.
     """
     scenario = read(story)
+    check_extent(scenario)
     too_long = TooLong(f"it took more than {limit:g} s")
     was_raised = False
 
@@ -205,6 +208,8 @@ class Progress:
 
     runs: int = 0
     given_up: int = 0
+    why_given_up: str = ""
+    """Why the first of those was not played to its end, with its seed."""
     next_seed: int = 0
     nodes: str = ANY
     """The caller's word for how many nodes the stories have."""
@@ -336,7 +341,9 @@ class Search:
         progress = self.progress
         progress.runs += 1
         progress.next_seed = outcome.seed + 1
-        progress.given_up += bool(outcome.problem)
+        if outcome.problem:
+            progress.given_up += 1
+            progress.why_given_up = progress.why_given_up or f"seed {outcome.seed}: {outcome.problem}"
         progress.digest = hashlib.sha256(f"{progress.digest}{outcome.digest}".encode()).hexdigest()
         progress.coverage.add(outcome.met)
         if outcome.ran is not None:
@@ -416,9 +423,9 @@ def collect_garbage_seldom() -> None:
 
 
 def seeds_from(first: int, count: int | None = None, takes: Callable[[int], bool] | None = None) -> Iterator[int]:
-    """Return seeds, one after the other; without a count, without an end.
+    """Return seeds, one after the other; without a count, up to the largest one.
 
     `takes` chooses stories by how many nodes they have.
     """
-    chosen = (seed for seed in itertools.count(first) if takes is None or takes(nodes_of(seed)))
+    chosen = (seed for seed in range(first, LARGEST_SEED + 1) if takes is None or takes(nodes_of(seed)))
     return itertools.islice(chosen, count)

@@ -19,6 +19,8 @@ SIZE = 216
 # Of the kernel's struct tcp_info: the state; at 128 bytes received; at 144 bytes that wait to be sent; at 200 bytes
 # sent, and bytes sent again.
 _FIELDS = struct.Struct("=B127xQ8xI52xQQ")
+_Traffic = tuple[int, int, int, int]
+"""Of a socket: its TCP state, the bytes that it has received and sent, and those that wait to be sent."""
 _AF_INET, _SOCK_STREAM, _IPPROTO_TCP = int(socket.AF_INET), int(socket.SOCK_STREAM), socket.IPPROTO_TCP
 
 
@@ -68,8 +70,10 @@ class UndeliveredBytes:
 
     def any(self) -> bool:
         """Return whether a watched socket is still to receive bytes, or the close of its peer."""
-        sent: dict[int, tuple[int, int]] = {}
-        return any(not end.given_up and self._awaits(descriptor, end, sent) for descriptor, end in self._ends.items())
+        traffic: dict[int, _Traffic] = {}
+        return any(
+            not end.given_up and self._awaits(descriptor, end, traffic) for descriptor, end in self._ends.items()
+        )
 
     def in_flight(self, read: Container[int], ready: Container[int]) -> list[int]:
         """Return the sockets among those that are `read` to which the kernel is about to deliver something.
@@ -77,12 +81,12 @@ class UndeliveredBytes:
         One that is not `ready` has room for all that its peer was given to send. One that is has perhaps not: only what
         its peer has sent is in flight.
         """
-        sent: dict[int, tuple[int, int]] = {}
+        traffic: dict[int, _Traffic] = {}
         return [
             descriptor
             for descriptor, end in self._ends.items()
             if end.met and not end.given_up and descriptor in read
-            if self._awaits(descriptor, end, sent, without_queue=descriptor in ready)
+            if self._awaits(descriptor, end, traffic, without_queue=descriptor in ready)
         ]
 
     def give_up(self) -> None:
@@ -94,24 +98,21 @@ class UndeliveredBytes:
         for descriptor in list(descriptors):
             self._ends[descriptor].given_up = True
 
-    def _awaits(
-        self, descriptor: int, end: _End, sent: dict[int, tuple[int, int]], without_queue: bool = False
-    ) -> bool:
+    def _awaits(self, descriptor: int, end: _End, traffic: dict[int, _Traffic], without_queue: bool = False) -> bool:
         """Return whether this end is still to receive something, of what its peer has sent, and of what that queues.
 
-        `sent` keeps what each socket has sent: no callback runs between two looks of one question.
+        `traffic` keeps that of each socket: no callback runs between two looks of one question.
         """
         if not end.met:
             return False
-        state, received, out, queued = _traffic(descriptor)
-        sent[descriptor] = out, queued
+        if (here := traffic.get(descriptor)) is None:
+            here = traffic[descriptor] = _traffic(descriptor)
         other = self._other(end)
         if other is None:  # it is gone and has sent its FIN: until that arrives, this end is still ESTABLISHED
-            return state == ESTABLISHED
-        if other not in sent:
-            sent[other] = _traffic(other)[2:]
-        out, queued = sent[other]
-        return received < out + (0 if without_queue else queued)
+            return here[0] == ESTABLISHED
+        if (there := traffic.get(other)) is None:
+            there = traffic[other] = _traffic(other)
+        return here[1] < there[2] + (0 if without_queue else there[3])
 
     def _other(self, end: _End) -> int | None:
         """Return the socket at the other end, None if it was closed.
@@ -143,11 +144,8 @@ def _end(descriptor: int) -> _End | None:
         borrowed.detach()
 
 
-def _traffic(descriptor: int) -> tuple[int, int, int, int]:
-    """Return the TCP state of a socket, the bytes that it has received and sent, and those that wait to be sent.
-
-    Zeros if they are unknown.
-    """
+def _traffic(descriptor: int) -> _Traffic:
+    """Return the traffic of a socket; zeros if it is unknown."""
     assert TCP_INFO is not None
     borrowed = socket.SocketType(_AF_INET, _SOCK_STREAM, 0, descriptor)  # of any family; quicker than socket.socket
     try:

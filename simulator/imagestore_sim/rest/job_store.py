@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
-from sqlalchemy import ColumnElement, delete, insert, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -64,6 +64,9 @@ class StoredJob:
     began: int
     ended: int
     node: str | None
+
+
+_OF_UUID = select(Job).where(Job.uuid == bindparam("of_uuid"))
 
 
 class JobAborted(Exception):
@@ -181,7 +184,7 @@ class JobStore:
 
     async def find(self, uuid: str) -> StoredJob | None:
         """Return the job of that uuid, or None if it is unknown or purged. Its schema is a member of its body."""
-        rows = await self._database.read(select(Job).where(Job.uuid == uuid))
+        rows = await self._database.read(_OF_UUID, {"of_uuid": uuid})
         if not rows:
             return None
         row = rows[0]

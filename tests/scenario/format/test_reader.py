@@ -53,6 +53,17 @@ def test_a_scenario_reads_as_it_is_written() -> None:
             "timeline.2.fault: expected a host that the fault is on",
         ),
         ("    resize:", "    heal: {}\n    resize:", "timeline.4: expected exactly one of fault"),
+        (
+            "- at: 7m",
+            "- {at: 7m, heal: }\n  - at: 7m",
+            "timeline.3.heal: expected a value, but it has none; {} stands for",
+        ),
+        ("- at: 7m", "- {at: 7m, wait: null}\n  - at: 7m", "timeline.3.wait: expected a value, but it has none"),
+        (
+            "- at: 7m",
+            f"- {{at: 7m, call: {{method: PUT, path: /zones, body: {{a: {10**30}}}}}}}\n  - at: 7m",
+            "timeline.3.call.body: expected what JSON can hold: Integer exceeds 64-bit range",
+        ),
         ("status: Disconnected", "status: '> 3'", "texts are compared with = and != only"),
         ("status: Disconnected", "reason: hung", "reason is not a key for a storage; expected exists, status"),
         ("status: Disconnected", "status: Disconnected, during: 5s", "an invariant holds to the end"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -28,12 +28,12 @@ class MariaDbReader:
         self._connections = connections
         self._health = health
 
-    async def read(self, statement: Select[*Ts]) -> Sequence[Row[*Ts]]:
+    async def read(self, statement: Select[*Ts], parameters: Mapping[str, object] | None = None) -> Sequence[Row[*Ts]]:
         """Return all rows of `statement`."""
 
         async def once() -> Sequence[Row[*Ts]]:
             async with self._connections.readers.connect() as connection:
-                return (await connection.execute(statement)).all()
+                return (await connection.execute(statement, parameters)).all()
 
         async def twice() -> Sequence[Row[*Ts]]:
             try:

@@ -99,6 +99,10 @@ class CallStep(ApiStep):
     def _has_a_path(self) -> Self:
         if not self.path.startswith("/"):
             reject(("path",), f"expected a path such as /backup-storage, but got {self.path!r}")
+        try:
+            orjson.dumps(self.body)
+        except TypeError as error:
+            reject(("body",), f"expected what JSON can hold: {error}")
         return self
 
     def calls(self, uuids: Uuids) -> Iterator[ApiCall]:

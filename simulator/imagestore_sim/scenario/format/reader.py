@@ -110,6 +110,19 @@ def _scenario_of(content: object, rules: Rules, name: str, tree: yaml.Node | Non
     return scenario
 
 
+def unplayable_steps(content: object) -> set[int]:
+    """Return the indexes of the steps that do not fit to the others, such as one about an image that nothing adds.
+
+    Return none for content that is no scenario at all.
+    """
+    try:
+        scenario = Scenario.model_validate(content)
+    except ValidationError:
+        return set()
+    places = (place for place, _ in _broken_rules(scenario))
+    return {int(place[1]) for place in places if place[0] == "timeline"}
+
+
 def _error_text(name: str, tree: yaml.Node | None, place: Place, message: str) -> str:
     field = ".".join(str(step + 1) if isinstance(step, int) else step for step in place)
     return f"{_location(name, _mark(tree, place))}: {field + ': ' if field else ''}{message}"

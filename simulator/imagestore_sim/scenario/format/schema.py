@@ -80,12 +80,14 @@ class ScenarioModel(BaseModel):
 
 
 def only_key(model: ScenarioModel, names: tuple[str, ...]) -> str:
-    """Return the one of `names` that is given. Raise ValueError when it is not exactly one."""
+    """Return the one of `names` that is given. Raise ValueError when it is not exactly one, or has no value."""
     fields = model.model_fields_set
     given = [name for name in names if name in fields]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise ValueError(f"expected exactly one of {', '.join(names)}, but got {found}")
+    if getattr(model, given[0]) is None:
+        reject((given[0],), "expected a value, but it has none; {} stands for a mapping without keys")
     return given[0]
 
 
