@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import platform
@@ -17,13 +18,16 @@ from fixed_data import B1, B4
 from generators.metrics import page
 from imagestore_sim import __version__
 from imagestore_sim.backup_storage.recent_probes import RecentProbes
+from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
 from imagestore_sim.clock import START
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
-from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
+from imagestore_sim.lab_api.metrics import MOST_AT_ONCE, Body
+from imagestore_sim.lab_api.storage_series import LINES_IN_A_PIECE, SERIES, StoredStorage, pieces_of, show
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
+from imagestore_sim.tasks import cancel_and_wait
 from imagestore_sim.testing import Client
 from kept_node import KeptNode
 from metrics_page import Scrape, scrape
@@ -114,9 +118,47 @@ async def test_each_storage_shows_what_its_probes_have_found(
 def test_a_name_of_a_storage_is_read_back_whatever_is_in_it() -> None:
     names = ["back\\slash", 'quote"', "two\nlines", "}{=,", "镜像仓库"]
     stored = [StoredStorage(str(number), name, "", "Connected", "Enabled", 1, 1) for number, name in enumerate(names)]
-    found = Scrape(text_of([show(one, None, RecentProbes()) for one in stored]))
+    found = Scrape("".join(pieces_of([show(one, None, RecentProbes()) for one in stored])))
     for number, name in enumerate(names):
         assert found.value("backup_storage_total_bytes", uuid=str(number), name=name, type="") == 1
+
+
+async def test_very_many_storages_are_shown_in_pieces_between_which_others_have_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, pieces = 0, []
+    add = Body.add
+
+    def note(body: Body, piece: bytes) -> None:
+        pieces.append((turns, piece.count(b"\n")))
+        add(body, piece)
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Body, "add", note)
+    names = [f"archive-{number}" for number in range(3 * MOST_AT_ONCE)]
+    records = Bootstrap(
+        backupStorages=tuple(BackupStorageRecord(name=one, hostname=one, url="/zs", tracked=False) for one in names)
+    )
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
+    await node.start(records)
+    counting = asyncio.ensure_future(count_turns())
+    try:
+        async with Client(node.url) as client:
+            found = await scrape(client)
+    finally:
+        await cancel_and_wait(counting)
+        await node.stop()
+    shown = {one.labels["name"] for one in found.families["imagestore_sim_backup_storage_total_bytes"].samples}
+    assert shown == set(names)
+    written = pieces[1:]  # the first are the counters
+    assert len(written) >= 7
+    assert max(lines for _, lines in written) <= LINES_IN_A_PIECE + len(SERIES)  # each begins with two lines in one
+    assert len({turn for turn, _ in written}) == len(written)
 
 
 async def test_faults_of_the_management_plane_are_counted_by_kind(fixed: Client) -> None:

@@ -22,7 +22,7 @@ from imagestore_sim.lab_api.metrics import (
     of_statuses,
     of_store_failures,
 )
-from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
+from imagestore_sim.lab_api.storage_series import StoredStorage, pieces_of, show
 from imagestore_sim.probe import Capacity, Inodes, Method, ProbeFailure, Reason
 from imagestore_sim.rest.job_store import JobState
 
@@ -58,4 +58,4 @@ def _of_storages() -> Iterator[Metric]:
         probes.add("", LastProbe(0, MEASURED))
         probes.add("", LastProbe(0, ProbeFailure(reason, "", {})))
         shown.append(show(StoredStorage("", "", "", Status.CONNECTED, State.ENABLED, 0, 0), 0, probes))
-    yield from text_string_to_metric_families(text_of(shown))
+    yield from text_string_to_metric_families("".join(pieces_of(shown)))

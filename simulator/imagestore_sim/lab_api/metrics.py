@@ -7,20 +7,20 @@ read at each request.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import platform
+import zlib
 from collections import Counter as Count
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
-from typing import Any
 
 import prometheus_client
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, literal_column, select
 
 from imagestore_sim import __version__
 from imagestore_sim.backup_storage.recent_probes import RecentProbes
@@ -28,9 +28,10 @@ from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.cluster import WRITES
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job
+from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.faults import NODE_FAULTS
 from imagestore_sim.images.rows import DELETED, DOWNLOADING, READY
-from imagestore_sim.lab_api.storage_series import StoredStorage, show, text_of
+from imagestore_sim.lab_api.storage_series import ShownStorage, StoredStorage, pieces_of, show
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reached, Reason
 from imagestore_sim.probe.phases import PHASES
 from imagestore_sim.rest.job_store import JobState
@@ -42,19 +43,29 @@ REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 JOB_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 PHASE_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30)
+GZIP = zlib.MAX_WBITS + 16
+"""What has zlib write the format of gzip."""
 NO_API = "none"
 IMAGE_STATUSES = (DOWNLOADING, READY, DELETED)
 LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "takeover", "web hooks")
 
-_STORAGES = select(
-    BackupStorage.uuid,
-    BackupStorage.name,
-    BackupStorage.type,
-    BackupStorage.status,
-    BackupStorage.state,
-    BackupStorage.totalCapacity,
-    BackupStorage.availableCapacity,
-).order_by(BackupStorage.uuid)
+MOST_AT_ONCE = 250
+"""Storages that are read in one turn of the event loop: SQLite takes about a millisecond."""
+_STORAGES = (
+    select(
+        BackupStorage.uuid,
+        BackupStorage.name,
+        BackupStorage.type,
+        BackupStorage.status,
+        BackupStorage.state,
+        BackupStorage.totalCapacity,
+        BackupStorage.availableCapacity,
+    )
+    .where(BackupStorage.uuid > bindparam("after"))
+    .order_by(BackupStorage.uuid)
+    .limit(literal_column(str(MOST_AT_ONCE)))
+    .offset(literal_column("0"))
+)
 
 
 class Metrics:
@@ -86,6 +97,8 @@ class Metrics:
             registry=registry,
             buckets=PHASE_BUCKETS,
         )
+        # To find these takes longer than to count.
+        self._probes_by, self._phases_of = cache(self._probes.labels), cache(self._phases.labels)
         self._jobs = Histogram(
             f"{PREFIX}_job_duration_seconds",
             "How long jobs took, by API and final state.",
@@ -143,13 +156,13 @@ class Metrics:
     def probed(self, found: Capacity | Reached | ProbeFailure) -> None:
         """Count a probe that has ended, and the time of its phases."""
         if isinstance(found, Capacity):
-            self._probes.labels(found.method).inc()
+            self._probes_by(found.method).inc()
         elif isinstance(found, Reached):
-            self._probes.labels(found.mode).inc()
+            self._probes_by(found.mode).inc()
         else:
             self._failures.labels(found.reason).inc()
         for phase, milliseconds in found.phases.items():
-            self._phases.labels(phase).observe(milliseconds / 1000)
+            self._phases_of(phase).observe(milliseconds / 1000)
 
     def job_ended(self, api: str, state: JobState, seconds: float) -> None:
         """Count a job that has ended, after `seconds`."""
@@ -204,6 +217,7 @@ class MetricsPage:
         self._probes = probes
         self._node_faults = node_faults
         self._one_at_a_time = asyncio.Lock()
+        self._storages_after = sql_of(_STORAGES, database.dialect)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Return the metrics in Prometheus' text format, compressed for a client that takes gzip."""
@@ -214,14 +228,17 @@ class MetricsPage:
         return web.Response(body=body, headers={**headers, "Content-Encoding": "gzip"} if compressed else headers)
 
     async def _body(self, compressed: bool) -> bytes:
-        rows: Sequence[Sequence[Any]] | None = None
-        sizes: Mapping[str, int] = {}
+        storages: list[ShownStorage] | None = None
         stored: list[Metric] = []
         try:
-            rows, sizes = await self._database.read(_STORAGES), await self._image_sizes()
-            stored = [*await self._of_images(), await self._of_jobs()]
+            storages = await self._of_storages()
+            stored = [
+                of_statuses(one.stored for one in storages),
+                *await self._of_images(),
+                await self._of_jobs(),
+            ]
         except StoreUnavailable:
-            pass  # the counters are shown without it
+            storages = None  # the counters are shown without it
         others = [
             *stored,
             of_cache_hits(self._answers.hits.items()),
@@ -230,23 +247,26 @@ class MetricsPage:
             *of_node_faults(Count(one.fault.kind for one in self._node_faults), self._node_faults.hits),
             *of_cluster(self._cluster()),
         ]
-        # In a thread: ten thousand storages would block the loop.
-        return await asyncio.to_thread(self._write, rows, sizes, others, compressed)
+        families = Families(self._metrics.registry, others)
+        # In a thread: very many APIs have been called of some nodes.
+        body = Body(await asyncio.to_thread(prometheus_client.generate_latest, families), compressed=compressed)
+        # Not in a thread: beside a busy event loop it would get the interpreter each five milliseconds, and hold it for
+        # as long. Ten thousand storages took five seconds, in which each request waited many times.
+        for piece in pieces_of(storages or ()):
+            body.add(piece.encode())
+            await asyncio.sleep(0)
+        return body.whole()
 
-    def _write(
-        self, rows: Sequence[Sequence[Any]] | None, sizes: Mapping[str, int], others: Sequence[Metric], compressed: bool
-    ) -> bytes:
-        """Return the text, for storages with these rows of _STORAGES and the bytes of their images.
-
-        `rows` is None if they cannot be read: then nothing is said of storages.
-        """
-        storages = [show(StoredStorage(*row), sizes.get(row[0]), self._probes) for row in rows or ()]
-        counted = [] if rows is None else [of_statuses(one.stored for one in storages)]
-        text = (
-            prometheus_client.generate_latest(Families(self._metrics.registry, [*counted, *others]))
-            + text_of(storages).encode()
-        )
-        return gzip.compress(text, compresslevel=1, mtime=0) if compressed else text
+    async def _of_storages(self) -> list[ShownStorage]:
+        """Return what is shown of each storage, by uuid, read a page at a time."""
+        sizes, found, after = await self._image_sizes(), [], ""
+        while True:
+            page = [StoredStorage(*row) for row in await self._database.fetch_few(self._storages_after, (after,))]
+            found += [show(one, sizes.get(one.uuid), self._probes) for one in page]
+            if len(page) < MOST_AT_ONCE:
+                return found
+            after = page[-1].uuid
+            await asyncio.sleep(0)
 
     async def _image_sizes(self) -> Mapping[str, int]:
         """Return the bytes of the images on each storage that has some, by its uuid."""
@@ -268,6 +288,25 @@ class MetricsPage:
         return of_images({status: int(count) for status, count in statuses}, int(left[0][0]))
 
 
+class Body:
+    """A body that is made of pieces; with `compressed`, it is never whole in memory before it is compressed."""
+
+    def __init__(self, first: bytes, *, compressed: bool) -> None:
+        self._compressor = zlib.compressobj(level=1, wbits=GZIP) if compressed else None
+        self._pieces: list[bytes] = []
+        self.add(first)
+
+    def add(self, piece: bytes) -> None:
+        """Add a piece at its end."""
+        self._pieces.append(piece if self._compressor is None else self._compressor.compress(piece))
+
+    def whole(self) -> bytes:
+        """Return the body. Nothing may be added any more."""
+        if self._compressor is not None:
+            self._pieces.append(self._compressor.flush())
+        return b"".join(self._pieces)
+
+
 class Families(Collector):
     """The metric families of a registry and others, without the `_created` samples of counters."""
 
@@ -284,14 +323,12 @@ class Families(Collector):
 
 def of_statuses(storages: Iterable[StoredStorage]) -> Metric:
     """Return the number of storages by status and state."""
-    counted = dict.fromkeys(product(Status, State), 0)
-    for one in storages:
-        counted[Status(one.status), State(one.state)] += 1
+    counted = Count((one.status, one.state) for one in storages)
     found = GaugeMetricFamily(
         f"{PREFIX}_backup_storages", "Backup storages, by status and state.", labels=["status", "state"]
     )
-    for pair, count in counted.items():
-        found.add_metric(pair, count)
+    for pair in product(Status, State):
+        found.add_metric(pair, counted[pair])
     return found
 
 

@@ -1,11 +1,13 @@
 """The series of each storage in /metrics, each declared once.
 
 Their text is written here rather than by prometheus_client, which takes ten times as long: a fleet has 10,000 storages.
+It comes in pieces, between which the event loop does all else: that of 10,000 storages takes a quarter of a second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from imagestore_sim.backup_storage.recent_probes import LastProbe, RecentProbes
@@ -13,6 +15,8 @@ from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.probe import Capacity, ProbeFailure
 
 PREFIX = "imagestore_sim_backup_storage"
+LINES_IN_A_PIECE = 500
+"""Lines that are written in one turn of the event loop: about a millisecond."""
 Sample = tuple[str, float]
 """A label beside uuid, name and type, as `,NAME="VALUE"` or nothing; and a value."""
 
@@ -33,6 +37,8 @@ class ShownStorage(NamedTuple):
     """A storage, the bytes of its images (None without any), and what its probes have found since the start."""
 
     stored: StoredStorage
+    labels: str
+    """Its labels in all series, as they are written."""
     images: int | None
     last: LastProbe | None
     answered: LastProbe | None
@@ -52,21 +58,23 @@ class Series(NamedTuple):
 def show(stored: StoredStorage, images: int | None, probes: RecentProbes) -> ShownStorage:
     """Return what the metrics show of a storage."""
     uuid = stored.uuid
-    return ShownStorage(stored, images, probes.get(uuid), probes.answered(uuid), probes.measured(uuid))
+    found = (probes.get(uuid), probes.answered(uuid), probes.measured(uuid))
+    return ShownStorage(stored, _labels(stored), images, *found)
 
 
-def text_of(storages: Sequence[ShownStorage]) -> str:
-    """Return the series of all storages in Prometheus' text format."""
-    labels = [_labels(one.stored) for one in storages]
-    return "".join(line for series in SERIES for line in _lines(series, storages, labels))
+def pieces_of(storages: Sequence[ShownStorage]) -> Iterator[str]:
+    """Yield the series of all storages in Prometheus' text format, in pieces of LINES_IN_A_PIECE lines."""
+    lines = (line for series in SERIES for line in _lines(series, storages))
+    while piece := "".join(islice(lines, LINES_IN_A_PIECE)):
+        yield piece
 
 
-def _lines(series: Series, storages: Sequence[ShownStorage], labels: Sequence[str]) -> Iterator[str]:
-    name = f"{PREFIX}_{series.name}"
+def _lines(series: Series, storages: Sequence[ShownStorage]) -> Iterator[str]:
+    name, samples = f"{PREFIX}_{series.name}", series.samples
     yield f"# HELP {name} {series.documentation}\n# TYPE {name} gauge\n"
-    for storage, known in zip(storages, labels, strict=True):
-        for label, value in series.samples(storage):
-            yield f"{name}{{{known}{label}}} {value!r}\n"
+    for storage in storages:
+        for label, value in samples(storage):
+            yield f"{name}{{{storage.labels}{label}}} {value!r}\n"
 
 
 def _labels(stored: StoredStorage) -> str:
