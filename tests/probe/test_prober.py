@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,6 +33,7 @@ from imagestore_sim.probe import (
     connections,
     login_slots,
 )
+from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.connection import Connection
 from imagestore_sim.settings import Settings
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
@@ -44,6 +46,7 @@ in_virtual_time = pytest.mark.imagestore_lab(clock="virtual")
 PATIENT = 60.0
 """Seconds for a login or a command that ends sooner, even on a busy machine."""
 WARM = ["command"]
+KEEP_ALIVE = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
 NEW = ["resolve", "tcp", "kex", "auth", "channel", "command"]
 
 
@@ -582,6 +585,43 @@ def test_idle_connections_are_asked_once_an_interval_and_very_many_one_after_the
         assert len(times) >= 5
     at_once = Counter(round(times[2], 1) for times in asked.values())
     assert (len(at_once), max(at_once.values())) == ((1, 40) if few == FEW else (4, 10))
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the system cannot check connections")
+@pytest.mark.parametrize("few", [FEW, 0], ids=["of few", "of very many"])
+async def test_in_real_time_very_many_idle_connections_are_left_to_the_system(
+    host: SimulatedHost, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, sockets = [], []
+    ask, let = Connection.ask_whether_alive, BoundedTunnel.let_system_check
+
+    def note(connection: Connection) -> asyncio.Future[object]:
+        asked.append(connection)
+        return ask(connection)
+
+    def note_socket(tunnel: BoundedTunnel, idle: float, patience: float) -> bool:
+        found = let(tunnel, idle, patience)
+        assert tunnel._transport is not None
+        sockets.append(tunnel._transport.get_extra_info("socket"))
+        return found
+
+    monkeypatch.setattr(Connection, "ask_whether_alive", note)
+    monkeypatch.setattr(BoundedTunnel, "let_system_check", note_socket)
+    monkeypatch.setattr(spread, "FEW", few)
+    prober = Prober(RealClock(), resolve=here, keep_alive=0.2, connect_timeout=60)
+    target = Target(*host.address, "root", "/", "password")
+    await capacity(prober, target)
+    async with asyncio.timeout(PATIENT):
+        while not (sockets or asked):
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
+    assert list((await capacity(prober, target)).phases) == WARM
+    assert (bool(asked), len(sockets)) == ((True, 0) if few else (False, 1))
+    for one in sockets:
+        assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        numbers = [one.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in KEEP_ALIVE]
+        assert numbers == [1, 1, 60]
+    await prober.close()
 
 
 @in_virtual_time

@@ -58,6 +58,7 @@ class Connection:
         """When the host last answered on it (monotonic seconds)."""
         self.probes = 0
         """Number of probes answered on it."""
+        self._is_left_to_system: bool | None = None
 
     def serves(self, target: Target) -> bool:
         """Return whether it is open, and logged in with the port, user and password of `target`."""
@@ -176,6 +177,12 @@ class Connection:
         """Count a probe that was answered."""
         self.probes += 1
         self.used = self._clock.monotonic()
+
+    def leave_to_system(self, idle: float, patience: float) -> bool:
+        """Do what `BoundedTunnel.let_system_check` does, at the first call; return whether the system checks it."""
+        if self._is_left_to_system is None:
+            self._is_left_to_system = self._tunnel.let_system_check(idle, patience)
+        return self._is_left_to_system
 
     async def is_alive(self, seconds: float) -> bool:
         """Return whether sshd itself answers within `seconds`, even if a command that it runs hangs."""

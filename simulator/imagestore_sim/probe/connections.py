@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import asyncssh
 
-from imagestore_sim.clock import Clock, Spread
+from imagestore_sim.clock import Clock, RealClock, Spread
 from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.connection import Connection, silent
 from imagestore_sim.probe.login import Login
@@ -19,6 +19,8 @@ from imagestore_sim.tasks import Tasks
 
 _AT_ONCE = 10
 """Connections that are asked at once whether they still work, where very many are kept."""
+_LEFT_AT_ONCE = 250
+"""Connections that are left to the system in one turn of the event loop."""
 MOST_LOGOUTS = 250
 """Connections that are logged out of at the end. More are cut off, which takes a third of the time, or left to the
 end of the process: a node with thousands has two seconds to stop in, also on a busy machine."""
@@ -94,18 +96,36 @@ class Connections:
         """
         while self._kept:
             before = self._clock.monotonic()
-            spread = Spread(self._clock, len(self._kept), self._keep_alive)
+            asked = await self._asked_by_us()
+            spread = Spread(self._clock, len(asked), self._keep_alive)
             if spread.at_once:
                 await self._clock.sleep(self._keep_alive)
-                await self._check(self._idle(self._kept))
+                await self._check(self._idle(await self._asked_by_us()))  # they may have become very many
                 continue
-            hostnames = list(self._kept)
+            hostnames = list(asked)
             for first in range(0, len(hostnames), _AT_ONCE):
                 some = hostnames[first : first + _AT_ONCE]
                 self._checks.begin(self._check(self._idle(some)), "check of connections")
                 for _ in some:
                     await spread.turn()
             await self._clock.sleep(before + self._keep_alive - self._clock.monotonic())
+
+    async def _asked_by_us(self) -> Collection[str]:
+        """Return the hosts whose connections are not left to the system, by name.
+
+        To ask and to answer costs as much as a ping. So very many connections are left to the system, which finds a
+        host that is gone as soon; an sshd that stands still on a host that runs is found by the next probe. In virtual
+        time all are asked: the system's time is real.
+        """
+        if Spread(self._clock, len(self._kept), self._keep_alive).at_once or not isinstance(self._clock, RealClock):
+            return self._kept
+        ours = []
+        for number, (hostname, connection) in enumerate(list(self._kept.items()), 1):
+            if not connection.leave_to_system(self._keep_alive, self._alive_timeout):
+                ours.append(hostname)
+            if number % _LEFT_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return ours
 
     def _idle(self, hostnames: Iterable[str]) -> dict[str, Connection]:
         """Return those connections of some hosts that have been idle."""
