@@ -5,7 +5,8 @@
 Everything runs in real time: processes of hosts (`imagestore-sim host --count`), and nodes (`imagestore-sim serve`)
 that share the storages evenly. The hosts stand for other machines: they run at a lower priority. Meanwhile ten queries
 a second ask the nodes in turn for a page of storages. Prints the figures as JSON, on standard error what it is doing.
-`load` is the load average of the machine, if it has other work.
+`load` is the load average of the machine, if it has other work. Last comes what asyncssh
+alone takes for the same exchange beside all of this (bare_ssh.py).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from imagestore_sim.testing import Client
 from load import processor_time, url_of
 
 PROGRAM = (sys.executable, "-m", "imagestore_sim")
+BARE = Path(__file__).with_name("bare_ssh.py")
 FIRST = IPv4Address("127.1.0.1")
 QUERIES_A_SECOND = 10
 SECONDS_TO_STOP = 60
@@ -74,6 +76,7 @@ def main() -> int:
         _say(f"ready: {figures}")
         figures |= asyncio.run(_watch(options, programs))
         figures |= _memory(programs, options.count, idle)
+        figures |= json.loads(subprocess.check_output([sys.executable, str(BARE)]))
         print(json.dumps(figures, indent=2), flush=True)  # to stop all programs may take minutes
     return 0
 
