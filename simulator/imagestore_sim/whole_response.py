@@ -45,8 +45,7 @@ class WholeResponse(web.Response):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        answer = _head(self.status, self.reason or "", self._type, len(self._whole), rfc822_formatted_time())
-        answer += self._whole
+        answer = whole_answer(self.status, self.reason or "", self._type, self._whole)
         request.writer.output_size += len(answer)
         transport.write(answer)
         self._keep_alive = True
@@ -57,6 +56,11 @@ class WholeResponse(web.Response):
     async def write_eof(self, data: bytes = b"") -> None:
         if not self._eof_sent:
             await super().write_eof(data)
+
+
+def whole_answer(status: int, reason: str, content_type: str, body: bytes) -> bytes:
+    """Return an answer as it is sent, to a request by HTTP/1.1 over a connection that stays."""
+    return _head(status, reason, content_type, len(body), rfc822_formatted_time()) + body
 
 
 @lru_cache(maxsize=64)

@@ -97,6 +97,11 @@ class LabTime:
         """
         self._followed = seconds
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether it catches up with the clock of another program before each request."""
+        return self._followed is not None
+
     async def catch_up_with_followed(self) -> None:
         """Catch up with the clock that is followed, if one is. Raise what `catch_up` raises."""
         if self._followed is not None:

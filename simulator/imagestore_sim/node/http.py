@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,21 @@ from imagestore_sim.database import Database
 from imagestore_sim.images.uploads import PATH as UPLOADS
 from imagestore_sim.in_flight import moved
 from imagestore_sim.lab_api import LabTime
+from imagestore_sim.lab_api.guard import NotAdmitted
+from imagestore_sim.lab_api.lab_time import TIME_HEADER
 from imagestore_sim.node.errors import StartError, cannot_listen
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import leniency, zstack_version
 from imagestore_sim.node.image_uploads import receive_image
 from imagestore_sim.node.parts import Parts
 from imagestore_sim.openapi.served import ServedDocument
+from imagestore_sim.rest.authentication import SESSION_SCHEME
 from imagestore_sim.rest.errors import ErrorCode
+from imagestore_sim.rest.journal import RawHeaders
+from imagestore_sim.rest.origins import is_foreign
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
-from imagestore_sim.web_server import Connection, Handle, LateRoutes, Request, Runner, http_url
+from imagestore_sim.virtual_clock import VirtualEventLoop
+from imagestore_sim.web_server import Connection, Handle, LateRoutes, Request, RequestHead, Runner, http_url
 
 if TYPE_CHECKING:
     from imagestore_sim.lab_api import (
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
     )
     from imagestore_sim.lab_api.routes import Route
 
+KEPT_HEADERS = 256
+"""Headers of clients whose session is kept."""
 SHUTDOWN_SECONDS = 0.5
 MESSAGE_BYTES = 16 * 2**20
 """Bytes of a message of another management node: sealed, the largest body of a call takes three times its size."""
@@ -99,6 +108,8 @@ class HttpServer:
         self.around_rest: Callable[[Handle], Handle] = _unchanged
         """Wraps what answers ZStack's API, from the moment that it is served."""
         self._answer_rest: Handle | None = None
+        self._sessions: dict[RawHeaders, str | None] = {}
+        """What `_session_of` has returned for the headers of clients."""
         application = web.Application(client_max_size=BODY_LIMIT)
         application.router.register_resource(LateRoutes("/lab/v1", self._register_lab_routes))
         application.router.register_resource(LateRoutes("/", self._register_routes))
@@ -125,7 +136,12 @@ class HttpServer:
 
     async def listen(self, host: str, port: int) -> str:
         """Listen, and return the URL. Port 0 picks a free one. Raise StartError."""
-        self._runner = Runner(self.application, before=self._before_the_router, shutdown_timeout=SHUTDOWN_SECONDS)
+        self._runner = Runner(
+            self.application,
+            before=self._before_the_router,
+            at_once=None if isinstance(asyncio.get_running_loop(), VirtualEventLoop) else self._answer_at_once,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+        )
         await self._runner.setup()
         try:
             return http_url(host, await self._runner.listen(host, port))
@@ -184,6 +200,48 @@ class HttpServer:
 
         guard = self._foundation.guard
         return guard.before(self._lab_time.before(guard, lambda: self._gate.is_open, handle))
+
+    def _answer_at_once(self, head: RequestHead) -> bytes | None:
+        """Return a kept answer of ZStack's API to a request that nothing has to be waited for; None for all others.
+
+        In virtual time none is: the turns that an answer takes count there.
+        """
+        rest, path = self._rest, head.message.path
+        if rest is None or not path.startswith(API_PATHS) or self._lab_time.is_followed or self._waits_before_rest:
+            return None
+        session = self._session_of(head)
+        if session is None:
+            return None
+        moved()
+        return rest.answer_at_once(path, head.message.raw_headers, session, head.connection.client)
+
+    @property
+    def _waits_before_rest(self) -> bool:
+        """Whether a request may have to wait before it gets to ZStack's API, or something is around that."""
+        return self._followed is not None or self._foundation.links is not None or self.around_rest is not _unchanged
+
+    def _session_of(self, head: RequestHead) -> str | None:
+        """Return the session of a request that the guard admits and that asks for nothing special; None for others.
+
+        It depends on the headers alone: those that a client sends with each request are read once.
+        """
+        headers = head.message.raw_headers
+        if headers not in self._sessions:
+            if len(self._sessions) == KEPT_HEADERS:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[headers] = self._read_session(head.request())
+        return self._sessions[headers]
+
+    def _read_session(self, request: Request) -> str | None:
+        authorization = request.headers.get("Authorization", "")
+        if request.refusal is not None or request.waits_for_us or TIME_HEADER in request.headers:
+            return None
+        try:
+            self._foundation.guard.check(request)
+        except NotAdmitted:
+            return None
+        is_session = authorization.startswith(SESSION_SCHEME) and not is_foreign(request)
+        return authorization.removeprefix(SESSION_SCHEME).strip() if is_session else None
 
     @property
     def lab_time(self) -> LabTime:

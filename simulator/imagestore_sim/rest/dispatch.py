@@ -75,6 +75,10 @@ class Dispatcher(Generic[S]):
         """Return who has the session, or None if it is not valid. Do not extend it."""
         return await self._sessions.recognize(session_uuid)
 
+    def recognize_at_once(self, session_uuid: str) -> Identity | None:
+        """Return what `recognize` does; also None if that has to wait for something."""
+        return self._sessions.recognize_at_once(session_uuid)
+
     def extend(self, session_uuid: str) -> None:
         """Extend a session that has just been recognized."""
         self._sessions.extend(session_uuid)

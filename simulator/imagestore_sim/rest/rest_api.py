@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -34,6 +34,14 @@ from imagestore_sim.rest.routing import PathMatch, Router, check_method
 from imagestore_sim.tasks import by_size
 
 S = TypeVar("S")
+
+
+class KeptAnswer(NamedTuple):
+    """The body of an earlier answer, the API that it is of, and the account that asks now."""
+
+    body: bytes
+    api: str
+    account: str
 
 
 class RestApi(Generic[S]):
@@ -80,6 +88,14 @@ class RestApi(Generic[S]):
         context.account = identity.account_uuid
         self._dispatcher.extend(session)  # nothing was waited for since it was recognized
         return json_response(200, body)
+
+    def find_at_once(self, path: str, session: str) -> KeptAnswer | None:
+        """Return what `find_cached` would answer a plain GET with, where no fault is set; None if it has to wait."""
+        identity = self._dispatcher.recognize_at_once(session)
+        if identity is None or (found := self._response_cache.find((identity, path))) is None:
+            return None
+        self._dispatcher.extend(session)
+        return KeptAnswer(*found, identity.account_uuid)
 
     async def answer(self, request: web.BaseRequest, target: Target, context: RequestContext) -> web.Response:
         """Answer a call or a poll. Raise PlainError and ContainerError where ZStack does not get to the API."""

@@ -23,7 +23,7 @@ from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.errors import ContainerError, PlainError, internal_error
 from imagestore_sim.rest.faulted_request import HEADER, NO_STATUS, PAST_FAULTS, FaultedRequest, Settled
 from imagestore_sim.rest.jobs import POLLS
-from imagestore_sim.rest.journal import NOT_READ, Journal
+from imagestore_sim.rest.journal import NOT_READ, Journal, RawHeaders
 from imagestore_sim.rest.legacy_api import LegacyApi
 from imagestore_sim.rest.leniency import Leniency
 from imagestore_sim.rest.messages import Handlers
@@ -33,10 +33,18 @@ from imagestore_sim.rest.request_body import read_body
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import Place, Redirect, read_target
 from imagestore_sim.rest.response_cache import ResponseCache
-from imagestore_sim.rest.responses import container_response, error_code, error_response, json_response, text_response
+from imagestore_sim.rest.responses import (
+    JSON,
+    container_response,
+    error_code,
+    error_response,
+    json_response,
+    text_response,
+)
 from imagestore_sim.rest.rest_api import RestApi
 from imagestore_sim.rest.routing import Router
 from imagestore_sim.web_server import connection_of
+from imagestore_sim.whole_response import whole_answer
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -108,6 +116,30 @@ class RestServer(Generic[S]):
         sent = await self._respond_with_faults(request, context, faulted)
         self._note(request, context, sent, began, faulted.ids)
         return await faulted.send(sent)
+
+    def answer_at_once(self, path: str, headers: RawHeaders, session: str, client: str) -> bytes | None:
+        """Return the whole answer to a GET of a path without a body that is kept from an earlier one, as it is sent.
+
+        Return None for a request that has to be carried out, or that may meet a fault. `client` is its address.
+        """
+        began = self._clock.monotonic()
+        if not self._faults.is_empty or (kept := self._rest_api.find_at_once(path, session)) is None:
+            return None
+        ended = self._clock.monotonic()
+        self._journal.add(
+            ended=ended,
+            method="GET",
+            path=path,
+            status=200,
+            seconds=ended - began,
+            account=kept.account,
+            job=None,
+            body=None,
+            headers=headers,
+            client=client,
+            api=kept.api,
+        )
+        return whole_answer(200, "OK", JSON, kept.body)
 
     async def _respond_with_faults(
         self, request: web.BaseRequest, context: RequestContext, faulted: FaultedRequest

@@ -136,6 +136,11 @@ class Sessions:
         session = self._store.valid(key)
         return None if session is None else session.identity
 
+    def recognize_at_once(self, session_uuid: str) -> Identity | None:
+        """Return what `recognize` does; also None where other nodes write the store, which had to be asked."""
+        session = None if self._follows else self._store.valid(self._key(session_uuid))
+        return None if session is None else session.identity
+
     def extend(self, session_uuid: str) -> None:
         """Extend a session that is valid, as `identify` does."""
         self._store.extend(self._key(session_uuid), self._configuration.get(SESSION_TIMEOUT))

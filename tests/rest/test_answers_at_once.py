@@ -1,0 +1,185 @@
+"""Kept answers that go out before aiohttp makes a request: the same bytes, and all that a handler would have done."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from raw_client import STORAGES, ZONES, RawClient, open_raw_client
+
+from imagestore_sim.rest.server import RestServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+DATE = re.compile(rb"Date: [^\r]*")
+LENGTH = re.compile(rb"Content-Length: (\d+)")
+SECONDS = 60.0
+SESSION_SECONDS = 7200
+TARGET = f"{STORAGES}?limit=10"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RawClient]:
+    async with open_raw_client(tmp_path_factory.mktemp("at-once")) as raw_client:
+        yield raw_client
+
+
+@pytest.fixture
+def handled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the paths of the requests that get to a handler, from now on."""
+    paths: list[str] = []
+    note = RestServer._note
+
+    def noted(self: RestServer[object], request: web.BaseRequest, *others: Any) -> None:
+        paths.append(request.raw_path)
+        note(self, request, *others)
+
+    monkeypatch.setattr(RestServer, "_note", noted)
+    return paths
+
+
+class Connection:
+    """A connection to the node that stays open."""
+
+    def __init__(self, raw_client: RawClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._raw_client = raw_client
+        self._reader = reader
+        self.writer = writer
+
+    def head(self, target: str = TARGET, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
+        host, oauth = f"Host: {self._raw_client.address}", f"Authorization: OAuth {self._raw_client.session}"
+        return "\r\n".join([f"{method} {target} HTTP/{version}", host, oauth, *lines, "", ""]).encode()
+
+    async def ask(self, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
+        """Send a request and return its answer, without its date."""
+        self.writer.write(self.head(TARGET, *lines, method=method, version=version))
+        return await self.answer(has_body=method != "HEAD")
+
+    async def answer(self, *, has_body: bool = True) -> bytes:
+        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), SECONDS)
+        length = LENGTH.search(head)
+        body = await self._reader.readexactly(int(length[1])) if has_body and length is not None else b""
+        return DATE.sub(b"", head) + body
+
+
+@asynccontextmanager
+async def connected(raw_client: RawClient) -> AsyncIterator[Connection]:
+    host, _, port = raw_client.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield Connection(raw_client, reader, writer)
+    finally:
+        writer.close()
+
+
+async def keep_an_answer(raw_client: RawClient) -> None:
+    async with connected(raw_client) as other:
+        await other.ask()
+
+
+async def test_the_same_question_has_the_same_bytes_and_gets_to_no_handler(
+    raw_client: RawClient, handled: list[str]
+) -> None:
+    await raw_client.make_zone(name="changes the store")
+    handled.clear()
+    async with connected(raw_client) as connection:
+        first, second = await connection.ask(), await connection.ask()
+        assert (second, handled) == (first, [TARGET])
+        await raw_client.make_zone(name="changes it again")
+        handled.clear()
+        assert await connection.ask() == first
+        assert handled == [TARGET], "the store has changed"
+    async with connected(raw_client) as connection:
+        assert await connection.ask() == first, "the first request on a connection"
+    assert handled == [TARGET]
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("X-Lab-Time: 0", 200),
+        ("Connection: close", 200),
+        ("Content-Encoding: nonsense", 415),
+        ("Expect: nonsense", 417),
+        ("Origin: http://elsewhere.example", 200),
+        ("Host: elsewhere.example", 400),
+    ],
+)
+async def test_a_request_that_asks_for_more_gets_to_the_handlers(raw_client: RawClient, line: str, status: int) -> None:
+    await keep_an_answer(raw_client)
+    async with connected(raw_client) as connection:
+        assert (await connection.ask(line)).split()[1] == b"%d" % status
+
+
+async def test_head_and_http_1_0_are_answered_as_ever(raw_client: RawClient) -> None:
+    await keep_an_answer(raw_client)
+    async with connected(raw_client) as connection:
+        assert (await connection.ask(method="HEAD")).startswith(b"HTTP/1.1 405 ")
+    async with connected(raw_client) as connection:
+        assert (await connection.ask(version="1.0")).startswith(b"HTTP/1.0 200 ")
+
+
+async def test_a_head_in_pieces_and_heads_together_are_answered_in_their_order(raw_client: RawClient) -> None:
+    await keep_an_answer(raw_client)
+    async with connected(raw_client) as connection:
+        whole = await connection.ask()
+        head = connection.head()
+        for piece in (head[:10], head[10:-3], head[-3:] + connection.head(ZONES)[:20]):
+            connection.writer.write(piece)
+            await asyncio.sleep(0.05)
+        assert await connection.answer() == whole
+        connection.writer.write(connection.head(ZONES)[20:] + head)
+        assert b'"isDefault"' in await connection.answer()
+        assert await connection.answer() == whole
+        connection.writer.write(connection.head() * 3)
+        assert [await connection.answer() for _ in range(3)] == [whole] * 3
+
+
+async def test_a_client_that_has_closed_its_side_gets_its_answer(raw_client: RawClient) -> None:
+    await keep_an_answer(raw_client)
+    async with connected(raw_client) as connection:
+        connection.writer.write(connection.head())
+        connection.writer.write_eof()
+        assert (await connection.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_it_is_in_the_journal_as_any_other(raw_client: RawClient) -> None:
+    async with connected(raw_client) as connection:
+        await keep_an_answer(raw_client)
+        journal = raw_client.node.foundation.journal
+        last = journal.last
+        await connection.ask("X-Lab-Time: 0")  # by a handler
+        await connection.ask()
+        slow, quick = journal.since(last)
+        differ = {name for name in slow._fields if getattr(slow, name) != getattr(quick, name)}
+        assert differ <= {"number", "ended", "seconds", "headers", "size"}
+        assert set(slow.headers) - set(quick.headers) == {("x-lab-time", "0")}
+
+
+async def test_it_extends_the_session_and_ends_with_it(raw_client: RawClient) -> None:
+    before, began = raw_client.session, raw_client.clock.ahead
+    raw_client.session = (await raw_client.log_in())["uuid"]
+    try:
+        async with connected(raw_client) as connection:
+            await connection.ask()
+            for _ in range(3):
+                raw_client.clock.ahead += 0.8 * SESSION_SECONDS
+                assert (await connection.ask()).startswith(b"HTTP/1.1 200 ")
+            raw_client.clock.ahead += 1.2 * SESSION_SECONDS
+            assert b"ID.1001" in await connection.ask()
+    finally:
+        raw_client.session, raw_client.clock.ahead = before, began
+
+
+async def test_a_fault_meets_it(raw_client: RawClient) -> None:
+    await keep_an_answer(raw_client)
+    fault = {"kind": "status", "code": 503, "when": {"api": "APIQueryImageStoreBackupStorageMsg", "first": 1}}
+    made = await raw_client.send("POST", "/lab/v1/node/faults", fault, anonymous=True)
+    assert made.status < 300, made.text
+    async with connected(raw_client) as connection:
+        assert (await connection.ask()).startswith(b"HTTP/1.1 503 ")
