@@ -15,6 +15,7 @@ type clockState struct {
 	Time    float64
 	Elapsed float64
 	Paused  bool
+	Settled bool
 }
 
 // Clock returns the clock of the lab.
@@ -24,6 +25,18 @@ func (lab *Lab) Clock() Clock { return Clock{lab} }
 func (clock Clock) Now() time.Time {
 	clock.lab.t.Helper()
 	return time.UnixMicro(int64(clock.state().Time * 1e6)).UTC()
+}
+
+// Elapsed returns how much of the lab's time has passed since it began.
+func (clock Clock) Elapsed() time.Duration {
+	clock.lab.t.Helper()
+	return time.Duration(clock.state().Elapsed * float64(time.Second)).Round(time.Microsecond)
+}
+
+// Paused returns whether the clock stands still.
+func (clock Clock) Paused() bool {
+	clock.lab.t.Helper()
+	return clock.state().Paused
 }
 
 // Pause lets the clock stand still.
@@ -44,21 +57,26 @@ func (clock Clock) Speed(factor float64) {
 	clock.change(Params{"speed": factor})
 }
 
-// Step lets time pass at once, with all that falls due in it: at most 31 days.
-func (clock Clock) Step(duration time.Duration) {
+// Step lets time pass at once, with all that falls due in it: at most 31 days. It returns whether nothing was under
+// way any more at its end.
+func (clock Clock) Step(duration time.Duration) bool {
 	clock.lab.t.Helper()
-	clock.lab.call(http.MethodPost, "/lab/v1/clock/step", Params{"seconds": duration.Seconds()}, nil)
+	var state clockState
+	clock.lab.call(http.MethodPost, "/lab/v1/clock/step", Params{"seconds": duration.Seconds()}, &state)
+	return state.Settled
 }
 
-// Set lets time pass until it is later.
-func (clock Clock) Set(later time.Time) {
+// Set lets time pass until it is later: at most 31 days. It returns what Step does.
+func (clock Clock) Set(later time.Time) bool {
 	clock.lab.t.Helper()
-	clock.change(Params{"time": later.Format(time.RFC3339Nano)})
+	return clock.change(Params{"time": later.Format(time.RFC3339Nano)}).Settled
 }
 
-func (clock Clock) change(body Params) {
+func (clock Clock) change(body Params) clockState {
 	clock.lab.t.Helper()
-	clock.lab.call(http.MethodPut, "/lab/v1/clock", body, nil)
+	var state clockState
+	clock.lab.call(http.MethodPut, "/lab/v1/clock", body, &state)
+	return state
 }
 
 func (clock Clock) state() clockState {
@@ -82,7 +100,7 @@ func (lab *Lab) In(t testing.TB, options ...TimeOption) *Lab {
 	t.Helper()
 	// While a goroutine of the bubble waits for bytes of an idle connection, the bubble's time stands still.
 	transport := &http.Transport{DisableKeepAlives: true}
-	plain := &Lab{URL: lab.URL, t: t, token: lab.token, transport: transport}
+	plain := &Lab{URL: lab.URL, t: t, token: lab.token, paused: lab.paused, process: lab.process, transport: transport}
 	before := plain.Clock().state()
 	if !before.Paused {
 		plain.Clock().Pause()
@@ -92,7 +110,9 @@ func (lab *Lab) In(t testing.TB, options ...TimeOption) *Lab {
 	for _, option := range options {
 		option(carrier)
 	}
-	return &Lab{URL: lab.URL, t: t, token: lab.token, transport: carrier, carrier: carrier}
+	inside := *plain
+	inside.transport, inside.carrier = carrier, carrier
+	return &inside
 }
 
 // Proxy carries the time of the bubble for a client that makes its own transport but takes the function that finds a

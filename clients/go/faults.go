@@ -1,9 +1,11 @@
 package imagestorelab
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Host is a simulated ImageStore host.
@@ -32,12 +34,43 @@ func (host *Host) path(rest string) string {
 	return "/lab/v1/hosts/" + url.PathEscape(host.Name) + rest
 }
 
+// HostFacts are what a host is at the moment. Sizes are in bytes, and -1 while the disk does not answer.
+type HostFacts struct {
+	Name      string
+	Listening bool
+	Size      int64
+	Used      int64
+	// Faults are the kinds of faults that it has.
+	Faults []string
+}
+
+// Facts returns what the host is at the moment: its disk, its faults.
+func (host *Host) Facts() HostFacts {
+	host.lab.t.Helper()
+	var answer struct {
+		Name       string
+		Listening  bool
+		Size, Used *int64
+		Faults     []struct{ Kind string }
+	}
+	host.lab.get(host.path(""), &answer)
+	facts := HostFacts{Name: answer.Name, Listening: answer.Listening, Size: -1, Used: -1}
+	if answer.Size != nil && answer.Used != nil {
+		facts.Size, facts.Used = *answer.Size, *answer.Used
+	}
+	for _, fault := range answer.Faults {
+		facts.Faults = append(facts.Faults, fault.Kind)
+	}
+	return facts
+}
+
 // Break applies a fault, such as "blackhole". Its parameters are those of docs/faults.md, and `for` how long.
 func (host *Host) Break(kind string, parameters Params) *Fault {
 	host.lab.t.Helper()
 	var answer struct{ ID string }
 	host.lab.call(http.MethodPost, host.path("/faults"), withKind(kind, parameters), &answer)
-	return &Fault{ID: answer.ID, path: host.path("/faults/" + url.PathEscape(answer.ID)), lab: host.lab}
+	path := host.path("/faults/" + url.PathEscape(answer.ID))
+	return &Fault{ID: answer.ID, path: path, all: host.path(""), lab: host.lab}
 }
 
 // Heal heals all faults of the host.
@@ -58,23 +91,45 @@ func (host *Host) Start() {
 	host.lab.call(http.MethodPost, host.path("/start"), nil, nil)
 }
 
-// Resize changes the disk: total such as "2 TiB", used such as "1 TiB" or "55%".
+// Resize changes the disk until the lab is reset: total such as "2 TiB", used such as "1 TiB" or "55%". What is empty
+// stays. It is no fault: Heal does not undo it, as it does for the fault "resize".
 func (host *Host) Resize(total, used string) {
 	host.lab.t.Helper()
-	host.lab.call(http.MethodPatch, host.path(""), Params{"size": total, "used": used}, nil)
+	change := Params{}
+	if total != "" {
+		change["size"] = total
+	}
+	if used != "" {
+		change["used"] = used
+	}
+	host.lab.call(http.MethodPatch, host.path(""), change, nil)
 }
 
 // Fault is a fault of a host.
 type Fault struct {
+	// ID is what the lab calls it, as a matcher of requests names it.
 	ID   string
 	path string
-	lab  *Lab
+	// all is the path that lists it as long as it is active.
+	all string
+	lab *Lab
 }
 
-// Heal heals this fault.
+// Heal heals this fault, unless that has happened; others stay.
 func (fault *Fault) Heal() {
 	fault.lab.t.Helper()
-	fault.lab.call(http.MethodDelete, fault.path, nil, nil)
+	_, err := fault.lab.send(http.MethodDelete, fault.path, nil)
+	if refused := (*refusal)(nil); err != nil && !(errors.As(err, &refused) && refused.status == http.StatusNotFound) {
+		fault.lab.t.Fatalf("imagestorelab: DELETE %s: %v", fault.path, err)
+	}
+}
+
+// Active returns whether it has not been healed.
+func (fault *Fault) Active() bool {
+	fault.lab.t.Helper()
+	var answer struct{ Faults []struct{ ID string } }
+	fault.lab.get(fault.all, &answer)
+	return slices.ContainsFunc(answer.Faults, func(one struct{ ID string }) bool { return one.ID == fault.ID })
 }
 
 // NodeFault is a fault of the management node: it loses answers, is slow, ends sessions.
@@ -90,11 +145,11 @@ func (lab *Lab) BreakNode(kind string, parameters, when Params) *NodeFault {
 	}
 	var answer struct{ ID string }
 	lab.call(http.MethodPost, "/lab/v1/node/faults", body, &answer)
-	path := "/lab/v1/node/faults/" + url.PathEscape(answer.ID)
-	return &NodeFault{Fault{ID: answer.ID, path: path, lab: lab}}
+	const all = "/lab/v1/node/faults"
+	return &NodeFault{Fault{ID: answer.ID, path: all + "/" + url.PathEscape(answer.ID), all: all, lab: lab}}
 }
 
-// Hits returns how many requests the fault has met.
+// Hits returns how many requests the fault has met, also after it was healed.
 func (fault *NodeFault) Hits() int {
 	fault.lab.t.Helper()
 	var answer struct{ Hits int }

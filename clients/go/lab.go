@@ -10,14 +10,18 @@ package imagestorelab
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,33 +43,52 @@ type Lab struct {
 
 	t         testing.TB
 	token     string
+	paused    bool
+	process   *process
 	transport http.RoundTripper
 	carrier   *carrier
 }
 
+const (
+	realClock = "real"
+	// A step over a month of many hosts takes a while.
+	longestAnswer = 2 * time.Minute
+)
+
 // Start returns a lab whose backup storages are connected, and stops it at the end of the test. Call it outside of a
 // bubble of testing/synctest, and [Lab.In] inside.
 //
-// If IMAGESTORE_LAB_URL is set, that lab is used: it is reset first, keeps running, and no option changes it.
+// If IMAGESTORE_LAB_URL is set, that lab is used, as [Connect] does.
 func Start(t testing.TB, options ...Option) *Lab {
 	t.Helper()
 	if running := os.Getenv(URLVariable); running != "" {
-		return Connect(t, running)
+		return Connect(t, running, options...)
 	}
-	address, err := launch(t, settingsOf(options))
+	chosen := settingsOf(options)
+	process, err := launch(t, chosen)
 	if err != nil {
 		t.Fatalf("imagestorelab: %v", err)
 	}
-	return at(t, address)
+	lab := at(t, process.address)
+	lab.token, lab.paused, lab.process = chosen.token, chosen.clock != realClock, process
+	return lab
 }
 
 // Connect resets the lab that runs at an address, such as that of a container, and returns it. It keeps running after
-// the test. IMAGESTORE_LAB_TOKEN is its token, if it has one.
-func Connect(t testing.TB, address string) *Lab {
+// the test. Of the options [WithToken] counts, which is IMAGESTORE_LAB_TOKEN by default, and a clock that is not real:
+// it is paused. The lab must have the hosts of [WithHosts].
+func Connect(t testing.TB, address string, options ...Option) *Lab {
 	t.Helper()
+	chosen := settingsOf(options)
 	lab := at(t, address)
-	lab.token = os.Getenv(TokenVariable)
+	lab.token, lab.paused = chosen.token, chosen.clock != realClock
+	if lab.token == "" {
+		lab.token = os.Getenv(TokenVariable)
+	}
 	lab.Reset()
+	if hosts := len(lab.Hosts()); chosen.hosts >= 0 && chosen.hosts != hosts {
+		t.Fatalf("imagestorelab: the lab at %s has %d hosts, and the test wants %d", lab.URL, hosts, chosen.hosts)
+	}
 	return lab
 }
 
@@ -73,6 +96,13 @@ func at(t testing.TB, address string) *Lab {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &Lab{URL: strings.TrimRight(address, "/"), t: t, transport: transport}
+}
+
+// For returns the lab for another test, such as a subtest: its methods end that test if they fail.
+func (lab *Lab) For(t testing.TB) *Lab {
+	other := *lab
+	other.t = t
+	return &other
 }
 
 // Transport returns the way to the lab for an http.Client. That of a lab from [Lab.In] carries the time of the bubble.
@@ -107,26 +137,27 @@ func (lab *Lab) LogIn() string {
 	return answer.Inventory.UUID
 }
 
-// WaitForStatus returns once the backup storage of that name has the status, such as "Connected". It fails the test if
-// that takes longer than within, in the lab's time.
+// WaitForStatus returns once the backup storage of that name or uuid has the status: "Connected", "Connecting" or
+// "Disconnected". It fails the test if that takes longer than within, in the lab's time; one that does not exist is
+// waited for, too.
 //
 // A clock that runs is waited for. One that stands still is stepped by five seconds; in a bubble, the test sleeps
 // instead.
 func (lab *Lab) WaitForStatus(storage, status string, within time.Duration) {
 	lab.t.Helper()
+	if !slices.Contains(statuses, status) {
+		lab.t.Fatalf("imagestorelab: '%s' is no status: expected %s", status, strings.Join(statuses, ", "))
+	}
 	begin := lab.Clock().state()
 	for {
-		current, found := lab.statusOf(storage)
+		current := lab.statusOf(storage)
 		if current == status {
 			return
 		}
 		now := lab.Clock().state()
 		left := within - time.Duration((now.Elapsed-begin.Elapsed)*float64(time.Second))
 		if left < time.Millisecond {
-			if !found {
-				current = "not there"
-			}
-			lab.t.Fatalf("imagestorelab: %s is %s, not %s, after %s", storage, current, status, within)
+			lab.t.Fatalf("imagestorelab: %s is %s, and was not %s within %g s", storage, current, status, within.Seconds())
 		}
 		lab.letTimePass(now, min(left, 5*time.Second))
 	}
@@ -144,23 +175,25 @@ func (lab *Lab) letTimePass(now clockState, most time.Duration) {
 	}
 }
 
-// statusOf reads the timeline, which no fault of the node meets and the journal of requests does not list.
-func (lab *Lab) statusOf(storage string) (string, bool) {
+var statuses = []string{"Connecting", "Connected", "Disconnected"}
+
+// statusOf asks the lab's API, which no fault of the node meets and the journal of requests does not list.
+func (lab *Lab) statusOf(storage string) string {
 	lab.t.Helper()
-	var answer struct {
-		Lanes []struct {
-			Name     string
-			Exists   bool
-			Statuses []struct{ Status string }
-		}
+	path := "/lab/v1/storages/" + url.PathEscape(storage)
+	text, err := lab.send(http.MethodGet, path, nil)
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.status == http.StatusNotFound &&
+		strings.HasPrefix(refused.reason, "there is no backup storage ") {
+		return "not there"
 	}
-	lab.get("/lab/v1/timeline?limit=200&name="+url.QueryEscape(storage), &answer)
-	for _, lane := range answer.Lanes {
-		if lane.Name == storage && lane.Exists && len(lane.Statuses) > 0 {
-			return lane.Statuses[len(lane.Statuses)-1].Status, true
-		}
+	var answer struct{ Status string }
+	if err == nil {
+		err = json.Unmarshal(text, &answer)
 	}
-	return "", false
+	if err != nil {
+		lab.t.Fatalf("imagestorelab: GET %s: %v", path, err)
+	}
+	return answer.Status
 }
 
 // Heal heals all faults of all hosts and of the node.
@@ -169,10 +202,14 @@ func (lab *Lab) Heal() {
 	lab.call(http.MethodPost, "/lab/v1/heal", nil, nil)
 }
 
-// Reset makes the lab what it was after its start, and returns once each storage has been tried. Sessions end.
+// Reset makes the lab what it was after its start, and returns once each storage has been tried. Sessions end; time
+// does not go back.
 func (lab *Lab) Reset() {
 	lab.t.Helper()
 	lab.call(http.MethodPost, "/lab/v1/reset?wait=true", nil, nil)
+	if lab.paused {
+		lab.Clock().Pause()
+	}
 }
 
 // Snapshot returns all records of the node, as the text of a bootstrap file.
@@ -181,10 +218,10 @@ func (lab *Lab) Snapshot() string {
 	return string(lab.exchange(http.MethodGet, "/lab/v1/snapshot", nil))
 }
 
-// Load replaces all records by those of a snapshot.
+// Load replaces all records by those of a snapshot, and returns once each storage has been tried.
 func (lab *Lab) Load(snapshot string) {
 	lab.t.Helper()
-	lab.exchange(http.MethodPut, "/lab/v1/snapshot", []byte(snapshot))
+	lab.exchange(http.MethodPut, "/lab/v1/snapshot?wait=true", []byte(snapshot))
 }
 
 func (lab *Lab) get(path string, answer any) {
@@ -220,25 +257,63 @@ func (lab *Lab) exchange(method, path string, body []byte) []byte {
 	return text
 }
 
+// send returns the body of an answer. Its error says how the lab has ended, if it has.
 func (lab *Lab) send(method, path string, body []byte) ([]byte, error) {
-	request, err := http.NewRequest(method, lab.URL+path, bytes.NewReader(body))
+	response, text, err := lab.roundTrip(method, path, body)
 	if err != nil {
+		if lab.process != nil {
+			if ending := lab.process.ending(); ending != "" {
+				return nil, errors.New(ending)
+			}
+		}
 		return nil, err
+	}
+	if response.StatusCode/100 != 2 {
+		return nil, &refusal{response.StatusCode, reasonIn(text)}
+	}
+	return text, nil
+}
+
+func (lab *Lab) roundTrip(method, path string, body []byte) (*http.Response, []byte, error) {
+	context, cancel := context.WithTimeout(context.Background(), longestAnswer)
+	defer cancel()
+	request, err := http.NewRequestWithContext(context, method, lab.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
 	}
 	if lab.token != "" {
 		request.Header.Set("X-Lab-Token", lab.token)
 	}
 	response, err := lab.transport.RoundTrip(request)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
+	return response, text, err
+}
+
+// refusal is an answer with a status that says that the lab did not do what it was asked to.
+type refusal struct {
+	status int
+	reason string
+}
+
+func (refused *refusal) Error() string {
+	return fmt.Sprintf("%d %s: %s", refused.status, http.StatusText(refused.status), refused.reason)
+}
+
+// reasonIn returns the sentence of a refusal: that of the lab, the code and details of ZStack's error, or all of it.
+func reasonIn(text []byte) string {
+	var lab struct{ Error string }
+	if json.Unmarshal(text, &lab) == nil && lab.Error != "" {
+		return lab.Error
 	}
-	if response.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("%s: %s", response.Status, text)
+	var zstack struct {
+		Error struct{ Code, Description, Details string }
 	}
-	return text, nil
+	if json.Unmarshal(text, &zstack) == nil && zstack.Error.Code != "" {
+		return zstack.Error.Code + ": " + cmp.Or(zstack.Error.Details, zstack.Error.Description)
+	}
+	return cmp.Or(strings.TrimSpace(string(text)), "no reason is given")
 }

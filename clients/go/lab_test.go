@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,9 +35,26 @@ func TestAHostIsBrokenAndHealed(t *testing.T) {
 	lab.WaitForStatus("imagestore-1", "Disconnected", 5*time.Minute)
 	host.Start()
 	lab.WaitForStatus("imagestore-1", "Connected", 5*time.Minute)
-	host.Resize("2 TiB", "50%")
-	host.Break("refuse", nil)
+	fault.Heal()
+	if fault.Active() {
+		t.Error("the fault is active")
+	}
+	host.Resize("2 TiB", "")
+	host.Resize("", "50%")
+	if facts := host.Facts(); facts.Size != 2<<40 || facts.Used != 1<<40 || !facts.Listening {
+		t.Errorf("the host: %+v", facts)
+	}
+	fault = host.Break("resize", imagestorelab.Params{"size": "4 TiB"})
+	if !fault.Active() || fault.ID != "resize-2" {
+		t.Errorf("the fault: %+v", fault)
+	}
+	if facts := host.Facts(); facts.Size != 4<<40 || len(facts.Faults) != 1 || facts.Faults[0] != "resize" {
+		t.Errorf("the host: %+v", facts)
+	}
 	host.Heal()
+	if facts := host.Facts(); facts.Size != 2<<40 || len(facts.Faults) != 0 {
+		t.Errorf("the host: %+v", facts)
+	}
 	lab.Heal()
 	if hosts := lab.Hosts(); len(hosts) != 2 || hosts[0].Name != "imagestore-1" {
 		t.Errorf("hosts: %v", hosts)
@@ -46,6 +65,7 @@ func TestRecordsAreSavedAndLoaded(t *testing.T) {
 	lab := paused(t)
 	before := lab.Snapshot()
 	lab.Load(strings.ReplaceAll(before, "name: imagestore-2", "name: gold"))
+	lab.WaitForStatus("gold", "Connected", 0) // it has been tried
 	if !strings.Contains(lab.Snapshot(), "name: gold") {
 		t.Error("the snapshot was not loaded")
 	}
@@ -58,13 +78,142 @@ func TestRecordsAreSavedAndLoaded(t *testing.T) {
 func TestTheClockIsSet(t *testing.T) {
 	clock := paused(t).Clock()
 	began := clock.Now()
-	clock.Step(time.Hour)
-	clock.Set(began.Add(8 * time.Hour))
-	if passed := clock.Now().Sub(began); passed != 8*time.Hour {
+	before := clock.Elapsed()
+	if !clock.Step(time.Hour) || !clock.Set(began.Add(8*time.Hour)) {
+		t.Error("the lab did not settle")
+	}
+	if passed := clock.Now().Sub(began); passed != 8*time.Hour || clock.Elapsed()-before != passed {
 		t.Errorf("%s passed", passed)
 	}
 	clock.Resume()
+	if clock.Paused() {
+		t.Error("the clock stands still")
+	}
 	clock.Pause()
+}
+
+// failureOf returns what a test that does this says as it ends.
+func failureOf(t *testing.T, test func(t testing.TB)) string {
+	t.Helper()
+	failed := &recorder{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		test(failed)
+	}()
+	<-done
+	return failed.text
+}
+
+func TestAStatusIsWaitedForInTheTimeOfTheLab(t *testing.T) {
+	lab := paused(t)
+	var found struct{ UUID string }
+	response, err := http.Get(lab.URL + "/lab/v1/storages/imagestore-1")
+	if err != nil || json.NewDecoder(response.Body).Decode(&found) != nil {
+		t.Fatal("no storage: ", err)
+	}
+	response.Body.Close()
+	lab.WaitForStatus(found.UUID, "Connected", 0)
+	before := lab.Clock().Elapsed()
+	for _, one := range []struct{ storage, status, text string }{
+		{"imagestore-1", "Gone", "'Gone' is no status: expected Connecting, Connected, Disconnected"},
+		{"imagestore", "Connected", "imagestore is not there, and was not Connected within 2 s"},
+		{"imagestore-1", "Disconnected", "imagestore-1 is Connected, and was not Disconnected within 2 s"},
+	} {
+		text := failureOf(t, func(t testing.TB) { lab.For(t).WaitForStatus(one.storage, one.status, 2*time.Second) })
+		if text != "imagestorelab: "+one.text {
+			t.Error(text)
+		}
+	}
+	if passed := lab.Clock().Elapsed() - before; passed != 4*time.Second {
+		t.Errorf("%s passed", passed)
+	}
+}
+
+// program writes a program of the shell, and returns its path.
+func program(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a program")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func command() string {
+	if named := os.Getenv(imagestorelab.CommandVariable); named != "" {
+		return named
+	}
+	return "imagestore-sim"
+}
+
+func TestALabThatDiesIsToldWithItsStatusAndItsLastWords(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	dies := program(t, "echo $$ >'"+pid+"'\nexec "+command()+" \"$@\" --log-level info")
+	lab := imagestorelab.Start(t, imagestorelab.WithCommand(dies), imagestorelab.WithHosts(1))
+	text, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(number, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func(lab *imagestorelab.Lab){
+		"stop":   func(lab *imagestorelab.Lab) { lab.Host("imagestore-1").Stop() },
+		"log in": func(lab *imagestorelab.Lab) { lab.LogIn() },
+		"wait":   func(lab *imagestorelab.Lab) { lab.WaitForStatus("imagestore-1", "Disconnected", time.Minute) },
+	} {
+		text := failureOf(t, func(t testing.TB) { call(lab.For(t)) })
+		if !strings.Contains(text, ": the lab has ended with status 137 (signal 9)\n") || !strings.Contains(text, "INFO") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		text := failureOf(t, func(t testing.TB) { lab.For(t).Reset() })
+		if !strings.Contains(text, "the lab has ended with status 137") {
+			t.Error(text)
+		}
+	})
+}
+
+func TestALabTakesItsOptionsFromTheTestAloneAndNoProxy(t *testing.T) {
+	folder := t.TempDir()
+	kept := filepath.Join(folder, "kept.db")
+	for name, value := range map[string]string{
+		"IMAGESTORE_SIM_HOSTS": "9", "IMAGESTORE_SIM_CLOCK": "paused", "IMAGESTORE_SIM_LAB_TOKEN": "secret",
+		"IMAGESTORE_SIM_DATABASE": kept, "IMAGESTORE_SIM_HOST": "::1",
+		"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "TMPDIR": filepath.Join(folder, "missing"),
+	} {
+		t.Setenv(name, value)
+	}
+	work := filepath.Join(folder, "a folder, große")
+	if err := os.Mkdir(work, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(work)
+	lab := imagestorelab.Start(t, imagestorelab.WithToken("own"))
+	if hosts := len(lab.Hosts()); hosts != 3 || lab.Clock().Paused() {
+		t.Errorf("the lab has %d hosts", hosts)
+	}
+	lab.LogIn()
+	if _, err := os.Stat(kept); err == nil {
+		t.Error("the lab used the database of the environment")
+	}
+}
+
+func TestManyLabsRunAtOnce(t *testing.T) {
+	for range 8 {
+		t.Run("lab", func(t *testing.T) {
+			t.Parallel()
+			lab := imagestorelab.Start(t, imagestorelab.WithHosts(1), imagestorelab.WithClock("paused"))
+			lab.Host("imagestore-1").Break("refuse", nil)
+			lab.WaitForStatus("imagestore-1", "Disconnected", 2*time.Minute)
+		})
+	}
 }
 
 func TestRequestsAreFoundAndAsserted(t *testing.T) {
@@ -145,6 +294,14 @@ func TestARunningLabIsResetAndUsed(t *testing.T) {
 		t.Errorf("the lab is at %s", lab.URL)
 	}
 	lab.AssertRequested(nil, imagestorelab.Never())
+	text := failureOf(t, func(t testing.TB) { imagestorelab.Start(t, imagestorelab.WithHosts(9)) })
+	if !strings.HasSuffix(text, "has 2 hosts, and the test wants 9") {
+		t.Error(text)
+	}
+	running.Clock().Resume()
+	if imagestorelab.Start(t, imagestorelab.WithHosts(2), imagestorelab.WithClock("paused")); !running.Clock().Paused() {
+		t.Error("the clock runs")
+	}
 }
 
 // imageVariable names the environment variable with the image to test with.
@@ -169,18 +326,12 @@ func TestALabRunsInAContainer(t *testing.T) {
 
 func TestALabThatDoesNotStartSaysWhy(t *testing.T) {
 	for text, option := range map[string]imagestorelab.Option{
-		"there is no folder /nowhere": imagestorelab.WithArguments("--database", "/nowhere/lab.db"),
-		"pip install imagestore-sim":  imagestorelab.WithCommand("/nowhere/imagestore-sim"),
+		"there is no folder /nowhere":                            imagestorelab.WithArguments("--database", "/nowhere/lab.db"),
+		"/nowhere/imagestore-sim is not there: install it":       imagestorelab.WithCommand("/nowhere/imagestore-sim"),
+		"lab: the lab ended with status 2 before it was ready\n": imagestorelab.WithZStack("0.1"),
 	} {
-		failed := &recorder{TB: t}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			imagestorelab.Start(failed, option)
-		}()
-		<-done
-		if !strings.Contains(failed.text, text) {
-			t.Errorf("%q does not say %q", failed.text, text)
+		if said := failureOf(t, func(t testing.TB) { imagestorelab.Start(t, option) }); !strings.Contains(said, text) {
+			t.Errorf("%q does not say %q", said, text)
 		}
 	}
 }

@@ -97,6 +97,7 @@ STEPS: Sequence[Step] = (
     Step("PUT", "/clock", body={"speed": None}),
     Step("POST", "/clock/step", body={"seconds": "2m"}),
     Step("GET", "/probes"),
+    Step("GET", "/storages/{name}", {"name": "imagestore-1"}),
     Step("POST", "/storages/{uuid}/probe", STORED, body={}),
     Step("POST", "/storages/{uuid}/ping", STORED),
     Step("GET", "/storages/{uuid}/history", STORED, {"points": 10}),

@@ -6,14 +6,14 @@ import asyncio
 import logging
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagestore_sim import lab_api, open_files
-from imagestore_sim.backup_storage.records import Status, Storage
+from imagestore_sim.backup_storage.records import Status, Storage, checked_status
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, ZoneRecord, stable_uuid
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.context_managers import Startable
@@ -262,28 +262,24 @@ class Lab(Startable):
     async def wait_for(self, name: str, status: str, *, within: float = 5.0) -> Storage:
         """Return the storage called `name` (or with that uuid) as soon as it has `status`.
 
-        Raise TimeoutError, which names the status at the time, after `within` seconds of the lab's clock.
+        Raise TimeoutError, which names the status at the time, after `within` seconds of the lab's clock, and
+        ValueError for a status that no storage can have.
         """
-        expected = Status(status)
+        expected = checked_status(status)
         try:
             return await self.clock.wait_for(self._when(name, expected), within)
         except TimeoutError:
-            now = (await self._storages()).get(name)
+            now = await self.node.storages.records.find(name)
             found = now.status if now else "not there"
             raise TimeoutError(f"{name} is {found}, and was not {expected} within {within:g} s") from None
 
     async def _when(self, name: str, expected: Status) -> Storage:
         with self.node.events.subscribe() as events:
             while True:
-                storage = (await self._storages()).get(name)
+                storage = await self.node.storages.records.find(name)
                 if storage is not None and storage.status is expected:
                     return storage
                 await events.get()
-
-    async def _storages(self) -> Mapping[str, Storage]:
-        """Return the storages by name and by uuid."""
-        storages = await self.node.storages.records.tracked()
-        return {one.name: one for one in storages} | {one.uuid: one for one in storages}
 
 
 def _make_image(disk: VirtualDisk, place: Place, size: int) -> None:

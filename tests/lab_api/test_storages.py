@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -42,6 +43,22 @@ async def history(client: Client, query: str = "") -> Json:
 
 async def put_fault(lab: Lab, kind: str, **parameters: object) -> None:
     await lab.network["imagestore-1"].apply(read_fault(kind, parameters))
+
+
+async def test_a_storage_is_found_by_its_name_and_its_uuid(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    for name in ("imagestore-10", "imagestore-100"):
+        await imagestore_client.add_image_store(name)
+    uuid = await uuid_of(imagestore_client)
+    found = await ask(imagestore_client, "GET", "/storages/imagestore-1")
+    assert found == await ask(imagestore_client, "GET", f"/storages/{uuid}")
+    kind = "ImageStoreBackupStorage"
+    assert found == {"uuid": uuid, "name": "imagestore-1", "type": kind, "hostname": "imagestore-1",
+                     "status": "Connected", "tracked": True}  # fmt: skip
+    await imagestore_client.add_image_store("silver", name="Größe 50%/_")
+    assert (await ask(imagestore_client, "GET", f"/storages/{quote('Größe 50%/_', safe='')}"))["hostname"] == "silver"
+    for name in ("imagestore", "imagestore_1", "%25"):
+        refusal = await ask(imagestore_client, "GET", f"/storages/{name}", status=404)
+        assert refusal["error"] == f"there is no backup storage {unquote(name)}"
 
 
 async def test_the_history_of_a_new_storage_has_its_connect(imagestore_client: Client, imagestore_lab: Lab) -> None:

@@ -77,22 +77,48 @@ def test_a_lab_in_real_time_that_is_paused_waits_no_longer_than_it_says() -> Non
         assert lab.clock.paused
 
 
+def test_a_storage_that_is_not_there_and_one_known_by_its_uuid_are_waited_for(lab: Lab) -> None:
+    uuid = lab.wait_for_status("imagestore-1", "Connected").uuid
+    assert lab.wait_for_status(uuid, "Connected").name == "imagestore-1"
+    with pytest.raises(TimeoutError, match=r"^imagestore is not there, and was not Connected within 2 s$"):
+        lab.wait_for_status("imagestore", "Connected", within="2s")
+    with pytest.raises(ValueError, match=r"^'Gone' is no status: expected Connecting, Connected, Disconnected$"):
+        lab.wait_for_status("imagestore-1", "Gone")
+    lab.load(lab.snapshot().replace("name: imagestore-2", "name: fixed").replace("tracked: true", "tracked: false"))
+    assert lab.wait_for_status("fixed", "Connected", within=0).uuid
+
+
+def test_a_login_that_fails_says_why(lab: Lab) -> None:
+    lab.break_node("status", code=502, when={"path": "*/login"})
+    with pytest.raises(LabError, match=f"^PUT {lab.url}/zstack/v1/accounts/login: .*502"):
+        lab.log_in()
+    lab.heal()
+    lab.break_node("answer_lost", when={"path": "*/login"})
+    with pytest.raises(LabError, match=f"^PUT {lab.url}/zstack/v1/accounts/login: "):
+        lab.log_in()
+
+
 def test_a_host_breaks_and_heals(lab: Lab) -> None:
     host = lab.host("imagestore-2")
     fault = host.break_("refuse")
     assert (fault.kind, fault.active) == ("refuse", True)
+    assert (host.facts().faults, fault.id) == (("refuse",), "refuse-1")
     lab.wait_for_status("imagestore-2", "Disconnected", within="2m")
     fault.heal()
     fault.heal()
     assert not fault.active
     lab.wait_for_status("imagestore-2", "Connected", within="2m")
-    host.resize("1T", used="90%")
+    host.resize("1T")
+    host.resize(used="50%")
     lab.clock.step("2m")
     found = get(f"{lab.url}/zstack/v1/backup-storage?q=name=imagestore-2", lab.log_in())["inventories"]
     assert found[0]["totalCapacity"] == 2**40
+    host.break_("resize", size="4T")
+    assert (host.facts().size, host.facts().faults, host.facts().listening) == (4 * 2**40, ("resize",), True)
     host.heal()
-    lab.clock.step("2m")
-    assert get(f"{lab.url}/lab/v1/hosts/imagestore-2")["faults"] == []
+    assert (host.facts().size, host.facts().used, host.facts().faults) == (2**40, 2**39, ())
+    with pytest.raises(ValueError, match=r"^size: .*'much'"):
+        host.resize("much")
     with pytest.raises(FaultProblem, match="delai: is unknown"):
         host.break_("latency", delai="1s")
     with pytest.raises(KeyError):
@@ -104,9 +130,10 @@ def test_the_management_node_breaks_and_heals(lab: Lab) -> None:
     lost = lab.break_node("answer_lost", when={"api": "QueryBackupStorage"})
     with pytest.raises((OSError, http.client.HTTPException)):
         statuses(lab, session)
-    assert (lost.kind, lost.hits) == ("answer_lost", 1)
+    assert (lost.kind, lost.id, lost.hits, lost.active) == ("answer_lost", "answer_lost-1", 1, True)
     lost.heal()
     lost.heal()
+    assert (lost.hits, lost.active) == (1, False)
     assert statuses(lab, session)["imagestore-1"] == "Connected"
     with pytest.raises(FaultProblem, match="nosuch"):
         lab.break_node("nosuch")

@@ -88,11 +88,66 @@ def test_a_lab_runs_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.processes
-def test_a_command_that_does_not_start_says_why() -> None:
+def test_a_command_that_does_not_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="/nowhere/imagestore-sim is not there: install it"):
         Lab(command="/nowhere/imagestore-sim").start()
-    with pytest.raises(LabError, match=r"imagestore-sim lab: the lab ended before it was ready\n.*/nowhere"):
+    ended = r"imagestore-sim lab: the lab ended with status 2 before it was ready\n.*/nowhere"
+    with pytest.raises(LabError, match=ended):
         Lab(command=COMMAND, database="/nowhere/lab.db").start()
+    silent = "before it was ready, and wrote nothing to its standard error$"
+    for script, how in (("exit 3", "status 3"), ("kill -9 $$", r"status 137 \(signal 9\)"), ("echo ready", "status 0")):
+        with pytest.raises(LabError, match=f"the lab ended with {how} {silent}"):
+            Lab(command=program(tmp_path, script)).start()
+
+
+def program(folder: Path, script: str) -> str:
+    """Write a program of the shell, and return its path."""
+    path = folder / "a program"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.processes
+def test_a_lab_that_dies_is_told_with_its_status_and_its_last_words(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    dies = program(tmp_path, f"echo $$ >'{pid}'\nexec '{COMMAND}' \"$@\" --log-level info")
+    with Lab(hosts=1, command=dies) as lab:
+        host = lab.host("imagestore-1")
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+        begin = time.monotonic()
+        for call in (host.stop, lab.log_in, lambda: lab.wait_for_status("imagestore-1", "Disconnected")):
+            with pytest.raises(LabError, match=r": the lab has ended with status 137 \(signal 9\)\n(.*\n)*.*INFO"):
+                call()
+        assert time.monotonic() - begin < 20
+    with pytest.raises(LabError, match=r"/stop: the lab was stopped$"):
+        host.stop()
+
+
+@pytest.mark.processes
+def test_a_lab_takes_its_options_from_the_test_alone_and_no_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        "HOSTS": "9",
+        "CLOCK": "paused",
+        "LAB_TOKEN": "secret",
+        "DATABASE": str(tmp_path / "kept.db"),
+        "HOST": "::1",
+    }
+    for name, value in options.items():
+        monkeypatch.setenv(f"IMAGESTORE_SIM_{name}", value)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    folder = tmp_path / "a folder, große"
+    folder.mkdir()
+    folder.chmod(0o555)
+    monkeypatch.chdir(folder)
+    with Lab(command=COMMAND) as lab:
+        assert (len(lab.hosts), lab.clock.paused, lab.url[:17]) == (3, False, "http://127.0.0.1:")
+        lab.log_in()
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.processes

@@ -8,8 +8,10 @@ export class Connection {
   /**
    * @param {string} url
    * @param {string} [token] of `imagestore-sim lab --lab-token`
+   * @param {() => Promise<string>} [ending] how the lab has ended; empty if it has not
    */
-  constructor(url, token) {
+  constructor(url, token, ending = async () => '') {
+    this.ending = ending;
     this.url = url.replace(/\/+$/, '');
     /** @type {Record<string, string>} */
     this.tokenHeaders = token ? { 'X-Lab-Token': token } : {};
@@ -35,8 +37,11 @@ export class Connection {
    */
   async call(method, path, body) {
     const sent = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-    const { status, text, type } = await this.#exchange(method, path, sent);
-    if (status >= 400) throw new LabError(`${method} ${path}: ${reason(text)}`, status);
+    const { status, text, type } = await this.#exchange(method, path, sent).catch(async (error) => {
+      const why = (await this.ending()) || error.message || error.name;
+      throw new LabError(`${method} ${this.url}${path}: ${why}`);
+    });
+    if (status >= 400) throw new LabError(`${method} ${path}: ${reason(text) || `HTTP ${status}`}`, status);
     return type.includes('json') ? JSON.parse(text) : text;
   }
 
@@ -53,17 +58,15 @@ export class Connection {
   #exchange(method, path, sent) {
     const headers = { ...this.tokenHeaders, 'Content-Length': Buffer.byteLength(sent ?? '') };
     return new Promise((resolve, reject) => {
-      /** @param {Error} error */
-      const fail = (error) => reject(new LabError(`${method} ${this.url}${path}: ${error.message || error.name}`));
       const request = http.request(`${this.url}${path}`, { method, headers, agent: this.agent, timeout: LONGEST_ANSWER });
       request.on('timeout', () => request.destroy(new Error(`no answer within ${LONGEST_ANSWER / 1_000} s`)));
-      request.on('error', fail);
+      request.on('error', reject);
       request.on('response', async (response) => {
         try {
           const text = (await response.setEncoding('utf8').toArray()).join('');
           resolve({ status: response.statusCode ?? 0, text, type: response.headers['content-type'] ?? '' });
         } catch (error) {
-          fail(/** @type {Error} */ (error));
+          reject(error);
         }
       });
       request.end(sent);

@@ -15,9 +15,19 @@ export class HostFault {
     this.id = id;
   }
 
-  /** End this fault; others on the host stay. @returns {Promise<void>} */
-  async heal() {
-    await this.#connection.lab('DELETE', `/hosts/${encodeURIComponent(this.host)}/faults/${this.id}`);
+  /** @returns {Promise<boolean>} whether it has not been healed */
+  async active() {
+    const { faults } = await this.#connection.lab('GET', this.#path);
+    return faults.some((/** @type {{id: string}} */ { id }) => id === this.id);
+  }
+
+  /** End this fault, unless that has happened; others on the host stay. @returns {Promise<void>} */
+  heal() {
+    return heal(this.#connection, `${this.#path}/faults/${this.id}`);
+  }
+
+  get #path() {
+    return `/hosts/${encodeURIComponent(this.host)}`;
   }
 }
 
@@ -39,8 +49,24 @@ export class NodeFault {
     return (await this.#connection.lab('GET', `/node/faults/${this.id}`)).hits;
   }
 
-  /** End this fault. @returns {Promise<void>} */
-  async heal() {
-    await this.#connection.lab('DELETE', `/node/faults/${this.id}`);
+  /** @returns {Promise<boolean>} whether it has not been healed */
+  async active() {
+    const { faults } = await this.#connection.lab('GET', '/node/faults');
+    return faults.some((/** @type {{id: string}} */ { id }) => id === this.id);
   }
+
+  /** End this fault, unless that has happened. @returns {Promise<void>} */
+  heal() {
+    return heal(this.#connection, `/node/faults/${this.id}`);
+  }
+}
+
+/**
+ * @param {Connection} connection
+ * @param {string} path of a fault
+ */
+async function heal(connection, path) {
+  await connection.lab('DELETE', path).catch((error) => {
+    if (error.status !== 404) throw error;
+  });
 }

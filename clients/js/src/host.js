@@ -7,10 +7,10 @@ import { HostFault } from './faults.js';
  * @property {string} name
  * @property {boolean} listening
  * @property {string | null} address where its sshd listens
- * @property {number} size of its disk, in bytes
- * @property {number} used in bytes
- * @property {number} available in bytes
- * @property {boolean} readOnly
+ * @property {number | null} size of its disk, in bytes; null, here and below, while it does not answer
+ * @property {number | null} used in bytes
+ * @property {number | null} available in bytes
+ * @property {boolean | null} readOnly
  * @property {{id: string, kind: string}[]} faults
  */
 
@@ -59,13 +59,14 @@ export class Host {
   }
 
   /**
-   * Change its disk for good. (The fault `resize` does so for a while.)
-   * @param {Size} total
+   * Change its disk until the lab is reset; what is undefined stays. It is no fault: `heal` does not undo it, as it does
+   * for the fault `resize`.
+   * @param {Size} [total]
    * @param {Size} [used] or a share: `'55%'`
    * @returns {Promise<HostFacts>}
    */
   resize(total, used) {
-    return this.#call('PATCH', '', used === undefined ? { size: total } : { size: total, used });
+    return this.#call('PATCH', '', { size: total, used }); // JSON leaves out what is undefined
   }
 
   /**

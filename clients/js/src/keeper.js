@@ -1,6 +1,7 @@
 // Runs the lab's command as a child, and stops it as soon as standard input ends: when the test process has ended,
 // however it ended.
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import process from 'node:process';
 
 const PATIENCE = 5_000; // milliseconds from SIGTERM to SIGKILL
@@ -14,10 +15,11 @@ const stop = () => {
 
 child.on('error', (error) => {
   process.stderr.write(`${error.message}\n`);
-  process.exitCode = 127;
+  process.exitCode = 126;
   process.stdin.destroy();
 });
-child.on('exit', (code) => process.exit(code ?? 1));
+// As a shell says it: 128 and the number of the signal.
+child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[/** @type {NodeJS.Signals} */ (signal)]));
 process.on('SIGTERM', stop).on('SIGINT', stop);
 process.stdout.on('error', () => {}); // the test process has ended; so does standard input
 process.stdin.on('end', stop).on('error', stop).resume();

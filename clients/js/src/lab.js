@@ -7,7 +7,7 @@ import { Connection } from './connection.js';
 import { LabError } from './errors.js';
 import { NodeFault } from './faults.js';
 import { Host } from './host.js';
-import { realNow, realSleep } from './real-time.js';
+import { realSleep } from './real-time.js';
 import { assertRequested, find } from './requests.js';
 import { milliseconds } from './units.js';
 
@@ -20,15 +20,18 @@ import { milliseconds } from './units.js';
  * @property {number} [hosts] simulated hosts, imagestore-1 and so on; 3
  * @property {number} [seed] all that is random follows from it
  * @property {'real' | 'paused' | string} [clock] `paused`, or an ISO time: stands still there until the test moves it
- * @property {number} [pingInterval] seconds between pings; 5, as `lab` has it. 300 makes many hours faster
+ * @property {number} [pingInterval] seconds between pings; 1 in real time, else 60. 300 makes many hours faster
  * @property {string} [zstack] the version of ZStack to answer as: `'4.8'`
- * @property {string} [token] that the lab asks for on /lab/v1
+ * @property {string} [token] that the lab asks for on /lab/v1; for one that runs already IMAGESTORE_LAB_TOKEN
  * @property {string} [image] run a container of it, by the command line of Docker
  * @property {string[]} [args] further options of `imagestore-sim lab`
  */
 
+const INTERVAL = 1; // seconds between pings while the clock runs with the machine's
+const LONGER_INTERVAL = 60; // else, as ZStack has it: hours are quick to step over
 const POLL = 5; // milliseconds
-const STEP = 10; // seconds; a ping that fails takes longer
+const STEP = 5; // seconds; a ping that fails takes longer
+const STATUSES = ['Connecting', 'Connected', 'Disconnected'];
 
 /** A management node with simulated ImageStore hosts. */
 export class Lab {
@@ -61,11 +64,11 @@ export class Lab {
    */
   static async start(options = {}) {
     const url = process.env.IMAGESTORE_LAB_URL;
-    if (url) return Lab.connect(url, { ...options, token: options.token ?? process.env.IMAGESTORE_LAB_TOKEN });
+    if (url) return Lab.connect(url, options);
     const { image, token } = options;
     const args = argumentsOf(options);
     const command = await (image ? LabCommand.startImage(image, args, token) : LabCommand.start(args, token));
-    return new Lab(new Connection(command.url, token), command, isPaused(options));
+    return new Lab(new Connection(command.url, token, () => command.ending()), command, isPaused(options));
   }
 
   /**
@@ -75,7 +78,8 @@ export class Lab {
    * @returns {Promise<Lab>}
    */
   static async connect(url, options = {}) {
-    const lab = new Lab(new Connection(url, options.token), null, isPaused(options));
+    const token = options.token ?? process.env.IMAGESTORE_LAB_TOKEN;
+    const lab = new Lab(new Connection(url, token), null, isPaused(options));
     await lab.reset();
     const { length } = await lab.hosts();
     if (options.hosts !== undefined && options.hosts !== length) {
@@ -137,22 +141,24 @@ export class Lab {
   }
 
   /**
-   * Return once the storage of that name has that status. A paused clock is stepped until then, by 10 s at a time.
-   * Throw LabError after `duration`.
-   * @param {string} storageName
+   * Return once the storage of that name or uuid has that status. A clock that runs is waited for; one that stands
+   * still is stepped by 5 s at a time. One that does not exist is waited for, too. Throw LabError after `duration`.
+   * @param {string} storage
    * @param {'Connected' | 'Connecting' | 'Disconnected'} status
-   * @param {Duration} [duration] of the machine's time; on a paused clock of the lab's
+   * @param {Duration} [duration] of the lab's time
    * @returns {Promise<void>}
    */
-  async waitForStatus(storageName, status, duration = '30s') {
-    const { paused } = await this.clock.now();
-    const begin = realNow();
-    const longest = milliseconds(duration);
-    for (let passed = 0; ; passed = paused ? passed + STEP * 1_000 : realNow() - begin) {
-      const seen = await this.#statusOf(storageName);
+  async waitForStatus(storage, status, duration = '2m') {
+    if (!STATUSES.includes(status)) throw new LabError(`'${status}' is no status: expected ${STATUSES.join(', ')}`);
+    const longest = milliseconds(duration) / 1_000;
+    let now = await this.clock.now();
+    for (const begin = now.elapsed; ; ) {
+      const seen = await this.#statusOf(storage);
       if (seen === status) return;
-      if (passed >= longest) throw new LabError(`${storageName} is ${seen}, and was not ${status} within ${duration}`);
-      await (paused ? this.clock.step(STEP) : realSleep(POLL));
+      const left = longest - (now.elapsed - begin);
+      if (left < 0.001) throw new LabError(`${storage} is ${seen}, and was not ${status} within ${longest} s`);
+      if (now.paused) now = await this.clock.step(Math.min(left, STEP));
+      else now = await realSleep(POLL).then(() => this.clock.now());
     }
   }
 
@@ -204,12 +210,19 @@ export class Lab {
     return new CarriedTime(this.url, elapsed, now, this.#connection.tokenHeaders);
   }
 
-  /** @param {string} name @returns {Promise<string>} */
-  async #statusOf(name) {
-    const { lanes } = await this.#connection.lab('GET', `/timeline?limit=200&name=${encodeURIComponent(name)}`);
-    /** @type {{name: string, exists: boolean, statuses: {status: string | null}[]}[]} */
-    const there = lanes.filter((/** @type {any} */ lane) => lane.name === name && lane.exists);
-    return there[0]?.statuses.at(-1)?.status ?? 'not there';
+  /**
+   * Ask the lab's API, which no fault of the node meets and the journal of requests does not list.
+   * @param {string} storage
+   * @returns {Promise<string>}
+   */
+  async #statusOf(storage) {
+    try {
+      return (await this.#connection.lab('GET', `/storages/${encodeURIComponent(storage)}`)).status;
+    } catch (error) {
+      const { status, message } = /** @type {LabError} */ (error);
+      if (status === 404 && message.includes(': there is no backup storage ')) return 'not there';
+      throw error;
+    }
   }
 }
 
@@ -221,7 +234,8 @@ const isPaused = ({ clock = 'real' }) => clock !== 'real';
 
 /** @param {LabOptions} options @returns {string[]} */
 function argumentsOf({ hosts, seed, clock, pingInterval, zstack, args = [] }) {
-  const given = { hosts, seed, clock, 'ping-interval': pingInterval, zstack };
+  const interval = pingInterval ?? (isPaused({ clock }) ? LONGER_INTERVAL : INTERVAL);
+  const given = { hosts, seed, clock, 'ping-interval': interval, zstack };
   const named = Object.entries(given).filter(([, value]) => value !== undefined);
   return [...named.flatMap(([name, value]) => [`--${name}`, String(value)]), ...args];
 }

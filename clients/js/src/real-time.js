@@ -11,6 +11,13 @@ export const realNow = () => now();
  */
 export const realSleep = (delay) => new Promise((resolve) => void later(resolve, delay));
 
+/**
+ * Call `work` after `delay` milliseconds, unless the process has ended by then.
+ * @param {number} delay
+ * @param {() => void} work
+ */
+export const realLater = (delay, work) => void later(work, delay).unref();
+
 /** Let the event loop go round once: what has arrived is handled. @returns {Promise<void>} */
 export const realTurn = () => new Promise((resolve) => void immediate(resolve));
 

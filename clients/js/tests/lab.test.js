@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { after, beforeEach, mock, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -22,15 +25,50 @@ test('hosts are stopped, started, and have another disk', async () => {
   await lab.waitForStatus('imagestore-2', 'Disconnected', '2m');
   await host.start();
   await lab.waitForStatus('imagestore-2', 'Connected', '2m');
-  const { size, used } = await host.resize('1 TiB', '50%');
+  await host.resize('1 TiB');
+  const { size, used } = await host.resize(undefined, '50%');
   assert.deepEqual([size, used], [2 ** 40, 2 ** 39]);
+  await host.break('resize', { size: '4 TiB' });
+  const grown = await host.facts();
+  assert.deepEqual([grown.size, grown.faults.length], [2 ** 42, 1]);
+  await host.heal();
+  assert.equal((await host.facts()).size, 2 ** 40);
+});
+
+test('a status is waited for in the time of the lab', async () => {
+  const { uuid } = await (await fetch(`${lab.url}/lab/v1/storages/imagestore-1`, { headers: { 'X-Lab-Token': TOKEN } })).json();
+  await lab.waitForStatus(uuid, 'Connected', 0);
+  const { elapsed } = await lab.clock.now();
+  for (const [storage, status, message] of /** @type {[string, any, string][]} */ ([
+    ['imagestore-1', 'Gone', "'Gone' is no status: expected Connecting, Connected, Disconnected"],
+    ['imagestore', 'Connected', 'imagestore is not there, and was not Connected within 2 s'],
+    ['imagestore-1', 'Disconnected', 'imagestore-1 is Connected, and was not Disconnected within 2 s'],
+  ])) {
+    await assert.rejects(lab.waitForStatus(storage, status, '2s'), { name: 'LabError', message });
+  }
+  assert.equal((await lab.clock.now()).elapsed, elapsed + 4);
+});
+
+test('a status is waited for in the time of a lab that runs faster', async () => {
+  const other = await Lab.start({ hosts: 1 });
+  await other.clock.speed(60);
+  await other.host('imagestore-1').break('refuse');
+  await other.waitForStatus('imagestore-1', 'Disconnected');
+  const begin = performance.now();
+  await assert.rejects(other.waitForStatus('imagestore-1', 'Connected', '2m'), /within 120 s$/);
+  assert.ok(performance.now() - begin < 60_000);
+  await other.stop();
+  await assert.rejects(other.heal(), /: the lab was stopped$/);
 });
 
 test('faults of a host end one by one, and together', async () => {
   const host = lab.host('imagestore-1');
   const slow = await host.break('latency', { delay: '1ms' });
   await host.break('slow_login');
+  assert.deepEqual([slow.id, await slow.active()], ['latency-1', true]);
   await slow.heal();
+  await slow.heal();
+  assert.equal(await slow.active(), false);
   assert.deepEqual((await host.facts()).faults.map(({ kind }) => kind), ['slow_login']);
   await lab.heal();
   assert.deepEqual((await host.facts()).faults, []);
@@ -42,8 +80,10 @@ test('faults of a host end one by one, and together', async () => {
 test('a fault of the node counts its hits, and heals', async () => {
   const fault = await lab.breakNode('status', { code: 502 }, { path: '*/login' });
   await assert.rejects(lab.logIn(), { status: 502 });
-  assert.equal(await fault.hits(), 1);
+  assert.deepEqual([await fault.hits(), await fault.active()], [1, true]);
   await fault.heal();
+  await fault.heal();
+  assert.equal(await fault.active(), false);
   assert.match(await lab.logIn(), /^[0-9a-f]{32}$/);
 });
 
@@ -125,16 +165,87 @@ test('a lab in a container', { skip: !process.env.LAB_IMAGE && 'LAB_IMAGE names 
   assert.equal(await isDown(contained.url), true);
 });
 
-test('a command that is not there, or does not start, says so', async () => {
-  await assert.rejects(Lab.start({ zstack: '0.1' }), /ended with status 2[^]*0\.1/);
-  const command = process.env.IMAGESTORE_SIM_COMMAND;
-  process.env.IMAGESTORE_SIM_COMMAND = '/nowhere/imagestore-sim';
+/**
+ * Run `work` with these variables of the environment.
+ * @param {Record<string, string>} variables
+ * @param {() => Promise<void>} work
+ */
+async function withVariables(variables, work) {
+  const before = { ...process.env };
+  Object.assign(process.env, variables);
   try {
-    await assert.rejects(Lab.start(), /is not there: install it/);
+    await work();
   } finally {
-    if (command === undefined) delete process.env.IMAGESTORE_SIM_COMMAND;
-    else process.env.IMAGESTORE_SIM_COMMAND = command;
+    for (const name of Object.keys(variables)) delete process.env[name];
+    Object.assign(process.env, before);
   }
+}
+
+/** @param {string} script of the shell @returns {Promise<string>} the path of a program */
+async function program(script) {
+  const path = join(await mkdtemp(join(tmpdir(), 'a folder, große-')), 'a program');
+  await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+test('a command that is not there, or does not start, says so', async () => {
+  await assert.rejects(Lab.start({ zstack: '0.1' }), /lab: the lab ended with status 2 before it was ready\n[^]*0\.1/);
+  await withVariables({ IMAGESTORE_SIM_COMMAND: '/nowhere/imagestore-sim' }, async () => {
+    await assert.rejects(Lab.start(), /nowhere\/imagestore-sim is not there: install it/);
+  });
+  const silent = 'before it was ready, and wrote nothing to its standard error$';
+  const scripts = { 'exit 3': 'status 3', 'kill -9 $$': 'status 137 \\(signal 9\\)', 'echo ready': 'status 0' };
+  for (const [script, how] of Object.entries(scripts)) {
+    await withVariables({ IMAGESTORE_SIM_COMMAND: await program(script) }, async () => {
+      await assert.rejects(Lab.start(), new RegExp(`the lab ended with ${how} ${silent}`));
+    });
+  }
+});
+
+test('a lab that dies is told with its status and its last words', async () => {
+  const named = process.env.IMAGESTORE_SIM_COMMAND ?? 'imagestore-sim';
+  const command = await program(`echo $$ >"$(dirname "$0")/pid"\nexec '${named}' "$@" --log-level info`);
+  await withVariables({ IMAGESTORE_SIM_COMMAND: command }, async () => {
+    const dying = await Lab.start({ hosts: 1 });
+    const pid = Number(await readFile(join(dirname(command), 'pid'), 'utf8'));
+    process.kill(pid, 'SIGKILL');
+    const calls = [
+      () => dying.host('imagestore-1').stop(),
+      () => dying.logIn(),
+      () => dying.waitForStatus('imagestore-1', 'Disconnected'),
+    ];
+    for (const call of calls) await assert.rejects(call, /: the lab has ended with status 137 \(signal 9\)\n[^]*INFO/);
+    await dying.stop();
+  });
+});
+
+test('a lab takes its options from the test alone, and no proxy', async () => {
+  const proxy = 'http://127.0.0.1:9';
+  const variables = {
+    IMAGESTORE_SIM_HOSTS: '9',
+    IMAGESTORE_SIM_CLOCK: 'paused',
+    IMAGESTORE_SIM_LAB_TOKEN: 'secret',
+    IMAGESTORE_SIM_DATABASE: '/nowhere/kept.db',
+    IMAGESTORE_SIM_HOST: '::1',
+    IMAGESTORE_LAB_TOKEN: 'of another',
+    HTTP_PROXY: proxy,
+    http_proxy: proxy,
+    NODE_USE_ENV_PROXY: '1',
+    TMPDIR: '/nowhere',
+  };
+  await withVariables(variables, async () => {
+    const other = await Lab.start();
+    assert.deepEqual([(await other.hosts()).length, (await other.clock.now()).paused], [3, false]);
+    await other.logIn();
+    await other.stop();
+  });
+});
+
+test('many labs run at once', async () => {
+  const labs = await Promise.all(Array.from({ length: 8 }, () => Lab.start({ hosts: 1, clock: 'paused' })));
+  await Promise.all(labs.map((one) => one.host('imagestore-1').break('refuse')));
+  await Promise.all(labs.map((one) => one.waitForStatus('imagestore-1', 'Disconnected')));
+  await Promise.all(labs.map((one) => one.stop()));
 });
 
 for (const how of ['killed', 'ended']) {

@@ -57,6 +57,14 @@ class Status(StrEnum):
     DISCONNECTED = "Disconnected"
 
 
+def checked_status(status: str) -> Status:
+    """Return the status of that name. Raise ValueError, which lists them."""
+    try:
+        return Status(status)
+    except ValueError:
+        raise ValueError(f"{status!r} is no status: expected {', '.join(Status)}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """A backup storage; capacities in bytes. `hostname` is empty for a type without a host."""
@@ -136,6 +144,12 @@ STORAGES = select(
 for _model in HOSTS.values():
     STORAGES = STORAGES.outerjoin(_model, _model.uuid == BackupStorage.uuid)
 _BY_UUID = STORAGES.where(BackupStorage.uuid == bindparam("uuid"))
+_BY_NAME = (
+    STORAGES.where(BackupStorage.name == bindparam("name"))
+    .order_by(BackupStorage.uuid)
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
+)
 MOST_AT_ONCE = 100
 """Storages that are read in one turn of the event loop: SQLite takes about a millisecond."""
 _TRACKED = (
@@ -162,6 +176,7 @@ class StorageRecords:
         self._clock = clock
         self._decrypt = lru_cache(KEPT_PASSWORDS)(vault.decrypt)
         self._by_uuid = sql_of(_BY_UUID, database.dialect)
+        self._by_name = sql_of(_BY_NAME, database.dialect)
         self._tracked = sql_of(_TRACKED, database.dialect)
 
     async def load(self, uuid: str) -> Storage | None:
@@ -174,6 +189,13 @@ class StorageRecords:
         if (found := await self.load(uuid)) is None:
             raise NoSuchStorage(uuid)
         return found
+
+    async def find(self, name: str) -> Storage | None:
+        """Return the storage with that uuid, else the first of that name, by uuid; None if there is none."""
+        if (found := await self.load(name)) is not None:
+            return found
+        rows = await self._database.fetch_soon(self._by_name, (name,))
+        return self._storage(*rows[0]) if rows else None
 
     async def created_at(self, uuid: str) -> float | None:
         """Return when a storage was created (epoch seconds), by its record; None if it does not exist."""

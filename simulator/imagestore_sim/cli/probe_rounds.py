@@ -18,7 +18,7 @@ from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.node.from_settings import new_prober
 from imagestore_sim.probe import PingMode, ProbeFailure, Prober
 from imagestore_sim.settings import Settings
-from imagestore_sim.tasks import cancel_and_wait, until_done_or_set
+from imagestore_sim.tasks import cancel_and_wait, together, until_done_or_set
 
 Show = Callable[[Asked, Outcome], None]
 """Called with each outcome as it comes."""
@@ -82,9 +82,8 @@ class Rounds:
 
     async def one(self, show: Show) -> Outcomes:
         """Probe each target once, and return the outcomes in the order of the targets."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._probe(one, show)) for one in self._asked]
-        return [(one, task.result()) for one, task in zip(self._asked, tasks, strict=True)]
+        outcomes = await together(*(self._probe(one, show) for one in self._asked))
+        return list(zip(self._asked, outcomes, strict=True))
 
     async def _probe(self, one: Asked, show: Show) -> Outcome:
         async with self._slots:

@@ -50,7 +50,7 @@ class NodeFaultShape(Shape):
 class NodeFaultsShape(Shape):
     """The faults of the management plane, the oldest first: the order in which they act."""
 
-    faults: list[NodeFaultShape] = Field(description="those that are set, and the latest that were healed")
+    faults: list[NodeFaultShape] = Field(description="those that are set")
     healed: list[NodeFaultShape] = Field(description="the latest that were healed, the oldest first")
 
 

@@ -100,7 +100,7 @@ class HostChangesRoutes:
         before = host.credentials
         _change_credentials(host, change.username, change.password)
         try:
-            _change_disk(host.disk.storage_disk(), change)
+            change_disk(host.disk.storage_disk(), change)
         except Refused:
             host.credentials = before
             raise
@@ -142,7 +142,7 @@ class SimulatedHostsRoutes:
         if new.inodes is not None:
             host.disk.inodes = new.inodes
         _change_credentials(host, new.username, new.password)
-        _change_disk(host.disk, new)
+        change_disk(host.disk, new)
         if new.mount not in (None, "/"):
             host.disk = mounted_on_root(host.disk, new.mount, host.clock)
         try:
@@ -185,7 +185,7 @@ def _change_credentials(host: SimulatedHost, username: str | None, password: str
     )
 
 
-def _change_disk(disk: VirtualDisk, change: HostToAdd | HostChange) -> None:
+def change_disk(disk: VirtualDisk, change: HostToAdd | HostChange) -> None:
     """Change the numbers of a disk. Raise Refused, before any change, when its files take more than `used`."""
     whole = disk.size if change.size is None else change.size
     if change.used is not None:

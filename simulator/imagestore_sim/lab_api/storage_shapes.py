@@ -9,6 +9,17 @@ from imagestore_sim.lab_api.routes import Shape
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached, Reason
 
 
+class StorageShape(Shape):
+    """A backup storage at the moment."""
+
+    uuid: str
+    name: str
+    type: str = Field(description="such as `ImageStoreBackupStorage`")
+    hostname: str = Field(description="empty for a type without a host")
+    status: str = Field(description="`Connecting`, `Connected` or `Disconnected`")
+    tracked: bool = Field(description="whether it is pinged")
+
+
 class ProbeShape(Shape):
     """A probe of the host of a backup storage."""
 

@@ -24,6 +24,7 @@ from imagestore_sim.lab_api.storage_shapes import (
     ProbeShape,
     ProbesQuery,
     ProbesShape,
+    StorageShape,
     probe_of_storage,
     probe_shape,
 )
@@ -66,6 +67,15 @@ class StoragesRoutes:
             ),
             Route(
                 "GET",
+                "/lab/v1/storages/{name}",
+                "A backup storage and its status, by its name or uuid",
+                Handler(self.show),
+                StorageShape,
+                problems=NO_STORAGE | STARTING,
+                private=True,
+            ),
+            Route(
+                "GET",
                 f"{one}/history",
                 "What a backup storage has been through: statuses, capacities, probes, faults of its host",
                 with_query(HistoryQuery, self.history),
@@ -103,6 +113,21 @@ class StoragesRoutes:
         probes = history.status.last_probes.items()
         found = [probe_of_storage(uuid, one) for uuid, one in sorted(probes) if one.time >= asked.since]
         return ProbesShape(at=history.clock.time(), probes=found)
+
+    async def show(self, request: web.Request) -> Answer:
+        """Return the storage with that uuid, else the first of that name. Any node knows it: the store has it."""
+        name = request.match_info["name"]
+        found = await self._history().records.find(name)
+        if found is None:
+            raise Refused(404, f"there is no backup storage {name}")
+        return StorageShape(
+            uuid=found.uuid,
+            name=found.name,
+            type=found.type,
+            hostname=found.hostname,
+            status=found.status,
+            tracked=found.tracked,
+        )
 
     async def history(self, request: web.Request, asked: HistoryQuery) -> Answer:
         """Return the statuses, capacities and probes of a storage, and the faults of its host, over a time."""

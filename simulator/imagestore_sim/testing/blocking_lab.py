@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from imagestore_sim.backup_storage.records import checked_status
 from imagestore_sim.lab_api.request_shapes import RequestShape
-from imagestore_sim.settings import PAUSED, REAL, Settings, token_of
+from imagestore_sim.settings import PAUSED, REAL, token_of
 from imagestore_sim.testing.client import login_of
+from imagestore_sim.testing.kit_settings import VIRTUAL, settings_of_kit
 from imagestore_sim.testing.words import (
     ACCOUNT,
     PASSWORD,
@@ -34,7 +36,8 @@ from imagestore_sim.units import parse_seconds
 URL_VARIABLE = "IMAGESTORE_LAB_URL"
 TOKEN_VARIABLE = "IMAGESTORE_LAB_TOKEN"  # noqa: S105 - the name of a variable
 COMMAND_VARIABLE = "IMAGESTORE_SIM_COMMAND"
-VIRTUAL = "virtual"
+WITHIN = 120.0
+"""Seconds of the lab's time that a status is waited for by default: hosts are pinged each minute at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,12 @@ class Lab:
         """`clock` is `real`, `paused`, a time at which it stands, or `virtual`: time jumps while the lab is waited for.
 
         `settings` are the options of `imagestore-sim lab` (`hosts=3, seed=1, zstack="5.4"`). By default each start
-        takes a free port, and in real time hosts are pinged each second. A lab that runs already keeps its settings,
-        but for a clock that is to stand still; `hosts` has to be what it has. Raise ValidationError.
+        takes a free port, and hosts are pinged each second in real time, else each minute. A lab that runs already
+        keeps its settings, but for a clock that is to stand still; `hosts` has to be what it has. Raise
+        ValidationError.
         """
         self._virtual = clock == VIRTUAL
-        often = {"ping_interval": 1} if clock == REAL else {}
-        self._settings = Settings(**{"port": 0, "clock": REAL if self._virtual else clock, **often, **settings})
+        self._settings = settings_of_kit(clock, settings)
         self._hosts: int | None = settings.get("hosts")
         self._url, self._image, self._command = url, image, command
         self._running: RunningLab | None = None
@@ -149,13 +152,13 @@ class Lab:
 
     # What comes of it
 
-    def wait_for_status(self, storage: str, status: str, *, within: float | str = 5.0) -> SeenStorage:
-        """Return the storage of that name or uuid as soon as it has the status.
+    def wait_for_status(self, storage: str, status: str, *, within: float | str = WITHIN) -> SeenStorage:
+        """Return the storage of that name or uuid as soon as it has the status: Connected, Connecting or Disconnected.
 
-        `within` is time of the lab. A clock that stands still is stepped until then. Raise TimeoutError, whose text
-        has the status at the time.
+        `within` is time of the lab, whose clock is stepped if it stands still. One that does not exist is waited for,
+        too. Raise TimeoutError, whose text has the status at the time, and ValueError for another status.
         """
-        return self._lab.wait_for_status(storage, status, parse_seconds(within))
+        return self._lab.wait_for_status(storage, checked_status(status), parse_seconds(within))
 
     @property
     def requests(self) -> Requests:

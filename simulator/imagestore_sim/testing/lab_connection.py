@@ -30,8 +30,10 @@ class Refused(LabError):
 class LabConnection:
     """Calls the lab at a URL."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, ending: Callable[[], str | None]) -> None:
+        """Ask `ending` how the lab has ended, if it does not answer; None: it is not known to have ended."""
         self.url = url.rstrip("/")
+        self._ending = ending
         self.token = token
         self.followed: Callable[[], float] | None = None
         """The lab's seconds since it began that each call carries, if a clock is followed."""
@@ -62,9 +64,14 @@ class LabConnection:
         except urllib.error.HTTPError as error:
             with error:
                 answer = _read(error.read(), error.headers.get_content_type())
-            raise Refused(call, error.code, _reason(answer), answer) from None
+            raise Refused(call, error.code, _reason(answer) or f"HTTP {error.code}", answer) from None
         except (OSError, http.client.HTTPException) as error:
-            raise LabError(f"{call}: {getattr(error, 'reason', error) or type(error).__name__}") from None
+            why = self._ending() or getattr(error, "reason", error) or type(error).__name__
+            raise LabError(f"{call}: {why}") from None
+
+
+def none_ended() -> None:
+    """Return that nothing is known of the end of a lab that was started elsewhere."""
 
 
 def _read(data: bytes, content_type: str) -> Any:

@@ -13,8 +13,9 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 from typing_extensions import override
 
-from imagestore_sim.settings import REAL, Settings, token_of
+from imagestore_sim.settings import REAL, token_of
 from imagestore_sim.testing.blocking_lab import Lab
+from imagestore_sim.testing.kit_settings import settings_of_kit
 from imagestore_sim.testing.lab_command import INSIDE, PORT, TOKEN_VARIABLE, options_of
 
 IMAGE = "imagestore-sim"
@@ -29,7 +30,7 @@ class LabContainer(DockerContainer):
         self._clock = clock
         self._token = settings.get("lab_token")
         self._lab: Lab | None = None
-        read = Settings(clock=clock, **settings)
+        read = settings_of_kit(clock, settings)
         self.with_command([*INSIDE, *options_of(read)])
         self.with_exposed_ports(PORT)
         self.waiting_for(LogMessageWaitStrategy("^ready "))

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast, overload
 
+import aiohttp
+from pydantic import ValidationError
+
 from imagestore_sim.backup_storage.records import Storage
 from imagestore_sim.bootstrap import parse_bootstrap, write_snapshot
 from imagestore_sim.clock import AdjustableClock
@@ -19,14 +22,18 @@ from imagestore_sim.hosts.applied_faults import SimulatedFault
 from imagestore_sim.lab import Lab as AsyncLab
 from imagestore_sim.lab_api import LabTime
 from imagestore_sim.lab_api.guard import TOKEN_HEADER
+from imagestore_sim.lab_api.host_shapes import fault_id, host_shape
 from imagestore_sim.lab_api.lab_time import TIME_HEADER
+from imagestore_sim.lab_api.routes import Refused
+from imagestore_sim.lab_api.simulated_hosts import HostChange, change_disk
 from imagestore_sim.rest.node_faults import AppliedNodeFault
 from imagestore_sim.settings import Settings, token_of
 from imagestore_sim.tasks import cancel_and_wait
-from imagestore_sim.testing.client import Client
+from imagestore_sim.testing.client import PREFIX, CallFailed, Client, plain_reason
 from imagestore_sim.testing.lab_thread import LabThread
 from imagestore_sim.testing.times import epoch_of, seconds_of
-from imagestore_sim.testing.words import ACCOUNT, PASSWORD, Requests, SeenStorage
+from imagestore_sim.testing.words import ACCOUNT, PASSWORD, HostFacts, LabError, Requests, SeenStorage, facts_of
+from imagestore_sim.validation_errors import first_problem
 
 SNAPSHOT = "snapshot"
 T = TypeVar("T")
@@ -121,8 +128,12 @@ class LabInProcess:
         return await result if inspect.isawaitable(result) else result
 
     async def _log_in(self) -> str:
+        """Log in over HTTP, as clients do. Raise LabError."""
         async with Client(self.inner.url, clock=self.inner.clock) as client:
-            return await client.log_in(ACCOUNT, PASSWORD)
+            try:
+                return await client.log_in(ACCOUNT, PASSWORD)
+            except (CallFailed, aiohttp.ClientError, TimeoutError) as error:
+                raise LabError(f"PUT {client.url}{PREFIX}/accounts/login: {plain_reason(error)}") from None
 
     async def _heal(self) -> None:
         lab = self.inner
@@ -154,6 +165,10 @@ class _BrokenHost:
         self._fault = fault
 
     @property
+    def id(self) -> str:
+        return fault_id(self._fault)
+
+    @property
     def kind(self) -> str:
         return self._fault.fault.kind
 
@@ -171,12 +186,20 @@ class _BrokenNode:
         self._fault = fault
 
     @property
+    def id(self) -> str:
+        return self._fault.id
+
+    @property
     def kind(self) -> str:
         return self._fault.fault.kind
 
     @property
     def hits(self) -> int:
         return int(self._lab.run(lambda: self._fault.hits))
+
+    @property
+    def active(self) -> bool:
+        return bool(self._lab.run(lambda: self._fault.active))
 
     def heal(self) -> None:
         self._lab.run(self._lab.inner.node.foundation.node_faults.heal, self._fault)
@@ -194,28 +217,46 @@ class _Host:
     def listening(self) -> bool:
         return bool(self._lab.run(lambda: self._host.listening))
 
+    def facts(self) -> HostFacts:
+        return facts_of(self._lab.run(self._state))
+
     def break_(self, kind: str, **parameters: object) -> _BrokenHost:
         fault = read_fault(kind, parameters)
-        return _BrokenHost(self._lab, self._lab.run(lambda: self._host.apply(fault)))
+        return _BrokenHost(self._lab, self._lab.run(lambda: self._host_to_change.apply(fault)))
 
     def heal(self) -> None:
         self._lab.run(lambda: self._host.faults.heal_all())
 
     def stop(self) -> None:
-        self._lab.run(lambda: self._host.stop())
+        self._lab.run(lambda: self._host_to_change.stop())
 
     def start(self) -> None:
-        self._lab.run(lambda: self._host.start())
+        self._lab.run(lambda: self._host_to_change.start())
 
     def resize(self, total: int | str | None = None, used: int | str | None = None) -> None:
-        if total is not None:
-            self.break_("resize", size=total)
-        if used is not None:
-            self.break_("fill", to=used)
+        try:
+            change = HostChange.model_validate({"size": total, "used": used})
+        except ValidationError as error:
+            problem = first_problem(error)
+            raise ValueError(f"{problem.field}: {problem.text}") from None
+        try:
+            self._lab.run(lambda: change_disk(self._host_to_change.disk.storage_disk(), change))
+        except Refused as refusal:
+            raise LabError(str(refusal)) from None
+
+    async def _state(self) -> dict[str, Any]:
+        return host_shape(await self._host.state()).model_dump()
 
     @property
     def _host(self) -> SimulatedHost:
         return self._lab.inner.network[self.name]
+
+    @property
+    def _host_to_change(self) -> SimulatedHost:
+        """The host, which the lab keeps until it is removed, though it was made on the spot."""
+        host = self._host
+        self._lab.inner.network.keep(self.name)
+        return host
 
 
 class _Clock:

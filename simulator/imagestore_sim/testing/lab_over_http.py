@@ -13,14 +13,15 @@ from imagestore_sim.bootstrap import BootstrapError
 from imagestore_sim.faults import FaultProblem
 from imagestore_sim.testing.client import PREFIX, login_of
 from imagestore_sim.testing.lab_command import LabCommand
-from imagestore_sim.testing.lab_connection import LabConnection, Refused
+from imagestore_sim.testing.lab_connection import LabConnection, Refused, none_ended
 from imagestore_sim.testing.requests_over_http import RequestsOverHttp
 from imagestore_sim.testing.times import epoch_of, seconds_of
-from imagestore_sim.testing.words import ACCOUNT, PASSWORD, LabError, SeenStorage
+from imagestore_sim.testing.words import ACCOUNT, PASSWORD, HostFacts, LabError, SeenStorage, facts_of
 
 POLL_SECONDS = 0.01
 STEP_SECONDS = 5.0
 NOT_THERE = "not there"
+NO_STORAGE = "there is no backup storage "
 
 
 class LabOverHttp:
@@ -28,7 +29,7 @@ class LabOverHttp:
 
     def __init__(self, url: str, token: str | None, *, paused: bool, command: LabCommand | None = None) -> None:
         """`command` runs it, and ends with it. `paused`: its clock is paused again after a reset."""
-        self._connection = LabConnection(url, token)
+        self._connection = LabConnection(url, token, none_ended if command is None else command.ending)
         self._command = command
         self._paused = paused
         self.clock = _Clock(self._connection)
@@ -100,12 +101,14 @@ class LabOverHttp:
             self._command.stop()
 
     def _storage(self, wanted: str) -> SeenStorage | None:
-        """Read the timeline, which no fault of the node meets and the journal of requests does not list."""
-        for query in (f"&name={quote(wanted, safe='')}", ""):
-            for lane in self._connection.lab("GET", f"/timeline?limit=200{query}")["lanes"]:
-                if wanted in (lane["name"], lane["uuid"]) and lane["exists"] and lane["statuses"]:
-                    return SeenStorage(lane["uuid"], lane["name"], str(lane["statuses"][-1]["status"]))
-        return None
+        """Ask the lab's API, which no fault of the node meets and the journal of requests does not list."""
+        try:
+            found = self._connection.lab("GET", f"/storages/{quote(wanted, safe='')}")
+        except Refused as refusal:
+            if refusal.status == 404 and refusal.reason.startswith(NO_STORAGE):
+                return None
+            raise
+        return SeenStorage(found["uuid"], found["name"], found["status"])
 
     def _let_pass(self, left: float) -> None:
         if self.clock.paused:
@@ -122,37 +125,47 @@ def _fault(connection: LabConnection, path: str, kind: str, parameters: Mapping[
         raise FaultProblem(refusal.reason) if refusal.status == 400 else refusal from None
 
 
+def _heal(connection: LabConnection, path: str) -> None:
+    """Heal a fault, unless that has happened."""
+    try:
+        connection.lab("DELETE", path)
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+
+
 class _BrokenHost:
     def __init__(self, connection: LabConnection, kind: str, host: str, identity: str) -> None:
         self._connection = connection
         self._host = host
-        self._id = identity
+        self.id = identity
         self.kind = kind
 
     @property
     def active(self) -> bool:
-        return any(one["id"] == self._id for one in self._connection.lab("GET", self._host)["faults"])
+        return any(one["id"] == self.id for one in self._connection.lab("GET", self._host)["faults"])
 
     def heal(self) -> None:
-        try:
-            self._connection.lab("DELETE", f"{self._host}/faults/{self._id}")
-        except Refused as refusal:
-            if refusal.status != 404:  # healed already
-                raise
+        _heal(self._connection, f"{self._host}/faults/{self.id}")
 
 
 class _BrokenNode:
     def __init__(self, connection: LabConnection, kind: str, identity: str) -> None:
         self._connection = connection
         self._path = f"/node/faults/{identity}"
+        self.id = identity
         self.kind = kind
 
     @property
     def hits(self) -> int:
         return int(self._connection.lab("GET", self._path)["hits"])
 
+    @property
+    def active(self) -> bool:
+        return any(one["id"] == self.id for one in self._connection.lab("GET", "/node/faults")["faults"])
+
     def heal(self) -> None:
-        self._connection.lab("DELETE", self._path)
+        _heal(self._connection, self._path)
 
 
 class _Host:
@@ -166,7 +179,10 @@ class _Host:
 
     @property
     def listening(self) -> bool:
-        return bool(self._connection.lab("GET", self._path)["listening"])
+        return self.facts().listening
+
+    def facts(self) -> HostFacts:
+        return facts_of(self._connection.lab("GET", self._path))
 
     def break_(self, kind: str, **parameters: object) -> _BrokenHost:
         identity = _fault(self._connection, f"{self._path}/faults", kind, parameters)
@@ -182,10 +198,11 @@ class _Host:
         self._connection.lab("POST", f"{self._path}/start")
 
     def resize(self, total: int | str | None = None, used: int | str | None = None) -> None:
-        if total is not None:
-            self.break_("resize", size=total)
-        if used is not None:
-            self.break_("fill", to=used)
+        given = {"size": total, "used": used}
+        try:
+            self._connection.lab("PATCH", self._path, {name: one for name, one in given.items() if one is not None})
+        except Refused as refusal:
+            raise ValueError(refusal.reason) if refusal.status == 400 else refusal from None
 
 
 class _Clock:

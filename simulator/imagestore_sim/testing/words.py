@@ -15,7 +15,7 @@ PASSWORD = "password"  # noqa: S105 - ZStack's own default
 
 
 class LabError(Exception):
-    """A lab elsewhere could not be started or reached, or refused a call; the text says why."""
+    """A lab elsewhere could not be started or reached, or has ended, or the lab refused a call; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,30 @@ class SeenStorage:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a host is at the moment. Sizes are in bytes, None while the disk does not answer."""
+
+    name: str
+    listening: bool
+    size: int | None
+    used: int | None
+    faults: tuple[str, ...]
+    """Their kinds."""
+
+
+def facts_of(host: Mapping[str, Any]) -> HostFacts:
+    """Return the facts of a host as the lab's API shows it."""
+    kinds = tuple(one["kind"] for one in host["faults"])
+    return HostFacts(host["name"], host["listening"], host["size"], host["used"], kinds)
+
+
 class BrokenHost(Protocol):
     """A fault on a host."""
+
+    @property
+    def id(self) -> str:
+        """What the lab calls it, as a matcher of requests names it."""
 
     @property
     def kind(self) -> str:
@@ -46,12 +68,20 @@ class BrokenNode(Protocol):
     """A fault of the management node."""
 
     @property
+    def id(self) -> str:
+        """What the lab calls it, as a matcher of requests names it."""
+
+    @property
     def kind(self) -> str:
         """Its kind, as in `docs/node-faults.md`."""
 
     @property
     def hits(self) -> int:
-        """How many requests have met it."""
+        """How many requests have met it, also after it was healed."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not been healed."""
 
     def heal(self) -> None:
         """Undo it, unless that has happened."""
@@ -68,6 +98,9 @@ class LabHost(Protocol):
     def listening(self) -> bool:
         """Whether it runs."""
 
+    def facts(self) -> HostFacts:
+        """Return what it is at the moment: its disk, its faults."""
+
     def break_(self, kind: str, **parameters: object) -> BrokenHost:
         """Put a fault of `docs/faults.md` on the host, such as `break_("latency", delay="2s")`. Raise FaultProblem."""
 
@@ -81,7 +114,10 @@ class LabHost(Protocol):
         """Let the host listen at its address again."""
 
     def resize(self, total: int | str | None = None, used: int | str | None = None) -> None:
-        """Give the disk another size, or let it fill, such as `resize("1T", used="80%")`, until the host is healed."""
+        """Change the disk, such as `resize("1T", used="80%")`, until the lab is reset. Raise ValueError.
+
+        What is left out stays. It is no fault: `heal` does not undo it, as it does for the fault `resize`.
+        """
 
 
 class LabClock(Protocol):

@@ -2,15 +2,18 @@ package io.github.imagestoresim.lab;
 
 import java.io.IOException;
 import java.net.URI;
+import java.net.URLEncoder;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /** Calls /lab/v1 and ZStack's API. */
 final class Connection {
@@ -21,10 +24,18 @@ final class Connection {
 
     final String url;
     final Map<String, String> tokenHeaders;
-    private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    private final Supplier<String> ending;
+    private final HttpClient client = HttpClient.newBuilder()
+            .version(HttpClient.Version.HTTP_1_1)
+            .proxy(HttpClient.Builder.NO_PROXY)
+            .build();
 
-    /** Call the node at that URL, with that token of the lab if it is not null. */
-    Connection(String url, String token) {
+    /**
+     * Call the node at that URL, with that token of the lab if it is not null. {@code ending} says how the lab has
+     * ended, null if it has not.
+     */
+    Connection(String url, String token, Supplier<String> ending) {
+        this.ending = ending;
         this.url = url.replaceAll("/+$", "");
         this.tokenHeaders = token == null ? Map.of() : Map.of("X-Lab-Token", token);
     }
@@ -56,7 +67,9 @@ final class Connection {
         try {
             return client.send(request, BodyHandlers.ofString());
         } catch (IOException error) {
-            throw new LabException(request.method() + " " + request.uri() + ": " + error, 0, error);
+            String ended = ending.get();
+            String why = ended == null ? error.toString() : ended;
+            throw new LabException(request.method() + " " + request.uri() + ": " + why, 0, error);
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();
             throw new LabException(request.method() + " " + request.uri() + " was interrupted", 0, error);
@@ -74,6 +87,11 @@ final class Connection {
         }
         Object details = error.get("details") == null ? error.get("description") : error.get("details");
         return error.get("code") + ": " + details;
+    }
+
+    /** Return a name as a segment of a path. */
+    static String segment(String name) {
+        return URLEncoder.encode(name, StandardCharsets.UTF_8).replace("+", "%20");
     }
 
     @SuppressWarnings("unchecked")

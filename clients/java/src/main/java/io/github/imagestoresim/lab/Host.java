@@ -1,10 +1,9 @@
 package io.github.imagestoresim.lab;
 
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** A simulated ImageStore host. */
 public final class Host {
@@ -17,7 +16,7 @@ public final class Host {
     }
 
     /**
-     * What a host is at the moment. Sizes are in bytes.
+     * What a host is at the moment. Sizes are in bytes, null while the disk does not answer.
      *
      * @param name its name
      * @param listening whether it has not been stopped
@@ -25,7 +24,7 @@ public final class Host {
      * @param used of its disk
      * @param faults the kinds of faults that it has
      */
-    public record Facts(String name, boolean listening, long size, long used, List<String> faults) {}
+    public record Facts(String name, boolean listening, Long size, Long used, List<String> faults) {}
 
     /**
      * Return the host name that backup storages are added with.
@@ -69,7 +68,7 @@ public final class Host {
     public Fault break_(String kind, Map<String, ?> parameters) {
         Map<String, Object> body = new HashMap<>(parameters);
         body.put("kind", kind);
-        return new Fault(connection, path() + "/faults", call("POST", "/faults", body).get("id"));
+        return new Fault(connection, path(), path() + "/faults", call("POST", "/faults", body).get("id"));
     }
 
     /** Heal all faults of the host. */
@@ -88,17 +87,22 @@ public final class Host {
     }
 
     /**
-     * Change its disk for good.
+     * Change its disk until the lab is reset; what is null stays. It is no fault: {@link #heal} does not undo it, as it
+     * does for the fault "resize".
      *
      * @param total such as "2 TiB"
      * @param used such as "1 TiB" or "55%"
      */
     public void resize(String total, String used) {
-        call("PATCH", "", Map.of("size", total, "used", used));
+        Map<String, Object> change = new HashMap<>();
+        change.put("size", total);
+        change.put("used", used);
+        change.values().removeIf(Objects::isNull);
+        call("PATCH", "", change);
     }
 
-    private static long bytes(Map<String, Object> answer, String name) {
-        return ((Number) answer.get(name)).longValue();
+    private static Long bytes(Map<String, Object> answer, String name) {
+        return answer.get(name) instanceof Number size ? size.longValue() : null;
     }
 
     private Map<String, Object> call(String method, String rest, Object body) {
@@ -106,6 +110,6 @@ public final class Host {
     }
 
     private String path() {
-        return "/hosts/" + URLEncoder.encode(name, StandardCharsets.UTF_8);
+        return "/hosts/" + Connection.segment(name);
     }
 }

@@ -86,6 +86,7 @@ final class Json {
     static String seconds(Duration duration) {
         return BigDecimal.valueOf(duration.getSeconds())
                 .add(BigDecimal.valueOf(duration.getNano(), 9))
+                .stripTrailingZeros()
                 .toPlainString();
     }
 

@@ -1,8 +1,6 @@
 package io.github.imagestoresim.lab;
 
 import io.github.imagestoresim.lab.LabClock.Reading;
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.HashMap;
@@ -11,15 +9,18 @@ import java.util.Map;
 
 /** A management node with simulated ImageStore hosts. A call that the lab refuses throws {@link LabException}. */
 public final class Lab implements AutoCloseable {
-    private static final Duration STEP = Duration.ofSeconds(10);
+    private static final Duration STEP = Duration.ofSeconds(5);
+    private static final Duration WITHIN = Duration.ofMinutes(2);
+    private static final List<String> STATUSES = List.of("Connecting", "Connected", "Disconnected");
     private static final long POLL = 5;
+    private static final int NOT_FOUND = 404;
 
     private final Connection connection;
     private final boolean paused;
     private final Runnable end;
 
-    private Lab(String url, LabOptions options, Runnable end) {
-        this.connection = new Connection(url, options.token);
+    private Lab(Connection connection, LabOptions options, Runnable end) {
+        this.connection = connection;
         this.paused = options.isPaused();
         this.end = end;
     }
@@ -46,21 +47,24 @@ public final class Lab implements AutoCloseable {
             return connect(running, options);
         }
         LabProcess process = options.image == null ? LabProcess.ofCommand(options) : LabProcess.ofImage(options);
-        return new Lab(process.url, options, process::stop);
+        Connection connection = new Connection(process.url(), options.token, process::ending);
+        return new Lab(connection, options, process::stop);
     }
 
     /**
      * Reset a lab that runs already. {@link #stop} leaves it running.
      *
      * @param url its address
-     * @param options of which the token counts, and a clock that is not real; the lab must have as many hosts
+     * @param options of which the token counts (by default IMAGESTORE_LAB_TOKEN), and a clock that is not real; the
+     *     lab must have as many hosts
      * @return the lab
      */
     public static Lab connect(String url, LabOptions options) {
-        Lab lab = new Lab(url, options, () -> {});
+        String token = options.token == null ? LabOptions.variable("IMAGESTORE_LAB_TOKEN") : options.token;
+        Lab lab = new Lab(new Connection(url, token, () -> null), options, () -> {});
         lab.reset();
         int hosts = lab.hosts().size();
-        if (options.hosts > hosts) {
+        if (options.hosts >= 0 && options.hosts != hosts) {
             throw new LabException(
                     "the lab at " + url + " has " + hosts + " hosts, and the test wants " + options.hosts);
         }
@@ -160,19 +164,34 @@ public final class Lab implements AutoCloseable {
     }
 
     /**
-     * Return once a storage has a status. A clock that runs is waited for; one that stands still is stepped by 10 s.
+     * Return once a storage has a status, within two minutes of the lab's time.
      *
-     * @param storage the name of the storage
+     * @param storage its name or uuid
+     * @param status "Connected", "Connecting" or "Disconnected"
+     */
+    public void waitForStatus(String storage, String status) {
+        waitForStatus(storage, status, WITHIN);
+    }
+
+    /**
+     * Return once a storage has a status. A clock that runs is waited for; one that stands still is stepped by 5 s. A
+     * storage that does not exist is waited for, too.
+     *
+     * @param storage its name or uuid
      * @param status "Connected", "Connecting" or "Disconnected"
      * @param within of the lab's time; throw LabException after that
      */
     public void waitForStatus(String storage, String status, Duration within) {
+        if (!STATUSES.contains(status)) {
+            throw new LabException("'" + status + "' is no status: expected " + String.join(", ", STATUSES));
+        }
         Reading now = clock().read();
         Duration end = now.elapsed().plus(within);
         for (String seen = statusOf(storage); !seen.equals(status); seen = statusOf(storage)) {
             Duration left = end.minus(now.elapsed());
             if (left.toMillis() <= 0) {
-                throw new LabException(storage + " is " + seen + ", and was not " + status + " within " + within);
+                throw new LabException(
+                        storage + " is " + seen + ", and was not " + status + " within " + Json.seconds(within) + " s");
             }
             now = letTimePass(now, left.compareTo(STEP) < 0 ? left : STEP);
         }
@@ -191,16 +210,16 @@ public final class Lab implements AutoCloseable {
         return clock().read();
     }
 
-    /** Read the timeline, which no fault of the node meets, and the journal of requests does not list. */
+    /** Ask the lab's API, which no fault of the node meets, and the journal of requests does not list. */
     private String statusOf(String storage) {
-        String name = URLEncoder.encode(storage, StandardCharsets.UTF_8);
-        Map<String, Object> answer = connection.lab("GET", "/timeline?limit=200&name=" + name, null);
-        return Connection.objects(answer.get("lanes")).stream()
-                .filter(lane -> storage.equals(lane.get("name")) && Boolean.TRUE.equals(lane.get("exists")))
-                .flatMap(lane -> Connection.objects(lane.get("statuses")).stream())
-                .reduce((first, second) -> second)
-                .map(last -> String.valueOf(last.get("status")))
-                .orElse("not there");
+        try {
+            return (String) connection.lab("GET", "/storages/" + Connection.segment(storage), null).get("status");
+        } catch (LabException error) {
+            if (error.status() == NOT_FOUND && error.getMessage().contains(": there is no backup storage ")) {
+                return "not there";
+            }
+            throw error;
+        }
     }
 
     /**
@@ -213,7 +232,7 @@ public final class Lab implements AutoCloseable {
     }
 
     /**
-     * Replace all records by those of a snapshot or a bootstrap file.
+     * Replace all records by those of a snapshot or a bootstrap file; return once each storage has been tried.
      *
      * @param text in YAML
      */

@@ -13,10 +13,12 @@ public final class LabClock {
     }
 
     /** What the clock reads. */
-    record Reading(Instant now, Duration elapsed, boolean paused) {
+    record Reading(Instant now, Duration elapsed, boolean paused, boolean settled) {
         static Reading of(Map<String, Object> answer) {
             Duration now = duration(answer, "time");
-            return new Reading(Instant.EPOCH.plus(now), duration(answer, "elapsed"), (Boolean) answer.get("paused"));
+            boolean paused = (Boolean) answer.get("paused");
+            boolean settled = (Boolean) answer.get("settled");
+            return new Reading(Instant.EPOCH.plus(now), duration(answer, "elapsed"), paused, settled);
         }
 
         private static Duration duration(Map<String, Object> answer, String name) {
@@ -73,9 +75,10 @@ public final class LabClock {
      * Let time pass at once, with all that falls due in it.
      *
      * @param duration at most 31 days
+     * @return whether nothing was under way any more at its end
      */
-    public void step(Duration duration) {
-        pass(duration);
+    public boolean step(Duration duration) {
+        return pass(duration).settled();
     }
 
     Reading pass(Duration duration) {
@@ -86,9 +89,10 @@ public final class LabClock {
      * Let time pass until a later time.
      *
      * @param later at most 31 days later
+     * @return whether nothing was under way any more at its end
      */
-    public void set(Instant later) {
-        change("time", later);
+    public boolean set(Instant later) {
+        return change("time", later).settled();
     }
 
     /**

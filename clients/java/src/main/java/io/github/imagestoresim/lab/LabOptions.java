@@ -9,9 +9,9 @@ import java.util.List;
 public final class LabOptions {
     private final List<String> arguments = new ArrayList<>();
 
-    int hosts;
+    int hosts = -1;
     String clock = "real";
-    String token = variable("IMAGESTORE_LAB_TOKEN");
+    String token;
     String image;
     String command = variable("IMAGESTORE_SIM_COMMAND");
 
@@ -65,7 +65,8 @@ public final class LabOptions {
     }
 
     /**
-     * Ping each storage that often, instead of every five seconds. Many hours are faster with five minutes.
+     * Ping each storage that often, instead of each second in real time and else each minute, as ZStack does. Many
+     * hours are faster with five minutes.
      *
      * @param interval at least a second
      * @return these options
@@ -98,7 +99,7 @@ public final class LabOptions {
     /**
      * Protect the lab's own API by a token, or name that of a lab that runs already.
      *
-     * @param secret by default IMAGESTORE_LAB_TOKEN
+     * @param secret by default none, and for a lab that runs already IMAGESTORE_LAB_TOKEN
      * @return these options
      */
     public LabOptions token(String secret) {
@@ -134,7 +135,9 @@ public final class LabOptions {
      * @return without the token, which is not for the list of processes
      */
     public Collection<String> asArguments() {
-        return List.copyOf(arguments);
+        List<String> all = new ArrayList<>(List.of("--ping-interval", isPaused() ? "60" : "1"));
+        all.addAll(arguments);
+        return all;
     }
 
     /**

@@ -3,7 +3,7 @@ package io.github.imagestoresim.lab;
 /** A fault of the management node: it loses answers, is slow, ends sessions. */
 public final class NodeFault extends Fault {
     NodeFault(Connection connection, Object id) {
-        super(connection, "/node/faults", id);
+        super(connection, "/node/faults", "/node/faults", id);
     }
 
     /**

@@ -6,10 +6,16 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.imagestoresim.lab.junit.LabExtension;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -35,8 +41,36 @@ class LabTest {
         lab.waitForStatus(host.name(), "Disconnected", MINUTES);
         host.start();
         lab.waitForStatus(host.name(), "Connected", MINUTES);
-        host.resize("1 TiB", "50%");
+        host.resize("1 TiB", null);
+        host.resize(null, "50%");
         assertEquals(List.of(1L << 40, 1L << 39), List.of(host.facts().size(), host.facts().used()));
+        host.break_("resize", Map.of("size", "4 TiB"));
+        assertEquals(new Host.Facts(host.name(), true, 1L << 42, 1L << 39, List.of("resize")), host.facts());
+        host.heal();
+        assertEquals(1L << 40, host.facts().size());
+    }
+
+    @Test
+    void aStatusIsWaitedForInTheTimeOfTheLab(Lab lab) throws Exception {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(lab.url() + "/lab/v1/storages/imagestore-1"))
+                .header("X-Lab-Token", TOKEN)
+                .build();
+        String found = HttpClient.newHttpClient().send(request, BodyHandlers.ofString()).body();
+        lab.waitForStatus((String) Connection.object(Json.read(found)).get("uuid"), "Connected", Duration.ZERO);
+        Duration before = lab.clock().elapsed();
+        assertEquals(
+                "'Gone' is no status: expected Connecting, Connected, Disconnected", late(lab, "imagestore-1", "Gone"));
+        assertEquals(
+                "imagestore is not there, and was not Connected within 2 s", late(lab, "imagestore", "Connected"));
+        assertEquals(
+                "imagestore-1 is Connected, and was not Disconnected within 2 s",
+                late(lab, "imagestore-1", "Disconnected"));
+        assertEquals(before.plusSeconds(4), lab.clock().elapsed());
+    }
+
+    private static String late(Lab lab, String storage, String status) {
+        return assertThrows(LabException.class, () -> lab.waitForStatus(storage, status, Duration.ofSeconds(2)))
+                .getMessage();
     }
 
     @Test
@@ -44,7 +78,10 @@ class LabTest {
         Host host = lab.host("imagestore-1");
         Fault slow = host.break_("latency", Map.of("delay", Duration.ofMillis(1)));
         host.break_("slow_login");
+        assertTrue(slow.isActive());
         slow.heal();
+        slow.heal();
+        assertFalse(slow.isActive());
         assertEquals(List.of("slow_login"), host.facts().faults());
         lab.heal();
         assertEquals(List.of(), host.facts().faults());
@@ -59,7 +96,10 @@ class LabTest {
         assertEquals(502, assertThrows(LabException.class, lab::logIn).status());
         assertEquals(1, fault.hits());
         assertEquals(List.of(fault.id()), lab.requests().get(0).faults());
+        assertTrue(fault.isActive());
         fault.heal();
+        fault.heal();
+        assertFalse(fault.isActive());
         assertTrue(lab.logIn().matches("[0-9a-f]{32}"));
         lab.breakNode("not_ready").heal();
     }
@@ -70,7 +110,7 @@ class LabTest {
         lab.load("zones: []");
         Throwable missing = assertThrows(
                 LabException.class, () -> lab.waitForStatus("imagestore-1", "Connected", Duration.ofSeconds(2)));
-        assertEquals("imagestore-1 is not there, and was not Connected within PT2S", missing.getMessage());
+        assertEquals("imagestore-1 is not there, and was not Connected within 2 s", missing.getMessage());
         lab.load(records);
         lab.waitForStatus("imagestore-1", "Connected", MINUTES);
     }
@@ -97,9 +137,9 @@ class LabTest {
         LabClock clock = lab.clock();
         Instant began = clock.now();
         Duration before = clock.elapsed();
-        clock.step(Duration.ofMinutes(10));
+        assertTrue(clock.step(Duration.ofMinutes(10)));
         assertEquals(before.plusMinutes(10), clock.elapsed());
-        clock.set(began.plusSeconds(3600));
+        assertTrue(clock.set(began.plusSeconds(3600)));
         assertEquals(began.plusSeconds(3600), clock.now());
         clock.resume();
         assertFalse(clock.isPaused());
@@ -137,6 +177,25 @@ class LabTest {
             lab.clock().speed(60);
             lab.host("imagestore-1").break_("refuse");
             lab.waitForStatus("imagestore-1", "Disconnected", Duration.ofMinutes(20));
+            lab.stop();
+            String refusal = assertThrows(LabException.class, lab::heal).getMessage();
+            assertTrue(refusal.endsWith(": the lab was stopped"), refusal);
         }
+    }
+
+    @Test
+    void manyLabsRunAtOnce() {
+        LabOptions options = LabOptions.options().hosts(1).clock("paused");
+        List<CompletableFuture<Void>> labs = IntStream.range(0, 8)
+                .mapToObj(number -> CompletableFuture.runAsync(
+                        () -> {
+                            try (Lab lab = Lab.start(options)) {
+                                lab.host("imagestore-1").break_("refuse");
+                                lab.waitForStatus("imagestore-1", "Disconnected");
+                            }
+                        },
+                        command -> new Thread(command).start()))
+                .toList();
+        labs.forEach(CompletableFuture::join);
     }
 }

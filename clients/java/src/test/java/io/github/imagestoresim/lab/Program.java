@@ -1,6 +1,6 @@
 package io.github.imagestoresim.lab;
 
-/** Starts a lab, prints its address, and leaves without stopping it. */
+/** Starts a lab, prints its address and how many hosts it has, and leaves without stopping it. */
 final class Program {
     private Program() {}
 
@@ -10,7 +10,9 @@ final class Program {
         if (arguments.length > 1) {
             options.command(arguments[1]);
         }
-        System.out.println(Lab.start(options).url());
+        Lab lab = Lab.start(options);
+        lab.logIn();
+        System.out.println(lab.url() + " " + lab.hosts().size() + " hosts");
         System.out.flush();
         if (arguments[0].equals("killed")) {
             new ProcessBuilder("kill", "-KILL", String.valueOf(ProcessHandle.current().pid())).start().waitFor();

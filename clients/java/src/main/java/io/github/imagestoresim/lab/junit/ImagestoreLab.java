@@ -51,7 +51,7 @@ public @interface ImagestoreLab {
     /**
      * Seconds between two pings of a storage.
      *
-     * @return -1 for the lab's own number, 5
+     * @return -1 for one in real time, else 60
      */
     int pingInterval() default -1;
 
