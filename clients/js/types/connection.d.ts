@@ -3,8 +3,10 @@ export class Connection {
     /**
      * @param {string} url
      * @param {string} [token] of `imagestore-sim lab --lab-token`
+     * @param {() => Promise<string>} [ending] how the lab has ended; empty if it has not
      */
-    constructor(url: string, token?: string);
+    constructor(url: string, token?: string, ending?: () => Promise<string>);
+    ending: () => Promise<string>;
     url: string;
     /** @type {Record<string, string>} */
     tokenHeaders: Record<string, string>;

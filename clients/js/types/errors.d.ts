@@ -1,4 +1,4 @@
-/** What the lab refused, or could not do. Its message is one sentence for people. */
+/** What the lab refused, or could not do. Its message says why, with what the lab wrote if it has ended. */
 export class LabError extends Error {
     /**
      * @param {string} message

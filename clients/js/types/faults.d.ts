@@ -9,7 +9,9 @@ export class HostFault {
     constructor(connection: Connection, host: string, id: string);
     host: string;
     id: string;
-    /** End this fault; others on the host stay. @returns {Promise<void>} */
+    /** @returns {Promise<boolean>} whether it has not been healed */
+    active(): Promise<boolean>;
+    /** End this fault, unless that has happened; others on the host stay. @returns {Promise<void>} */
     heal(): Promise<void>;
     #private;
 }
@@ -23,7 +25,9 @@ export class NodeFault {
     id: string;
     /** @returns {Promise<number>} how many requests it has met, also after it was healed */
     hits(): Promise<number>;
-    /** End this fault. @returns {Promise<void>} */
+    /** @returns {Promise<boolean>} whether it has not been healed */
+    active(): Promise<boolean>;
+    /** End this fault, unless that has happened. @returns {Promise<void>} */
     heal(): Promise<void>;
     #private;
 }

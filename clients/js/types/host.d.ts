@@ -5,10 +5,10 @@
  * @property {string} name
  * @property {boolean} listening
  * @property {string | null} address where its sshd listens
- * @property {number} size of its disk, in bytes
- * @property {number} used in bytes
- * @property {number} available in bytes
- * @property {boolean} readOnly
+ * @property {number | null} size of its disk, in bytes; null, here and below, while it does not answer
+ * @property {number | null} used in bytes
+ * @property {number | null} available in bytes
+ * @property {boolean | null} readOnly
  * @property {{id: string, kind: string}[]} faults
  */
 /** A simulated ImageStore host. */
@@ -35,12 +35,13 @@ export class Host {
     /** @returns {Promise<void>} */
     start(): Promise<void>;
     /**
-     * Change its disk for good. (The fault `resize` does so for a while.)
-     * @param {Size} total
+     * Change its disk until the lab is reset; what is undefined stays. It is no fault: `heal` does not undo it, as it does
+     * for the fault `resize`.
+     * @param {Size} [total]
      * @param {Size} [used] or a share: `'55%'`
      * @returns {Promise<HostFacts>}
      */
-    resize(total: Size, used?: Size): Promise<HostFacts>;
+    resize(total?: Size, used?: Size): Promise<HostFacts>;
     #private;
 }
 export type Connection = import("./connection.js").Connection;
@@ -53,18 +54,18 @@ export type HostFacts = {
      */
     address: string | null;
     /**
-     * of its disk, in bytes
+     * of its disk, in bytes; null, here and below, while it does not answer
      */
-    size: number;
+    size: number | null;
     /**
      * in bytes
      */
-    used: number;
+    used: number | null;
     /**
      * in bytes
      */
-    available: number;
-    readOnly: boolean;
+    available: number | null;
+    readOnly: boolean | null;
     faults: {
         id: string;
         kind: string;

@@ -55,14 +55,14 @@ export class Lab {
     /** End all faults, of hosts and of the management node. @returns {Promise<void>} */
     heal(): Promise<void>;
     /**
-     * Return once the storage of that name has that status. A paused clock is stepped until then, by 10 s at a time.
-     * Throw LabError after `duration`.
-     * @param {string} storageName
+     * Return once the storage of that name or uuid has that status. A clock that runs is waited for; one that stands
+     * still is stepped by 5 s at a time. One that does not exist is waited for, too. Throw LabError after `duration`.
+     * @param {string} storage
      * @param {'Connected' | 'Connecting' | 'Disconnected'} status
-     * @param {Duration} [duration] of the machine's time; on a paused clock of the lab's
+     * @param {Duration} [duration] of the lab's time
      * @returns {Promise<void>}
      */
-    waitForStatus(storageName: string, status: "Connected" | "Connecting" | "Disconnected", duration?: Duration): Promise<void>;
+    waitForStatus(storage: string, status: "Connected" | "Connecting" | "Disconnected", duration?: Duration): Promise<void>;
     /** @returns {Promise<string>} all records, as a bootstrap file (YAML) */
     snapshot(): Promise<string>;
     /**
@@ -113,7 +113,7 @@ export type LabOptions = {
      */
     clock?: string | undefined;
     /**
-     * seconds between pings; 5, as `lab` has it. 300 makes many hours faster
+     * seconds between pings; 1 in real time, else 60. 300 makes many hours faster
      */
     pingInterval?: number | undefined;
     /**
@@ -121,7 +121,7 @@ export type LabOptions = {
      */
     zstack?: string | undefined;
     /**
-     * that the lab asks for on /lab/v1
+     * that the lab asks for on /lab/v1; for one that runs already IMAGESTORE_LAB_TOKEN
      */
     token?: string | undefined;
     /**

@@ -9,4 +9,5 @@
 export function within<T>(work: Promise<T>, delay: number, late: () => Error): Promise<T>;
 export function realNow(): number;
 export function realSleep(delay: number): Promise<void>;
+export function realLater(delay: number, work: () => void): undefined;
 export function realTurn(): Promise<void>;

@@ -66,8 +66,8 @@ class LabConnection:
                 answer = _read(error.read(), error.headers.get_content_type())
             raise Refused(call, error.code, _reason(answer) or f"HTTP {error.code}", answer) from None
         except (OSError, http.client.HTTPException) as error:
-            why = self._ending() or getattr(error, "reason", error) or type(error).__name__
-            raise LabError(f"{call}: {why}") from None
+            reason: object = getattr(error, "reason", error)
+            raise LabError(f"{call}: {self._ending() or reason or type(error).__name__}") from None
 
 
 def none_ended() -> None:
