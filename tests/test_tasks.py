@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import sys
 import threading
 
 import pytest
 
 from imagestore_sim import tasks as tasks_module
-from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size, cancel_and_wait, together
+from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size, cancel_and_wait, new_event_loop, together
 from processes import child
 
 
@@ -204,3 +205,13 @@ async def test_one_that_fails_ends_those_that_run_together_with_it() -> None:
         await together(hold(), fail())
     assert ended == ["the other"]
     assert await together(asyncio.sleep(0, 1), asyncio.sleep(0, 2)) == [1, 2]
+
+
+def test_a_loop_is_closed_with_a_connection_left_open_where_warnings_are_errors() -> None:
+    loop = new_event_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        left = loop.run_until_complete(loop.create_connection(asyncio.Protocol, *listening.getsockname()))
+        with pytest.raises(ResourceWarning, match="unclosed resource <TCP"):
+            loop.close()
+    assert loop.is_closed()
+    del left

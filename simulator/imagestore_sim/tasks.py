@@ -6,9 +6,11 @@ import asyncio
 import gc
 import logging
 import signal
+import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from functools import cache
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar, TypeVarTuple
@@ -193,11 +195,31 @@ class Tasks:
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return an event loop of uvloop, or asyncio's where uvloop is not installed."""
     try:
-        import uvloop
+        make = _class_of_uvloop()
     except ImportError:
         return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+    return make()
+
+
+@cache
+def _class_of_uvloop() -> type[asyncio.AbstractEventLoop]:
+    """Return uvloop's event loop, whose `close` always ends. Raise ImportError where it is not installed."""
+    import uvloop
+
+    class Loop(uvloop.Loop):
+        def close(self) -> None:
+            """Close every handle, and warn of those that were left open only then.
+
+            uvloop warns of each before it closes it. Where warnings are errors, it would not close it, and wait for
+            good until the connection has ended.
+            """
+            with warnings.catch_warnings(record=True) as unclosed:
+                warnings.simplefilter("always")
+                super().close()
+            for one in unclosed:
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno, source=one.source)
+
+    return Loop
 
 
 @contextmanager
