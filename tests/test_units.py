@@ -45,7 +45,8 @@ def test_every_parameter_reads_a_duration_of_either_sign() -> None:
 @rows(("parse", "text"), [
     (parse_bytes, "9" * 400), (parse_bytes, "9" * 5000), (parse_bytes, "9" * 400 + ".5 TiB"), (parse_bytes, 10**400),
     (parse_amount, "9" * 400 + ".5"), (parse_amount, "9" * 400 + "%"), (parse_seconds, "9" * 5000 + "s"),
-    (parse_seconds, 10**400), (parse_signed_seconds, -(10**400)),
+    (parse_seconds, 10**400), (parse_signed_seconds, -(10**400)), (parse_seconds, "9" * 500_000),
+    (parse_seconds, "1s" * 100_000 + "9" * 100_000), (parse_seconds, " "),
 ])  # fmt: skip
 def test_a_number_of_any_length_is_refused_in_a_line(parse: Any, text: object) -> None:
     with pytest.raises(ValueError, match=r"largest size|no duration|neither a share|more than 100%") as caught:

@@ -18,6 +18,10 @@ def matches_glob(glob: str, texts: Iterable[str]) -> bool:
     return any(map(_compiled(glob), texts))
 
 
-@lru_cache(maxsize=512)
-def _compiled(glob: str) -> Callable[[str], re.Match[str] | None]:
-    return re.compile(translate(glob)).match
+def glob_matcher(glob: str) -> Callable[[str], bool]:
+    """Return a function that tells whether the glob matches a text as a whole, for a caller that keeps it."""
+    match = re.compile(translate(glob)).match
+    return lambda text: match(text) is not None
+
+
+_compiled = lru_cache(maxsize=512)(glob_matcher)

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+_PART = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*"
+_PARTS = re.compile(_PART)
+_DURATION = re.compile(rf"(?:{_PART})+")
 MOST_BYTES = 2**63 - 1
 MOST_DIGITS = 20
 """Digits before the point of a size: more than the largest one has in bytes."""
@@ -30,8 +32,8 @@ def parse_seconds(value: object) -> float:
     """Return the seconds in `90s`, `2m30s`, `1.5h`, `250ms`, or a number of seconds. Raise ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value  # an int as it is: float() raises OverflowError for one of 400 digits
-    elif isinstance(value, str) and value and _DURATION.sub("", value.strip()) == "":
-        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(value))
+    elif isinstance(value, str) and _DURATION.fullmatch(value.strip()):
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PARTS.findall(value))
     else:
         raise ValueError(f"{shown(value)} is no duration, such as 90s, 2m30s or 1.5h")
     if not 0 <= seconds <= MOST_SECONDS:

@@ -50,8 +50,8 @@ EXCERPT = re.compile(r"[\s:]*(?:\bb['\"]|\S*/)")
 """Where the excerpt of the request begins in aiohttp's messages. It may hold a session, so it is not logged."""
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
 METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-REQUEST_LINE = re.compile(r"b['\"]([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]")
-"""A request line with an unknown method, as aiohttp's message quotes it."""
+REQUEST_LINE = re.compile(r"b['\"]([!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}) [!-~]")
+"""A request line with an unknown method, as aiohttp's message quotes it. The bound keeps the time linear."""
 PAGE = (
     '<!doctype html><html lang="en"><head><title>{title}</title></head>'
     "<body><h1>{title}</h1><p><b>Message</b> {text}</p></body></html>"

@@ -16,6 +16,7 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from kept_lab import reset_fixtures
 from rows import rows
+from stalls import measuring_stalls
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -211,6 +212,14 @@ async def test_a_hook_for_events_needs_their_path(imagestore_client: Client) -> 
         await create(imagestore_client, "http://127.0.0.1:1/", None)
     assert caught.value.code == "SYS.1007"
     assert caught.value.error["details"] == "for webhooks with type[CanonicalEvent], the field opaque cannot be null"
+
+
+@rows("opaque", ["{" * 65_535, "*x" * 32_767, "?" * 65_535, "[" * 65_535, "}{" * 32_767])
+async def test_a_path_of_any_form_takes_no_time(imagestore_client: Client, opaque: str) -> None:
+    async with measuring_stalls() as stalls:
+        hook = await create(imagestore_client, "http://127.0.0.1:1/", opaque)
+    assert stalls.longest < 0.3
+    await imagestore_client.call("DELETE", f"/web-hooks/{hook['uuid']}")
 
 
 async def test_an_unreachable_receiver_delays_nothing(

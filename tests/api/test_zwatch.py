@@ -13,6 +13,7 @@ from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from rows import rows
+from stalls import measuring_stalls
 
 PATH = "/zwatch/metrics"
 NAMESPACE = "ZStack/BackupStorage"
@@ -259,3 +260,30 @@ async def test_zql_returns_metrics_with_the_storages_that_it_selects(fixed: Clie
         zql = f"query backupstorage return with (zwatch{{metricName='UsedCapacityInBytes',{wrong}}})"
         with pytest.raises(CallFailed, match=text):
             await fixed.call("GET", "/zql", query=[("zql", zql)])
+
+
+@rows(
+    ("members", "error"),
+    [
+        ("period=" + "9" * 19, "period[9999999999999999999] of zwatch is more than 2147483647"),
+        ("period=2147483648", "period[2147483648] of zwatch is more than 2147483647"),
+        ("startTime=" + "9" * 5000, f"startTime[{'9' * 80}] of zwatch is more than 9223372036854775807"),
+        ("labels='BackupStorageType=~" + "|".join(f"{number}.*" for number in range(101)) + "'", "101 alternatives"),
+        ("labels='BackupStorageType=~" + "|".join(map(str, range(10_000))) + "'", ""),
+        ("labels='BackupStorageType=~" + ".*x" * 20_000 + "'", ""),
+        ("a" * 60_000, ""),
+        ("a," * 30_000, ""),
+    ],
+)
+async def test_a_block_of_any_length_and_numbers_of_any_size_take_no_time(
+    fixed: Client, members: str, error: str
+) -> None:
+    zql = f"query backupstorage return with (zwatch{{metricName='UsedCapacityInBytes',{members}}})"
+    message = {"zql": zql, "session": {"uuid": fixed.session_uuid}}
+    async with measuring_stalls() as stalls:
+        body = {"org.zstack.query.APIZQLQueryMsg": message}
+        answer = (await fixed.request("POST", f"{fixed.url}/zstack/api", body)).body
+    [reply] = json.loads(answer["result"]).values()
+    assert stalls.longest < 0.3
+    assert reply["success"] is not bool(error)
+    assert error in reply.get("error", {}).get("details", "")

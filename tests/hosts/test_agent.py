@@ -20,6 +20,8 @@ from imagestore_sim.hosts.installation import CERTIFICATE, KEY, LOG, PROGRAMS, S
 from imagestore_sim.hosts.listener import LOOPBACK
 from imagestore_sim.hosts.shell import Shell, Streams, Text
 from imagestore_sim.probe import PingMode, ProbeFailure, Prober, Reached, Target
+from imagestore_sim.probe.agent import _read_answer
+from imagestore_sim.probe.failures import Failed
 from imagestore_sim.statvfs import BLOCK
 from rows import rows
 
@@ -149,8 +151,13 @@ async def test_a_server_that_speaks_before_the_client_is_no_agent_each_time() ->
         await prober.close()
         await asyncio.to_thread(greeting.join, 10)
     reasons = [outcome.reason.value if isinstance(outcome, ProbeFailure) else None for outcome in outcomes]
-    print({(getattr(o, "message", o), repr(o)) for o in outcomes})
     assert reasons == ["agent_down"] * 100
+
+
+@rows("answer", [b"HTTP/1.1 " + b"9" * 5000 + b" OK", b"HTTP/1.1 -500 x", b"HTTP/1.1 \xb2\xb3\xb9 x"])
+def test_a_status_that_is_none_is_that_of_no_agent(answer: bytes) -> None:
+    with pytest.raises(Failed, match="is no agent"):
+        _read_answer(answer + b"\r\n\r\n")
 
 
 async def test_a_stopped_service_is_shown_as_such_until_it_or_the_host_is_started(host: SimulatedHost) -> None:

@@ -325,6 +325,17 @@ async def test_sources_of_images_are_shown_added_and_replaced(imagestore_client:
     assert (refused.status, "rate" in refused.body["error"]) == (400, True)
 
 
+async def test_no_more_sources_of_images_are_kept_than_a_call_may_give(imagestore_client: Client) -> None:
+    path = f"{imagestore_client.url}/lab/v1/image-sources"
+    sources = [{"url": f"http://images/{number}"} for number in range(1000)]
+    assert (await imagestore_client.request("PUT", path, {"sources": sources})).status == 200
+    again = await imagestore_client.request("POST", path, {"sources": sources[:2]})
+    more = await imagestore_client.request("POST", path, {"sources": [*sources[:2], {"url": "*.iso"}]})
+    assert (again.status, more.status) == (200, 400)
+    assert more.body == {"error": "sources: there would be 1001, and 1000 are kept at most"}
+    assert len((await imagestore_client.request("GET", path)).body["sources"]) == 1000
+
+
 async def test_an_image_is_updated(imagestore_lab: Lab, imagestore_client: Client) -> None:
     image = (await imagestore_client.call("POST", "/images", add("one", await stores(imagestore_lab))))["inventory"]
     path = f"/images/{image['uuid']}/actions"

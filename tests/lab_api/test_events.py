@@ -240,3 +240,13 @@ async def test_an_unknown_parameter_of_the_stream_is_refused(imagestore_lab: Lab
         assert (await response.json())["error"] == (
             "resourceUuids: is unknown; there are path, resourceUuid, lastEventId"
         )
+
+
+async def test_more_globs_than_a_stream_compares_are_refused(imagestore_lab: Lab) -> None:
+    params = [("path", f"/{number}/*") for number in range(101)]
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{imagestore_lab.url}/lab/v1/events", params=params) as response,
+    ):
+        assert response.status == 400
+        assert (await response.json())["error"] == "path: 101 globs are given, and 100 at most are compared"

@@ -46,6 +46,7 @@ def test_the_words_of_an_error_are_its_reason(said: str, reason: Reason) -> None
 
 
 def test_words_in_another_language_are_no_error_that_is_known() -> None:
+    assert find_errno_message(f"df: /zs: {' ' * 500_000}x{' ' * 500_000}x") is None
     assert find_errno_message("df: /zs: \u6ca1\u6709\u90a3\u4e2a\u6587\u4ef6\u6216\u76ee\u5f55") is None
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, TypedDict
 
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.capacity import CapacityReading
 from imagestore_sim.backup_storage.capacity_series import CapacitySeries, SampleTimes, read_capacity_series
+from imagestore_sim.globs import glob_matcher
 from imagestore_sim.query import Inventory
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import ApiError, ErrorCode, invalid_argument
 from imagestore_sim.rest.messages import Call, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import INT_MAX, LONG_MAX, Rule
+from imagestore_sim.units import SHOWN
 
 PACKAGE = "org.zstack.zwatch.api"
 NAMESPACE = "ZStack/BackupStorage"
@@ -27,9 +28,20 @@ SHORTEST_DEFAULT_PERIOD = 10
 LABEL = re.compile(r"\s*(\w+)\s*(=~|=)(.*)", re.DOTALL)
 PATTERN = re.compile(r"(?:[\w|-]|\.\*)*")
 BLOCK = "zwatch"
-MEMBER = re.compile(r"(?P<name>\w+)=(?P<value>'[^']*'|\"[^\"]*\"|[^,\s}]+)")
+MEMBER = re.compile(r"(?<!\w)(?P<name>\w++)=(?P<value>'[^']*'|\"[^\"]*\"|[^,\s}]+)")
 """A member of the block `zwatch{resultName='used',metricName='…',offsetAheadOfCurrentTime=60,period=10}`."""
-NUMBERS_OF_A_BLOCK = ("startTime", "endTime", "offsetAheadOfCurrentTime", "period")
+NUMBERS_OF_A_BLOCK: Mapping[str, int] = {
+    "startTime": LONG_MAX,
+    "endTime": LONG_MAX,
+    "offsetAheadOfCurrentTime": LONG_MAX,
+    "period": INT_MAX,
+}
+"""The members of a block that are numbers, each with the largest one."""
+ANY_TEXT = re.compile(r"(?:\.\*)+")
+MOST_PATTERNS = 100
+"""Alternatives with `.*` of one condition on a label."""
+LONGEST_LABEL = 255
+"""Characters of the longest value of a label: an alternative that requires more matches nothing."""
 Point = dict[str, object]
 handlers = Handlers[Services]()
 
@@ -152,7 +164,7 @@ async def return_metrics(
         if uuids and target.entity.endswith("BackupStorageVO"):
             known = METRICS.get(metric)
             of_these = [f"{UUID_LABEL}=~{'|'.join(uuids)}"] if known is None or known.of_each else []
-            numbers = {name: int(asked[name]) for name in NUMBERS_OF_A_BLOCK if asked.get(name, "").isdecimal()}
+            numbers = dict(_numbers_of(asked))
             lists = {name: [asked[name]] for name in ("functions", "valueConditions") if name in asked}
             lists["labels"] = [*of_these, *([asked["labels"]] if "labels" in asked else [])]
             values: dict[str, Any] = {**numbers, **lists}
@@ -160,6 +172,17 @@ async def return_metrics(
             points = await _data(services, message)
         results[asked.get("resultName", metric)] = points
     return results
+
+
+def _numbers_of(asked: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Yield the numbers among the members of a block. Raise ApiError SYS.1007 for one that is too large."""
+    for name, most in NUMBERS_OF_A_BLOCK.items():
+        text = asked.get(name, "")
+        if not text.isdecimal():
+            continue
+        if len(text) > len(str(most)) or int(text) > most:
+            raise invalid_argument(f"{name}[{text[:SHOWN]}] of {BLOCK} is more than {most}")
+        yield name, int(text)
 
 
 async def _data(services: Services, message: APIGetMetricDataMsg) -> list[Point]:
@@ -216,8 +239,22 @@ def _condition(metric: Metric, text: str) -> Callable[[Mapping[str, str]], bool]
         return lambda values: values[name] == value
     if not PATTERN.fullmatch(value):
         raise invalid_argument(f"label[{text}]: a pattern may have letters, digits, `_`, `-`, `.*` and `|` here")
-    globs = [one.replace(".*", "*") for one in value.split("|")]
-    return lambda values: any(fnmatchcase(values[name], glob) for glob in globs)
+    matches = _one_of(text, value.split("|"))
+    return lambda values: matches(values[name])
+
+
+def _one_of(label: str, alternatives: Sequence[str]) -> Callable[[str], bool]:
+    """Return whether a text is one of the alternatives. ZQL asks for each of its storages by name.
+
+    Raise ApiError SYS.1007 for too many with `.*`: each of them is tried for each storage.
+    """
+    plain = frozenset(one for one in alternatives if ".*" not in one)
+    globs = {ANY_TEXT.sub("*", one) for one in alternatives if ".*" in one}
+    if len(globs) > MOST_PATTERNS:
+        many = f"{len(globs)} alternatives with `.*`, and {MOST_PATTERNS} at most are tried"
+        raise invalid_argument(f"label[{label[:SHOWN]}] has {many}")
+    patterns = [glob_matcher(one) for one in globs if len(one) - one.count("*") <= LONGEST_LABEL]
+    return lambda text: text in plain or any(matches(text) for matches in patterns)
 
 
 def _of_each(metric: Metric, series: Iterable[CapacitySeries], times: SampleTimes) -> Iterator[Point]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import orjson
 from sqlalchemy import delete, insert, select, update
@@ -18,13 +17,16 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import WebHook
 from imagestore_sim.faults.node_fault import EVENTS
+from imagestore_sim.globs import glob_matcher
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.outbox import Delivery, FindCourse, Outbox, RetryPolicy
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 
 CANONICAL_EVENT = "CanonicalEvent"
-BRACES = re.compile(r"\{.*\}", re.DOTALL)
+ANY_TEXT = re.compile(r"\*+")
+LONGEST_PATH = 255
+"""Characters of the longest path of an event: a glob that requires more matches none."""
 LONGEST_TEXT_BYTES = 65535
 DESCRIPTIONS: Mapping[str, str] = {
     CONNECT_ERROR: "Unable to connect a backup storage",
@@ -44,10 +46,11 @@ Inventory = Callable[[Event], Awaitable[Mapping[str, object] | None]]
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """Where a hook gets its events, and the glob that their paths match."""
+    """Where a hook gets its events, and whether a path is one of them: the glob is compiled once."""
 
     url: str
-    glob: str
+    opaque: str
+    matches: Callable[[str], bool]
 
 
 class EventWebHooks:
@@ -123,12 +126,16 @@ class EventWebHooks:
 
     async def read(self) -> None:
         """Read the hooks from the database."""
-        self._addresses = [_Address(url, _glob(opaque or "")) for url, opaque in await self._database.read(_HOOKS)]
+        rows = [(url, opaque or "") for url, opaque in await self._database.read(_HOOKS)]
+        known = {one.opaque: one.matches for one in self._addresses}
+        for _, opaque in rows:
+            known[opaque] = known.get(opaque) or _matcher(opaque)
+        self._addresses = [_Address(url, opaque, known[opaque]) for url, opaque in rows]
 
     async def _post(self, event: Event) -> None:
         if event.path.startswith(EVENTS):
             return
-        matching = [one for one in self._addresses if fnmatchcase(event.path, one.glob)]
+        matching = [one for one in self._addresses if one.matches(event.path)]
         if matching:
             body = await self._body(event)
             for one in matching:
@@ -155,9 +162,15 @@ class EventWebHooks:
                 await self._database.health.until_next_try()
 
 
-def _glob(opaque: str) -> str:
-    """Return the glob for a hook's `opaque`: `*` and `?` as usual, `.` any character, `{…}` one or more."""
-    return BRACES.sub("?*", opaque).replace(".", "?").replace("[", "[[]")
+def _matcher(opaque: str) -> Callable[[str], bool]:
+    """Return whether a path matches a hook's `opaque`: `*` and `?` as usual, `.` any character, `{…}` one or more."""
+    first, last = opaque.find("{"), opaque.rfind("}")
+    if 0 <= first < last:
+        opaque = f"{opaque[:first]}?*{opaque[last + 1 :]}"
+    glob = ANY_TEXT.sub("*", opaque)
+    if len(glob) - glob.count("*") > LONGEST_PATH:
+        return lambda path: False
+    return glob_matcher(glob.replace(".", "?").replace("[", "[[]"))
 
 
 def _error_code(reason: Mapping[str, object]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 INT_MAX, LONG_MAX = 2**31 - 1, 2**63 - 1
 LIMITS: Mapping[str, int] = MappingProxyType({"Integer": INT_MAX, "Long": LONG_MAX})
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
-DOUBLE = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)")
+DOUBLE = re.compile(r"[+-]?(NaN|Infinity|([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)")
 WITH_UNIT = re.compile(r"(-?[0-9]+)(.*)", re.DOTALL)
 SIZE_UNITS: Mapping[str, int] = MappingProxyType({"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40})
 DURATION_UNITS: Mapping[str, int] = MappingProxyType(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import IPv4Address
+from string import digits
 
 import asyncssh
 from cryptography.hazmat.primitives import serialization
@@ -25,7 +25,6 @@ FILES_OF_A_FLEET = 64
 """Open files of a fleet beside one for each host: the connection that a node keeps."""
 _AT_ONCE = 100
 """Hosts that are started before the event loop does something else."""
-_NUMBER = re.compile(r"(.*?)([0-9]+)", re.ASCII)
 
 NewHost = Callable[[str, NewListener, NewListener], SimulatedHost]
 """Makes a host of a name, and of what its ports and those of its agent are taken from."""
@@ -33,9 +32,10 @@ NewHost = Callable[[str, NewListener, NewListener], SimulatedHost]
 
 def numbered_names(first: str, count: int) -> list[str]:
     """Return `count` names: `first`, and those whose number at the end follows. One without a number gets `-1`."""
-    match = _NUMBER.fullmatch(first)
-    stem, start, width = (f"{first}-", 1, 1) if match is None else (match[1], int(match[2]), len(match[2]))
-    return [f"{stem}{number:0{width}}" for number in range(start, start + count)]
+    stem = first.rstrip(digits)
+    number = first.removeprefix(stem)
+    stem, start, width = (stem, int(number), len(number)) if number else (f"{first}-", 1, 1)
+    return [f"{stem}{one:0{width}}" for one in range(start, start + count)]
 
 
 def addresses_from(first: IPv4Address, count: int) -> list[IPv4Address]:

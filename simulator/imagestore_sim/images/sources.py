@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+
+from imagestore_sim.globs import glob_matcher
 
 MIB, GIB = 2**20, 2**30
 SMALLEST, LARGEST = 256, 2048
@@ -49,6 +50,8 @@ class ImageSources:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._sources: tuple[ImageSource, ...] = ()
+        self._matchers: dict[str, Callable[[str], bool]] = {}
+        """By their globs; each is compiled when it is first compared."""
 
     def all(self) -> tuple[ImageSource, ...]:
         """Return the sources, the first to match first."""
@@ -57,6 +60,7 @@ class ImageSources:
     def replace(self, sources: Iterable[ImageSource]) -> None:
         """Take these sources in place of all others."""
         self._sources = tuple(sources)
+        self._matchers.clear()
 
     def add(self, sources: Iterable[ImageSource]) -> None:
         """Put sources before the others, in place of those with the same glob."""
@@ -66,14 +70,14 @@ class ImageSources:
 
     def declared(self, url: str) -> bool:
         """Return whether a source matches a url."""
-        return any(fnmatchcase(url, one.url) for one in self._sources)
+        return self._source_of(url) is not None
 
     def weigh(self, url: str, image_format: str, length: int = 0) -> ImageWeight:
         """Return what the image at `url` weighs: always the same for the same url, seed and sources.
 
         `length` is what a web server says of a url without a source, in bytes; 0 if it is not known.
         """
-        source = next((one for one in self._sources if fnmatchcase(url, one.url)), ImageSource(url))
+        source = self._source_of(url) or ImageSource(url)
         drawn = hashlib.sha256(f"{self._seed}/{url}".encode()).digest()
         seeded = (SMALLEST + int.from_bytes(drawn[:4]) % (LARGEST - SMALLEST + 1)) * MIB
         actual = source.actual_size
@@ -85,3 +89,12 @@ class ImageSources:
             size = actual if whole else -(-actual * 4 // GIB) * GIB
         md5 = hashlib.md5(f"{url}/{size}/{actual}".encode(), usedforsecurity=False).hexdigest()
         return ImageWeight(size, actual, source.rate or RATE, md5, source.format, source.error)
+
+    def _source_of(self, url: str) -> ImageSource | None:
+        return next((one for one in self._sources if self._matches(one.url, url)), None)
+
+    def _matches(self, glob: str, url: str) -> bool:
+        matches = self._matchers.get(glob)
+        if matches is None:
+            matches = self._matchers[glob] = glob_matcher(glob)
+        return matches(url)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import orjson
 from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscription
+from imagestore_sim.globs import glob_matcher
 from imagestore_sim.lab_api.routes import Handler, Refused, Route, Shape
 
 LIMIT = 1000
@@ -25,6 +25,8 @@ LIMIT = 1000
 BATCH = 500
 """Stored events that are read at once."""
 MOST_STREAMS = 1000
+MOST_GLOBS = 100
+"""Globs of paths that each event of a stream is compared with."""
 KEEP_ALIVE_SECONDS = 15.0
 """Between two comments on a stream without events."""
 SECONDS_A_WRITE = 30.0
@@ -50,14 +52,14 @@ class InvalidNumber(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """Which events a client asked for; an empty tuple matches all."""
+    """Which events a client asked for; an empty collection matches all. The globs of paths are compiled once."""
 
-    paths: tuple[str, ...]
-    resources: tuple[str, ...]
+    paths: tuple[Callable[[str], bool], ...]
+    resources: frozenset[str]
 
     def matches(self, event: Event) -> bool:
         """Return whether the client asked for an event."""
-        by_path = not self.paths or any(fnmatchcase(event.path, glob) for glob in self.paths)
+        by_path = not self.paths or any(matches(event.path) for matches in self.paths)
         return by_path and (not self.resources or event.resource_uuid in self.resources)
 
 
@@ -117,7 +119,12 @@ class EventStream:
             last = _last_number(request)
         except InvalidNumber as error:
             return web.json_response({"error": str(error)}, status=400)
-        chosen = _Filter(tuple(request.query.getall("path", ())), tuple(request.query.getall("resourceUuid", ())))
+        globs = dict.fromkeys(request.query.getall("path", ()))
+        if len(globs) > MOST_GLOBS:
+            return web.json_response(
+                {"error": f"path: {len(globs)} globs are given, and {MOST_GLOBS} at most are compared"}, status=400
+            )
+        chosen = _Filter(tuple(map(glob_matcher, globs)), frozenset(request.query.getall("resourceUuid", ())))
         if len(self._streams) >= MOST_STREAMS:
             return web.json_response({"error": f"{MOST_STREAMS} clients follow the events already"}, status=503)
         response = web.StreamResponse(headers=HEADERS)

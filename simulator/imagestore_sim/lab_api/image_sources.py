@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim.images.sources import ImageSource, ImageSources
-from imagestore_sim.lab_api.routes import Answer, Handler, Route, Shape, with_body
+from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_body
 from imagestore_sim.units import Bytes
 
 PATH = "/lab/v1/image-sources"
@@ -69,6 +69,10 @@ class ImageSourcesRoutes:
 
     async def post(self, request: web.Request, body: ImageSourcesShape) -> Answer:
         """Put sources before the others, in place of those with the same glob, and return all."""
+        globs = {one.url for one in body.sources}
+        in_all = len(body.sources) + sum(one.url not in globs for one in self._sources.all())
+        if in_all > MOST_SOURCES:
+            raise Refused(400, f"sources: there would be {in_all}, and {MOST_SOURCES} are kept at most")
         self._sources.add(_source(one) for one in body.sources)
         await self._tell_others()
         return await self.show(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from functools import cache
@@ -23,6 +24,7 @@ PORT = 8000
 INSTANCE = b"x-agent-instance"
 """The header, in lower case, in which a simulated agent names its run; others need not have it."""
 _MOST_BYTES = 16 * 1024
+_STATUS = re.compile(rb"[0-9]{3}")
 _SERVER_ERROR = 500
 
 
@@ -123,7 +125,7 @@ def _read_answer(head: bytes) -> str | None:
     """Return the run that an answer names. Raise Failed for one that is no HTTP, or a failure of the agent."""
     line, *headers = head.partition(b"\r\n\r\n")[0].split(b"\r\n")
     words = line.split(b" ", 2)
-    if not line.startswith(b"HTTP/1.") or len(words) < 2 or not words[1].isdigit():
+    if not line.startswith(b"HTTP/1.") or len(words) < 2 or not _STATUS.fullmatch(words[1]):
         raise Failed(Reason.AGENT_DOWN, "what listens there is no agent: it does not answer in HTTP")
     if int(words[1]) >= _SERVER_ERROR:
         text = excerpt(line.decode("latin-1"))

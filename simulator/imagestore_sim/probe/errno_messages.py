@@ -5,7 +5,6 @@ A command prints `NAME: PATH: TEXT`. The texts are those of glibc, musl, BusyBox
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -132,7 +131,8 @@ _ERRORS: tuple[ErrnoMessage, ...] = (
 )
 
 _BY_TEXT: Mapping[str, ErrnoMessage] = {text: known for known in _ERRORS for text in known.texts}
-_EDGES = re.compile(r"^[\s\"'`‘’“”]+|[\s\"'`‘’“”.]+$")  # noqa: RUF001 - quotation marks of coreutils
+_BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_EDGES = f"{_BLANKS}\"'`‘’“”"  # noqa: RUF001 - quotation marks of coreutils
 
 
 def find_errno_message(output: str) -> tuple[ErrnoMessage, str] | None:
@@ -141,7 +141,7 @@ def find_errno_message(output: str) -> tuple[ErrnoMessage, str] | None:
     A path may contain the words of an error, so only the text after the last colon of a line is compared.
     """
     for line in output.splitlines():
-        text = _EDGES.sub("", line.rpartition(": ")[2])
+        text = line.rpartition(": ")[2].lstrip(_EDGES).rstrip(f"{_EDGES}.")
         known = _BY_TEXT.get(text.lower())
         if known is not None:
             return known, text

@@ -11,7 +11,7 @@ from imagestore_sim.probe.resolving import literal_address
 FORM = "[user@]host[:port]; an IPv6 address is in brackets where a port follows it"
 _PLACE = re.compile(
     r"(?:(?P<user>[^@]+)@)?"
-    r"(?:(?:\[(?P<address>[^\[\]@]+:[^\[\]@]+)\]|(?P<host>[^:@\[\]]+))(?::(?P<port>[0-9]{1,9}))?"
+    r"(?:(?:\[(?P<address>[^\[\]@:]*:[^\[\]@]*)\]|(?P<host>[^:@\[\]]+))(?::(?P<port>[0-9]{1,9}))?"
     r"|(?P<bare>[^@\[\]:]*:[^@\[\]:]*:[^@\[\]]*))"
 )
 """[USER@]HOST[:PORT]; an IPv6 address in brackets, or bare without a port."""
