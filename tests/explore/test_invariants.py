@@ -45,6 +45,7 @@ def run(*events: Event, **shown: object) -> Played:
     result.steps = [StepResult(1, "wait", "wait 3m", False, Verdict.HELD, 0.0, 180.0)]
     played = Played(story, result, events=list(events), stored_events=list(events))
     played.told = [Told(float(one.id), one.id) for one in events]
+    played.told_before_log = len(events)
     played.answers = {"/backup-storage/image-store": {"inventories": [STORAGE]}}
     played.storages = {"imagestore-1": GOLD}
     played.disks = {"imagestore-1": Disk(100, 60, {})}
@@ -240,6 +241,15 @@ def test_of_two_writes_at_one_time_either_may_be_the_last() -> None:
 
     both = run(calls=[*write(1.0, "gold", "one"), *write(1.5, "silver", "two")])
     assert judge(both, [OracleName.CHANGES_SURVIVE]) == []
+
+
+def test_events_that_are_told_after_the_log_was_read_may_be_missing_there() -> None:
+    def found(told_before_log: int) -> list[str]:
+        both = run(CONNECTED, events=[CONNECTED, LOST], told_before_log=told_before_log)
+        return [one.text for one in judge(both, [OracleName.EVENTS_ARE_STORED])]
+
+    assert found(1) == []
+    assert found(2) == [f"{STATUS_CHANGED} of gold was told, and is not stored"]
 
 
 def test_a_query_may_see_what_is_told_a_little_later() -> None:

@@ -163,7 +163,7 @@ def _events_are_stored(played: Played) -> Found:
     stored = [one for one in played.stored_events if shown.is_domain(one)]
     published = [one for one in played.events if shown.is_domain(one)]
     numbers = {one.id for one in stored}
-    for event in published:
+    for event in filter(shown.is_domain, played.events[: played.told_before_log]):
         if event.id not in numbers:
             yield (
                 shown.at(played, event),

@@ -171,6 +171,8 @@ class Played:
     jobs: list[Job] = field(default_factory=list)
     stored_events: list[Event] = field(default_factory=list)
     """The event log as the store has it in the end."""
+    told_before_log: int = 0
+    """How many of `events` had been published when the log was read. Others may follow while the nodes stop."""
     disks: dict[str, Disk] = field(default_factory=dict)
     """By host name."""
     connections: dict[str, int] = field(default_factory=dict)

@@ -117,6 +117,7 @@ class ExploredWorld(SimulatedWorld):
         for question in (*QUESTIONS, *self._pages()):
             played.answers[question] = await self._ask(question)
         store = self._running_node().parts.store
+        played.told_before_log = len(played.events)
         played.stored_events = await store.event_log.since(0, MOST_EVENTS)
         rows = await store.database.read(select(StoredJob.uuid, StoredJob.apiMessageName, StoredJob.state))
         played.jobs = [Job(*row) for row in rows]
