@@ -297,6 +297,8 @@ class _NumberedFuture(asyncio.Future[Any]):
     number = 0
     owner = ""
     """The work that waits for the thread."""
+    is_at_once = False
+    """Whether the loop's own thread did the work, and the result is among the arrivals."""
 
 
 class _AtOnce(Executor):
@@ -372,6 +374,20 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self._watch(future, None if is_independent else time.monotonic() + PATIENCE)
         return future
 
+    def do_at_once(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Call a function in place of a thread; its result comes with those of threads, in the order of the calls."""
+        future = _NumberedFuture(loop=self)
+        self._futures += 1
+        future.number = self._futures
+        future.is_at_once = True
+        if self.order is not None:
+            future.owner = _work_of(asyncio.current_task(self))
+        try:
+            self._arrivals.put(asyncio.Handle(_set_result, (future, function()), self))
+        except BaseException as error:  # as a thread does
+            self._arrivals.put(asyncio.Handle(_set_exception, (future, error), self))
+        return future
+
     def _watch(self, future: asyncio.Future[Any], until: float | None) -> None:
         self._threaded[future] = until
         if self.order is not None and isinstance(future, _NumberedFuture):
@@ -407,15 +423,22 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
         Return whether there was a result.
         """
+        if not self._threaded and self._arrivals.empty():
+            return False
         arrived: list[asyncio.Handle] = []
-        while (handle := self._next_arrival(self._patience(arrived))) is not None:
+        while True:
+            while not self._arrivals.empty():
+                arrived.append(self._arrivals.get_nowait())
+            if (handle := self._next_arrival(self._patience(arrived))) is None:
+                break
             arrived.append(handle)
-        arrived.sort(key=_number)
+        if len(arrived) > 1:
+            arrived.sort(key=_number)
         if self.order is not None and arrived:
             self._bring(arrived, self.order)
             return True
         for handle in arrived:
-            self.call_soon(_run, handle)
+            self._deliver(handle)
         return bool(arrived)
 
     def _bring(self, arrived: list[asyncio.Handle], order: Order) -> None:
@@ -424,13 +447,23 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             arrived.insert(0, arrived.pop(order.first(Draw.THREADS, len(arrived), _owner(arrived[0]))))
         for handle in arrived:
             future = _future(handle)
-            is_late = future in self._threaded and order.is_open(Draw.DELAYS)
+            is_late = self._is_awaited(future) and order.is_open(Draw.DELAYS)
             seconds = order.delay(_owner(handle)) if is_late else 0.0
             if seconds and future is not None:
                 self._unwatch(future)  # time may pass now
                 self.clock.call_at(self.clock.monotonic() + seconds, partial(self.call_soon, _run, handle))
             else:
-                self.call_soon(_run, handle)
+                self._deliver(handle)
+
+    def _is_awaited(self, future: _NumberedFuture | None) -> bool:
+        return future in self._threaded or (future is not None and future.is_at_once and not future.done())
+
+    def _deliver(self, handle: asyncio.Handle) -> None:
+        future = _future(handle)
+        if future is not None and future.is_at_once:
+            self._ready.append(handle)
+        else:
+            self.call_soon(_run, handle)
 
     def arrange_tasks(self, order: Order) -> None:
         """Let the task that `order` draws be the first that goes on in the next turn; those before it go on last.
@@ -493,6 +526,16 @@ def _reader_of(key: selectors.SelectorKey) -> str:
     transport = getattr(reads, "__self__", None)
     protocol = getattr(transport, "_protocol", None)
     return type(protocol).__name__ if protocol is not None else getattr(reads, "__name__", OTHER)
+
+
+def _set_result(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _set_exception(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def _nothing() -> None:

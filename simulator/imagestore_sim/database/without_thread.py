@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import aiosqlite
@@ -42,6 +43,14 @@ class ConnectionWithoutThread(aiosqlite.Connection):
         plain = aiosqlite.connect(*arguments, **options)
         super().__init__(plain._connector, plain._iter_chunk_size)
         self._tx = _AtOnce()  # type: ignore[assignment]
+
+    @override
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._running or not self._connection:
+            raise ValueError("Connection closed")  # as the connection with a thread does
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualEventLoop)
+        return await loop.do_at_once(partial(fn, *args, **kwargs))
 
     @override
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
