@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from imagestore_sim.explore import client
 from imagestore_sim.explore.client import Around, ProgramFails, stories_around
 from imagestore_sim.explore.searching import play_seed
 from imagestore_sim.explore.story import read
@@ -62,3 +64,25 @@ def test_the_exit_status_of_a_program_is_a_verdict(program: str) -> None:
             assert found[0].text.startswith("exit status 1: it believes that the node always answers")
             return
     pytest.fail("no story has made the program fail")
+
+
+SLOWS_TIME_DOWN = """
+import os, urllib.request
+url = os.environ["IMAGESTORE_LAB_URL"] + "/lab/v1/clock"
+request = urllib.request.Request(url, b'{"speed": 0.001}', {"Content-Type": "application/json"}, method="PUT")
+urllib.request.urlopen(request, timeout=20).read()
+"""
+
+
+def test_a_program_that_slows_time_down_has_the_time_that_it_runs_only(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOWS_TIME_DOWN + ASKS_ONCE)
+    around = stories_around(f"{sys.executable} {tmp_path}/slow.py", 60.0)
+    began = time.monotonic()
+    assert play_seed(1, around).problem == ""
+    assert time.monotonic() - began < 60
+
+
+def test_a_program_whose_story_does_not_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LONGEST_RUN", 0.5)
+    with pytest.raises(ProgramFails, match=r"its story does not end: it took more than 0\.5 s"):
+        stories_around("sleep 20", 60.0)

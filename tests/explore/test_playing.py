@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Coroutine
 from typing import Any
 
@@ -13,7 +14,7 @@ from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.story import read
 from imagestore_sim.scenario.format.reader import parse_scenario
 from imagestore_sim.scenario.play.results import Verdict
-from imagestore_sim.virtual_clock import run_virtually
+from imagestore_sim.virtual_clock import VirtualEventLoop, run_virtually
 
 STORY = """
 title: two hosts, one goes down; a kill; an image
@@ -61,6 +62,16 @@ def test_a_run_shows_what_happened_and_what_there_is_in_the_end(run: Played) -> 
 def test_a_run_leaves_nothing_behind(run: Played) -> None:
     assert run.left.grown(type(run.left)()) == {}
     assert run.at_last.grown(run.at_first) == {}
+
+
+def test_nothing_keeps_what_a_run_was_made_of() -> None:
+    def loops() -> int:
+        gc.collect()
+        return sum(isinstance(one, VirtualEventLoop) for one in gc.get_objects())
+
+    before = loops()
+    played()
+    assert loops() == before
 
 
 @pytest.mark.thorough

@@ -15,7 +15,7 @@ import pytest
 
 from imagestore_sim.cli import explore as command
 from imagestore_sim.cli.explore import NODES
-from imagestore_sim.explore import invariants, searching
+from imagestore_sim.explore import invariants, searching, time_limit
 from imagestore_sim.explore.findings import Finding, signature
 from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found, Violation
@@ -173,7 +173,7 @@ def test_a_story_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch
             pass
 
     monkeypatch.setattr(searching, "LONGEST_RUN", 0.1)
-    monkeypatch.setattr(searching, "AGAIN", 0.1)
+    monkeypatch.setattr(time_limit, "AGAIN", 0.1)
     monkeypatch.setattr(searching, "play", play)
     outcome = play_seed(QUICK)
     assert (outcome.problem, outcome.digest, outcome.violations) == ("it took more than 0.1 s", "", ())

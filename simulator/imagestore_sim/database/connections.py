@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import sqlite3
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -209,6 +210,8 @@ class Connections:
 
 def watch_errors(engine: AsyncEngine, health: Health) -> None:
     """Report each failure of the store on `engine` to `health`, and take SQL and values out of every other error."""
+    # The dialect keeps the function, and statements that are compiled once in a process keep the dialect.
+    reports = weakref.ref(health)
 
     def handle(context: ExceptionContext) -> None:
         original = context.original_exception
@@ -217,7 +220,8 @@ def watch_errors(engine: AsyncEngine, health: Health) -> None:
             # a rollback, is queued behind it there: so the connection need not be discarded.
             context.is_disconnect = False
         elif context.connection is not None and (reason := reason_of(original)) is not None:
-            raise health.failed(Side.READ if _only_reads(context.connection) else Side.WRITE, reason)
+            assert (there := reports()) is not None, "its database has the connection"
+            raise there.failed(Side.READ if _only_reads(context.connection) else Side.WRITE, reason)
         elif isinstance(failed := context.sqlalchemy_exception, StatementError):
             failed.statement = failed.params = failed.code = None
 

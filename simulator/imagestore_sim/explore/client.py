@@ -23,6 +23,7 @@ from imagestore_sim.explore.generation import (
 )
 from imagestore_sim.explore.playing import play
 from imagestore_sim.explore.story import Content, read
+from imagestore_sim.explore.time_limit import LONGEST_RUN, TimeLimit, TooLong
 from imagestore_sim.faults import NODE_FAULTS
 from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.steps import STEPS
@@ -98,7 +99,12 @@ def stories_around(command: str, within: float) -> Around:
         "hosts": {"imagestore-{1..3}": {}},
         "timeline": [{"program": first._program}],
     }
-    played = play(read(story))
+    try:
+        with TimeLimit(LONGEST_RUN) as limited:
+            played = play(read(story))
+        limited.check()
+    except TooLong as error:
+        raise ProgramFails(f"nothing goes wrong, and its story does not end: {error}") from None
     if played.result.interrupted:  # Ctrl-C has cancelled it
         raise KeyboardInterrupt
     if played.exit_status != 0:

@@ -6,7 +6,6 @@ import gc
 import hashlib
 import itertools
 import multiprocessing
-import signal
 import time
 import traceback
 from collections import deque
@@ -32,6 +31,7 @@ from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.saved import SavedBranches, SavedSearch
 from imagestore_sim.explore.shrinking import shrink
 from imagestore_sim.explore.story import Content, read
+from imagestore_sim.explore.time_limit import LONGEST_RUN, TimeLimit, TooLong
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.format.reader import ScenarioError
 from imagestore_sim.scenario.play.results import Result
@@ -44,10 +44,6 @@ ANY = ""
 LARGEST_SEED = 2**63 - 1
 STATE = ".explore.json"
 """The file, beside the findings, from which a search resumes."""
-LONGEST_RUN = 300.0
-"""Real seconds after which a run is given up: it has shown nothing."""
-AGAIN = 20.0
-"""Real seconds after which it is given up once more, if that came where Python ignores exceptions."""
 SAVED_EVERY = 5.0
 """Real seconds after which a search saves how far it has come: it may be killed."""
 TIMES_AS_LONG = 5
@@ -74,10 +70,6 @@ class Outcome:
     """Why it was not played to its end, or ''."""
     ran: Measured | None = None
     """What ran of this package's code; None if that was not measured."""
-
-
-class TooLong(KeyboardInterrupt):
-    """A run took more than LONGEST_RUN. It ends the event loop as Ctrl-C does, which keeps all other exceptions."""
 
 
 def story_of(seed: int, base: Base) -> Content:
@@ -154,29 +146,14 @@ def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
     """
     scenario = read(story)
     check_extent(scenario)
-    too_long = TooLong(f"it took more than {limit:g} s")
-    was_raised = False
-
-    def give_up(*_: object) -> None:
-        nonlocal was_raised
-        was_raised = True
-        raise too_long
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, limit, AGAIN)
     try:
-        played = play(scenario)
+        with TimeLimit(limit) as limited:
+            played = play(scenario)
     except Exception as error:  # whatever it is, a story must not end so
-        if was_raised:  # where C calls Python, as SQLite does: the error is of C
-            raise too_long from error
         return Played(scenario, Result("", scenario.title)), [_broken_off(error)]
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     if played.result.interrupted:  # Ctrl-C has cancelled the run, which returned what it had seen
         raise KeyboardInterrupt
-    if was_raised:
-        raise too_long
+    limited.check()
     return played, write_verdicts(played)
 
 

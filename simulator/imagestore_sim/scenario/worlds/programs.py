@@ -124,6 +124,8 @@ class ProgramTime:
         self._running -= 1
         if not self._running:
             self._is_real = False
+            if self._clock is not None:
+                self._clock.restart()  # it may have slowed the clock down
         self._apply(is_up=True)
 
     def node_is(self, *, up: bool) -> None:
