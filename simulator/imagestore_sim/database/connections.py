@@ -220,7 +220,8 @@ def watch_errors(engine: AsyncEngine, health: Health) -> None:
             # a rollback, is queued behind it there: so the connection need not be discarded.
             context.is_disconnect = False
         elif context.connection is not None and (reason := reason_of(original)) is not None:
-            assert (there := reports()) is not None, "its database has the connection"
+            there = reports()
+            assert there is not None, "its database has the connection"
             raise there.failed(Side.READ if _only_reads(context.connection) else Side.WRITE, reason)
         elif isinstance(failed := context.sqlalchemy_exception, StatementError):
             failed.statement = failed.params = failed.code = None
