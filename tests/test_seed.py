@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
 
 from imagestore_sim.clock import RealClock
+from imagestore_sim.ids import new_uuid
 from imagestore_sim.lab import Lab
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 
 PARAMS = {"name": "z", "description": "d"}
+
+
+async def test_random_uuids_are_of_version_4_and_unlike() -> None:
+    found = {new_uuid() for _ in range(1000)}
+    assert len(found) == 1000
+    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in found} == {(4, uuid.RFC_4122)}
+    assert all(uuid.UUID(one).hex == one for one in found)
 
 
 async def drawn(settings: Settings, *, pings: int = 0, polls: int = 0) -> list[str]:

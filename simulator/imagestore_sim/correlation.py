@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from imagestore_sim.context_managers import set_in_block
 
 _current: ContextVar[str | None] = ContextVar("correlation", default=None)
 
@@ -14,11 +15,6 @@ def correlation() -> str | None:
     return _current.get()
 
 
-@contextmanager
-def correlated(uuid: str) -> Iterator[None]:
+def correlated(uuid: str) -> AbstractContextManager[None]:
     """Make `uuid` the correlation in the block, and in the tasks that it begins."""
-    token = _current.set(uuid)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return set_in_block(_current, uuid)

@@ -6,6 +6,7 @@ Each purpose draws from a stream of its own: the number of pings or polls before
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
 import string
@@ -25,7 +26,15 @@ _seeds: WeakKeyDictionary[asyncio.AbstractEventLoop, str] = WeakKeyDictionary()
 def new_uuid(purpose: Purpose = "resource") -> str:
     """Return a new version 4 uuid as ZStack writes it: 32 hex digits."""
     draw = _drawing(purpose)
-    return uuid.uuid4().hex if draw is None else uuid.UUID(int=draw(128), version=4).hex
+    return _random_uuid() if draw is None else uuid.UUID(int=draw(128), version=4).hex
+
+
+def _random_uuid() -> str:
+    """Return what `uuid.uuid4().hex` returns, in half the time."""
+    drawn = bytearray(os.urandom(16))
+    drawn[6] = drawn[6] & 0x0F | 0x40  # version 4
+    drawn[8] = drawn[8] & 0x3F | 0x80  # of RFC 9562
+    return drawn.hex()
 
 
 def new_token(purpose: Purpose, length: int) -> str:

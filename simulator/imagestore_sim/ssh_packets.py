@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from asyncssh.connection import SSHConnection
 from asyncssh.constants import MSG_IGNORE
+from asyncssh.encryption import ChachaEncryption, GCMEncryption
 from asyncssh.packet import SSHPacketLogger, String
 
-AUTHENTICATED = ("gcm", "poly1305")
-"""What the names of ciphers have in them that authenticate each packet by itself."""
+AUTHENTICATED = (GCMEncryption, ChachaEncryption)
+"""The ciphers that authenticate each packet by itself."""
 _NOTHING = (String(b""),)
 
 
@@ -22,8 +23,7 @@ def is_filling(kind: int, arguments: tuple[bytes, ...]) -> bool:
 
 def needs_filling(ssh: SSHConnection) -> bool:
     """Return whether the cipher that a connection sends with may need the filling."""
-    cipher = ssh.get_extra_info("send_cipher", "")
-    return not any(name in cipher for name in AUTHENTICATED)
+    return not isinstance(ssh._send_encryption, AUTHENTICATED)
 
 
 def send_no_filling(ssh: SSHConnection) -> None:

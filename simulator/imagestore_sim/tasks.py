@@ -151,8 +151,9 @@ class Tasks:
 
     def begin(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         """Run `work` as a task called `name`."""
-        task = self._own(work, name)
-        task.add_done_callback(self._log)
+        task = asyncio.create_task(work, name=name)
+        self._tasks[task] = None
+        task.add_done_callback(self._forget_and_log)
         return task
 
     async def to_its_end(self, work: Coroutine[object, object, None], name: str) -> None:
@@ -176,6 +177,10 @@ class Tasks:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
+
+    def _forget_and_log(self, task: asyncio.Task[None]) -> None:
+        self._forget(task)
+        self._log(task)
 
     def _log(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -12,6 +12,7 @@ from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.lifecycle import StateEvent
 from imagestore_sim.backup_storage.ping_tracker import SPREAD
 from imagestore_sim.backup_storage.records import MOST_AT_ONCE, Status, Storage, StorageRecords
+from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.clock import spread
 from imagestore_sim.database.reader import Reader
 from imagestore_sim.hosts import HostNetwork
@@ -50,6 +51,28 @@ async def lab_pings(interval: int, seed: int) -> list[float]:
             if time not in (connected, *seen):
                 seen.append(time)
         return [one - connected for one in seen]
+
+
+async def test_a_ping_asks_the_store_nothing_while_that_is_as_the_tick_has_found_it(
+    imagestore_lab: Lab, probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask = StatusStore.current
+
+    async def note(status: StatusStore, uuid: str) -> Status:
+        asked.append(uuid)
+        return await ask(status, uuid)
+
+    async def change_the_store(_: Target, __: bool) -> None:
+        async with imagestore_lab.node.parts.store.database.transaction():
+            pass
+
+    monkeypatch.setattr(StatusStore, "current", note)
+    await imagestore_lab.clock.sleep(300)
+    assert (len(probes.pings()) >= 3, asked) == (True, [])
+    probes.answer = change_the_store
+    await imagestore_lab.clock.sleep(60)
+    assert asked
 
 
 # The first tick, and those that follow

@@ -284,5 +284,5 @@ class PingTracker:
             self._auto_reconnect.follow_ping(storage.uuid, Status.DISCONNECTED)
         else:
             connecting = self._connector.is_connecting(storage.uuid)
-            status = await self._status.current(storage.uuid)
+            status = await self._status.current_of(storage)
             self._auto_reconnect.follow_ping(storage.uuid, status, was_connecting=connecting)

@@ -39,6 +39,16 @@ class Times(Mapping[str, float]):
         self._names = Times._kept_names.setdefault(names, names)
         self._milliseconds = tuple(phases.values())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the phases, in their order."""
+        return self._names
+
+    @override
+    def values(self) -> tuple[float, ...]:  # type: ignore[override]  # faster than Mapping's view
+        """Return the milliseconds, in the order of the phases."""
+        return self._milliseconds
+
     @override
     def __getitem__(self, name: str) -> float:
         if name not in self._names:
@@ -65,11 +75,14 @@ class _Alike(NamedTuple):
 
     @classmethod
     def of(cls, outcome: Capacity | Reached, has_id: bool) -> _Alike:
-        names = tuple(outcome.phases)
-        if isinstance(outcome, Reached):
-            return cls(Reached, (outcome.mode,), names, has_id)
-        found = (outcome.total, outcome.available, outcome.inodes, outcome.read_only, outcome.method)
-        return cls(Capacity, found, names, has_id)
+        return cls(type(outcome), _found(outcome), tuple(outcome.phases), has_id)
+
+
+def _found(outcome: Capacity | Reached) -> tuple[object, ...]:
+    """Return what a probe has found, without its phases, as its class takes it."""
+    if isinstance(outcome, Reached):
+        return (outcome.mode,)
+    return outcome.total, outcome.available, outcome.inodes, outcome.read_only, outcome.method
 
 
 class _Run:
@@ -91,11 +104,21 @@ class _Run:
         given = bytes.fromhex(correlation or "")
         return cls(alike, _record(len(alike.phases)).pack(probe.time, given, *outcome.phases.values()))
 
-    def extend(self, other: _Run) -> bool:
-        """Take another run to its end, if its probes are alike; return whether they are."""
-        if self._alike != other._alike:
+    def take(self, probe: LastProbe) -> bool:
+        """Take a probe to its end, if it is like the others; return whether it is."""
+        outcome, correlation = probe.outcome, probe.correlation
+        kind, found, names, has_id = self._alike
+        if isinstance(outcome, ProbeFailure) or type(outcome) is not kind or has_id is (correlation is None):
             return False
-        self._packed += other._packed
+        phases = outcome.phases
+        if (names != phases.names if isinstance(phases, Times) else names != tuple(phases)) or found != _found(outcome):
+            return False
+        given = b""
+        if correlation is not None:
+            if not _ID.fullmatch(correlation):
+                return False
+            given = bytes.fromhex(correlation)
+        self._packed += _record(len(names)).pack(probe.time, given, *phases.values())
         return True
 
     def shorten(self) -> bool:
@@ -127,10 +150,9 @@ class _Earlier:
 
     def add(self, probe: LastProbe) -> None:
         """Remember a probe, in place of the oldest one if there are as many as are kept."""
-        run = _Run.of(probe)
         last = self._runs[-1] if self._runs else None
-        if run is None or not isinstance(last, _Run) or not last.extend(run):
-            self._runs.append(run or probe)
+        if not isinstance(last, _Run) or not last.take(probe):
+            self._runs.append(_Run.of(probe) or probe)
         self._count += 1
         if self._count == KEPT_PROBES:
             self._count -= 1

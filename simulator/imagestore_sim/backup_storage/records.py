@@ -81,6 +81,8 @@ class Storage:
     port: int
     username: str
     password: str = field(repr=False)
+    revision: int | None = field(default=None, compare=False)
+    """The revision of the store at which it was read; None where other nodes write to the store."""
 
     @property
     def target(self) -> Target:
@@ -217,7 +219,10 @@ class StorageRecords:
         A thread that read all of them would give the interpreter back for each row, and beside a busy event loop get
         it again after five milliseconds: ten thousand took a minute.
         """
-        return [self._storage(*row) for row in await self._database.fetch_few(self._tracked, (uuid,))]
+        revision = None if self._database.is_shared else self._database.revision
+        return [
+            self._storage(*row, revision=revision) for row in await self._database.fetch_few(self._tracked, (uuid,))
+        ]
 
     def _storage(
         self,
@@ -230,10 +235,11 @@ class StorageRecords:
         total: int,
         available: int,
         *host: Any,
+        revision: int | None = None,
     ) -> Storage:
         hostname, port, username, token = host
         password = self._decrypt(token) if token else ""
-        at = (hostname or "", port or 0, username or "", password)
+        at = (hostname or "", port or 0, username or "", password, revision)
         return Storage(uuid, name, url, kind, Status(status), bool(tracked), total, available, *at)
 
     async def insert(self, connection: AsyncConnection, new: NewStorage, job: str | None) -> None:

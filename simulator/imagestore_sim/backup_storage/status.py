@@ -129,6 +129,12 @@ class StatusStore:
             raise NoSuchStorage(uuid)
         return Status(rows[0][0])
 
+    async def current_of(self, storage: Storage) -> Status:
+        """Return what `current` does, without asking the store if nothing has changed since the storage was read."""
+        if storage.revision is not None and storage.revision == self._database.revision:
+            return storage.status
+        return await self.current(storage.uuid)
+
     def forget(self, uuid: str) -> None:
         """Forget the last probe and the failures of a deleted storage."""
         self.last_probes.forget(uuid)

@@ -57,11 +57,14 @@ class LoopTimers:
     def arm_timeout(self, seconds: float, number: int, callback: Callable[[], object], *, outside: bool) -> Timer:
         """Return a new timeout, armed on the running loop; if `outside`, for seconds of the machine."""
         machine, loop = time.monotonic(), asyncio.get_running_loop()
-        self._stalls.measure()
-        self._stalls.begin()
+        self._stalls.measure(machine)
+        self._stalls.begin(loop)
         deadline = NEVER if outside else self._pace.at(machine) + seconds  # no step reaches NEVER
         timer = TimeoutTimer(deadline, number, callback, machine + seconds, self._stalls.total)
-        self._arm(timer, loop)
+        if outside:
+            self._handles[timer] = (loop, loop.call_later(max(0.0, seconds), self._due, timer))
+        else:
+            self._arm(timer, loop)
         return timer
 
     def rearm(self) -> None:

@@ -23,10 +23,9 @@ class Stalls:
         self._due = NEVER
         self._beat: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
-    def begin(self) -> None:
-        """Add a user; the first one starts the beats."""
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Add a user on the running loop; the first one starts the beats."""
         self._users += 1
-        loop = asyncio.get_running_loop()
         if self._beat is None or self._beat[0] is not loop:
             self._next_beat(loop)
 
@@ -37,9 +36,9 @@ class Stalls:
             self._beat[1].cancel()
             self._beat, self._due = None, NEVER
 
-    def measure(self) -> None:
-        """Add a stall that has just ended to the total."""
-        late = time.monotonic() - self._due
+    def measure(self, now: float | None = None) -> None:
+        """Add a stall that has just ended to the total; `now` is the time of the machine's monotonic clock."""
+        late = (time.monotonic() if now is None else now) - self._due
         if late > LEAST_STALL:
             self.total += late
             self._due += late

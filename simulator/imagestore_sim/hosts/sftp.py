@@ -6,6 +6,7 @@ import errno
 import os
 import posixpath
 import stat
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -36,6 +37,8 @@ _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 _EXTENDED, _EXTENDED_REPLY = Byte(200), Byte(201)
 _STATVFS = String(b"statvfs@openssh.com")
 _PATH_AT = 4 + 1 + 4 + len(_STATVFS)  # after the length, the type and the number of the request
+_NUMBERS = struct.Struct(">11Q")
+_REPLY_HEAD = UInt32(1 + 4 + _NUMBERS.size) + _EXTENDED_REPLY  # before the number of the request
 
 # errno_to_portable in OpenSSH's sftp-server.c; every other number is FX_FAILURE.
 _NO_SUCH_FILE = (asyncssh.FX_NO_SUCH_FILE, "No such file")
@@ -132,11 +135,13 @@ class DiskServer(asyncssh.SFTPServer):
         path = request[_PATH_AT + 4 :]
         if request[_PATH_AT : _PATH_AT + 4] != UInt32(len(path)) or self.is_stuck(path, self.host.behaviour):
             return None
-        try:
-            found = self._statvfs(path)
-        except asyncssh.SFTPError:
+        if not self._has_statvfs:
             return None
-        return String(_EXTENDED_REPLY + request[5:9] + found.encode(SFTP_VERSION))
+        try:
+            found = self._disk.statvfs(self._path(path))
+        except OSError:
+            return None
+        return _REPLY_HEAD + request[5:9] + _NUMBERS.pack(*_statvfs_numbers(found))
 
     def is_stuck(self, path: bytes, now: Behaviour) -> bool:
         """Return whether a request about `path` gets no answer now."""
@@ -338,18 +343,17 @@ def attributes(entry: Entry) -> asyncssh.SFTPAttrs:
 
 def statvfs_attributes(numbers: Statvfs) -> asyncssh.SFTPVFSAttrs:
     """Return the numbers of a file system as statvfs@openssh.com has them."""
-    return asyncssh.SFTPVFSAttrs(
-        bsize=BLOCK,
-        frsize=BLOCK,
-        blocks=numbers.blocks,
-        bfree=numbers.free,
-        bavail=numbers.available,
-        files=numbers.inodes,
-        ffree=numbers.free_inodes,
-        favail=numbers.free_inodes,
-        fsid=numbers.device,
-        flags=_READ_ONLY if numbers.read_only else 0,
-        namemax=NAME_LIMIT,
+    names = ("bsize", "frsize", "blocks", "bfree", "bavail", "files", "ffree", "favail", "fsid", "flags", "namemax")
+    return asyncssh.SFTPVFSAttrs(**dict(zip(names, _statvfs_numbers(numbers), strict=True)))
+
+
+def _statvfs_numbers(of: Statvfs) -> tuple[int, ...]:
+    """Return them in the order of the protocol, which is that of `struct statvfs` (OpenSSH's PROTOCOL)."""
+    free_inodes = of.free_inodes
+    flags = _READ_ONLY if of.read_only else 0
+    return (
+        *(BLOCK, BLOCK, of.blocks, of.free, of.available),
+        *(of.inodes, free_inodes, free_inodes, of.device, flags, NAME_LIMIT),
     )
 
 

@@ -64,7 +64,7 @@ class Space:
         larger than its total; both count as 0.
         """
         free = available if 0 <= available <= blocks else 0
-        total, left = (max(0, min(number * size, LARGEST)) for number in (blocks, free))
+        total, left = max(0, min(blocks * size, LARGEST)), max(0, min(free * size, LARGEST))
         counted = inodes if inodes and inodes.total else None
         return cls(total, left, counted, read_only, file_system)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
 from enum import StrEnum
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.context_managers import set_in_block
 from imagestore_sim.tasks import Tasks
 
 PATIENCE_SECONDS = 0.5
@@ -32,14 +33,9 @@ class Purpose(StrEnum):
 _purpose: ContextVar[Purpose] = ContextVar("purpose of a probe", default=Purpose.COMMAND)
 
 
-@contextmanager
-def probing_for(purpose: Purpose) -> Iterator[None]:
+def probing_for(purpose: Purpose) -> AbstractContextManager[None]:
     """Set the purpose of all probes in the block, and in tasks begun there."""
-    token = _purpose.set(purpose)
-    try:
-        yield
-    finally:
-        _purpose.reset(token)
+    return set_in_block(_purpose, purpose)
 
 
 def current_purpose() -> Purpose:

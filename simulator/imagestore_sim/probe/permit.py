@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
+
+from imagestore_sim.context_managers import set_in_block
 
 Permit = Callable[[], bool]
 """Returns whether to send now. It is asked before each write, so it must be fast."""
@@ -23,14 +25,9 @@ def always() -> bool:
 _permit: ContextVar[Permit] = ContextVar("permit of a probe", default=always)
 
 
-@contextmanager
-def sending_while(permit: Permit) -> Iterator[None]:
+def sending_while(permit: Permit) -> AbstractContextManager[None]:
     """Let all probes in the block, and in tasks begun there, send only as long as `permit` returns True."""
-    token = _permit.set(permit)
-    try:
-        yield
-    finally:
-        _permit.reset(token)
+    return set_in_block(_permit, permit)
 
 
 def current_permit() -> Permit:

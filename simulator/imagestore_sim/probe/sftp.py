@@ -176,7 +176,7 @@ class SftpSession(SftpRequests):
         """Return the numbers of the file system of `path`. Raise SFTPOpUnsupported without the extension."""
         if STATVFS not in self.extensions:
             raise asyncssh.SFTPOpUnsupported("the server has no statvfs")
-        body = await self.ask(_EXTENDED, _string(STATVFS) + _string(path.encode()), _EXTENDED_REPLY)
+        body = await self.ask(_EXTENDED, _STATVFS_STRING + _string(path.encode()), _EXTENDED_REPLY)
         if len(body) < _NUMBERS.size:
             raise Garbled(f"an answer of {len(body)} bytes to statvfs")
         return StatvfsReply(*_NUMBERS.unpack_from(body))
@@ -283,6 +283,9 @@ class SftpSession(SftpRequests):
 
 def _string(text: bytes) -> bytes:
     return _WORD.pack(len(text)) + text
+
+
+_STATVFS_STRING = _string(STATVFS)
 
 
 def _strings(body: bytes) -> list[bytes]:
