@@ -1,4 +1,4 @@
-"""Base classes for objects that `async with` starts and stops, or only closes."""
+"""Base classes for objects that `async with` starts and stops, or only closes; and variables that a block sets."""
 
 from __future__ import annotations
 
