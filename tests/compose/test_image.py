@@ -96,6 +96,12 @@ async def test_without_an_argument_it_is_a_lab_that_others_reach_and_pages_of_ot
         assert (await inspect(lab))["State"]["ExitCode"] == 0
 
 
+async def test_it_runs_as_any_user_id(image: str) -> None:
+    async with container(image, *HARDENED, "--user", "12345:54321", "--publish", "127.0.0.1::8080") as lab:
+        await wait_until_healthy(lab)
+        assert await status(f"{await url_of(lab)}/readyz") == 200
+
+
 async def test_variables_set_it_up_and_every_command_works_beside_it(image: str) -> None:
     given = {"HOSTS": "5", "PORT": "9000", "CLOCK": "paused", "SEED": "7", "LAB_TOKEN": "secret", "PING_INTERVAL": "30"}
     variables = [word for name, value in given.items() for word in ("--env", f"IMAGESTORE_SIM_{name}={value}")]

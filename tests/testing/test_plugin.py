@@ -143,6 +143,28 @@ def test_tests_of_every_kind_run_in_every_mode(tmp_path: Path, options: tuple[st
     assert (status, f"{COUNT} passed" in output) == (0, True), output
 
 
+ON_TRIO = """
+import pytest, trio
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio", "asyncio"])
+async def test_calls_are_awaited(imagestore_lab, imagestore_hosts, imagestore_client):
+    assert len(await imagestore_client.query("/backup-storage", "status=Connected")) == 3
+    await imagestore_hosts["imagestore-1"].stop()
+    await imagestore_lab.wait_for("imagestore-1", "Disconnected", within=60)
+    with pytest.raises(TimeoutError, match="imagestore-2 is Connected"):
+        await imagestore_lab.wait_for("imagestore-2", "Disconnected", within=0.05)
+"""
+
+
+@pytest.mark.processes
+def test_calls_are_awaited_on_the_event_loop_of_trio(tmp_path: Path) -> None:
+    pytest.importorskip("trio")
+    (tmp_path / "test_it.py").write_text(ON_TRIO)
+    status, output = pytest_in(tmp_path)
+    assert (status, "2 passed" in output) == (0, True), output
+
+
 MARKERS = {
     "hots=1": "imagestore_lab(hots=...): there is no such setting; expected clock, ",
     "hosts=-1": "imagestore_lab(hosts=-1): Input should be greater than or equal to 0",

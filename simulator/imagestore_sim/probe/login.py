@@ -18,6 +18,7 @@ from imagestore_sim.probe.connection import ConnectionChain
 from imagestore_sim.probe.failures import Failed
 from imagestore_sim.probe.host_keys import DEFAULT_PORT, HostKeyPolicy, HostKeys
 from imagestore_sim.probe.idle_connections import become_idle
+from imagestore_sim.probe.local_account import name_the_account
 from imagestore_sim.probe.login_client import LoginClient
 from imagestore_sim.probe.login_slots import LoginSlots, Purpose
 from imagestore_sim.probe.permit import check_permit
@@ -50,6 +51,7 @@ class Login:
         Raise ValueError for a bad `ssh_config`.
         """
         format_what_is_logged()
+        name_the_account()
         self._clock = clock
         self._resolve = resolve
         self._host_keys = host_keys

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
@@ -170,8 +171,11 @@ class LabThread:
     async def awaited(self, future: Future[Any]) -> Any:
         """Wait on the test's event loop for what runs on the lab's thread, and return a stand-in of its result."""
         __tracebackhide__ = True
+        trio = _running_trio()
         try:
-            return self.stand_in(await asyncio.wrap_future(future))
+            if trio is None:
+                return self.stand_in(await asyncio.wrap_future(future))
+            return self.stand_in(await trio.to_thread.run_sync(future.result, abandon_on_cancel=True))
         except OF_THE_TEST as error:
             raise error.with_traceback(None) from None
 
@@ -215,8 +219,14 @@ def _has_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return False
+        return _running_trio() is not None
     return True
+
+
+def _running_trio() -> Any:
+    """Return Trio if its event loop runs in this thread, as in a test under AnyIO that takes every backend."""
+    trio = sys.modules.get("trio")
+    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
 
 
 @cache
