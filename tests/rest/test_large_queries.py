@@ -95,6 +95,8 @@ async def test_a_long_pattern(raw_client: RawClient, pattern: str, matches: bool
         pytest.param({"sortBy": "name+" * 200_000 + "name"}, id="a sum to sort by"),
         pytest.param({"sortBy": "x" * 2_000_000}, id="a name to sort by"),
         pytest.param({"conditions": [condition("zone.backupStorage." * 50_000 + "uuid", "=", "x")]}, id="steps"),
+        pytest.param({"conditions": [condition("zone." * 6_000 + "uuid", "=", "x")]}, id="fewer steps"),
+        pytest.param({"conditions": [condition("name", "=", "x'" * 15_000)]}, id="fewer quotes"),
         pytest.param({"conditions": [condition("x" * 1_000_000, "=", "x")]}, id="a name"),
         pytest.param({"conditions": [condition("name", "=", "'" * 1_000_000)]}, id="quotes"),
     ],

@@ -22,6 +22,7 @@ from imagestore_sim.query.language.statements import statements
 from imagestore_sim.query.prepared_query import PreparedQuery, prepare_query, prepare_statement
 from imagestore_sim.query.rows import Row, RowWriter, WriteDate
 from imagestore_sim.query.text_index import TextCopies
+from imagestore_sim.query.zql_text import is_plain
 from imagestore_sim.tasks import by_size
 
 KEPT_STATEMENTS = 256
@@ -251,9 +252,15 @@ def _may_be_short(values: Collection[object]) -> bool:
 
 
 def _size(query: Query) -> int:
-    """Return the approximate size of a query, in characters."""
-    names = sum(map(len, query.fields or ()))
-    return names + sum(len(one.name) + len(one.value) for one in query.conditions)
+    """Return the work that a query makes, in characters that are scanned: its names are parsed, in most its values not.
+
+    A query that is not plain is parsed as a whole.
+    """
+    names = sum(map(len, query.fields or ())) + (0 if query.sort is None else len(query.sort.text))
+    names += sum(len(one.name) for one in query.conditions)
+    values = sum(len(one.value) for one in query.conditions)
+    parsed = names if is_plain(query) else names + values
+    return parsed * WORK_OF_A_CHARACTER + values
 
 
 def _as_json(values: tuple[Value, ...]) -> str:
