@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 
 import pytest
 
-from imagestore_sim.cli.running import started, stoppable
+from imagestore_sim.cli.running import started, stoppable, until_stopped
+from rows import rows
 
 
 class Work:
@@ -91,3 +93,41 @@ def test_sigterm_raises_nothing_in_what_runs_where_sigint_is_ignored() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert done == ["went on", "cancelled"]
+
+
+def _be_interrupted(number: signal.Signals) -> None:
+    with stoppable():
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+
+@rows("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_or_a_closed_terminal_ends_what_runs_in_order(number: signal.Signals) -> None:
+    async def main() -> bool:
+        async with until_stopped() as stopped:
+            os.kill(os.getpid(), number)
+            async with asyncio.timeout(10):
+                return await stopped.wait()
+
+    before = signal.getsignal(number)
+    assert asyncio.run(main())
+    with pytest.raises(KeyboardInterrupt):
+        _be_interrupted(number)
+    assert signal.getsignal(number) == before
+
+
+def test_a_closed_terminal_ends_nothing_that_ignores_it() -> None:
+    async def main() -> bool:
+        async with until_stopped() as stopped:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.05)
+            return stopped.is_set()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert not asyncio.run(main())
+        with stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

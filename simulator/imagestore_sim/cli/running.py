@@ -19,7 +19,8 @@ from imagestore_sim.exposure import warning
 from imagestore_sim.tasks import cancel_and_wait, new_event_loop, until_done_or_set
 
 STOP_SECONDS = 2.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""Sent when the terminal is closed; not on Windows."""
 COLLECTIONS = (10_000, 20, 50)
 """Thresholds of the garbage collector. By Python's own, what a ping needs while it waits soon counts as old, and a node
 looks through all that its connections have again and again."""
@@ -68,16 +69,23 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Take SIGTERM as Ctrl-C in a block, which may be interrupted: what was seen until then is printed and kept.
+    """Take SIGTERM and SIGHUP as Ctrl-C in a block, which may be interrupted: what was seen is printed and kept.
 
     A program in the background of a script, or one that `timeout` ends, gets no Ctrl-C.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = {one: signal.signal(one, _interrupt) for one in _ending() if one is not signal.SIGINT}
     try:
         with interruptible():
             yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _ending() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a command in order: SIGHUP as well, unless it is ignored, as with nohup."""
+    always = (signal.SIGINT, signal.SIGTERM)
+    return always if HANGUP is None or signal.getsignal(HANGUP) is signal.SIG_IGN else (*always, HANGUP)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -128,21 +136,25 @@ def collect_no_more() -> None:
 
 @asynccontextmanager
 async def until_stopped() -> AsyncIterator[asyncio.Event]:
-    """Yield an event that the first SIGINT or SIGTERM sets; the second one ends the process."""
+    """Yield an event that the first SIGINT, SIGTERM or SIGHUP sets; the second one ends the process.
+
+    A terminal that is closed ends a command as Ctrl-C does: a lab leaves nothing behind, a recording is written.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    signals = _ending()
 
     def stop() -> None:
         stopped.set()
-        for one in SIGNALS:
+        for one in signals:
             loop.remove_signal_handler(one)
 
-    for one in SIGNALS:
+    for one in signals:
         loop.add_signal_handler(one, stop)
     try:
         yield stopped
     finally:
-        for one in SIGNALS:
+        for one in signals:
             loop.remove_signal_handler(one)
 
 
