@@ -226,16 +226,7 @@ class Lab(Startable):
 
     async def _reset_hosts(self) -> None:
         """Renew the initial hosts, add those that were removed, remove all others."""
-        first = host_names(self.settings.hosts)
-        for name in list(self.network):
-            if name not in first:
-                await self.network.remove(name)
-        for name in first:
-            if name in self.network:
-                await self.network[name].become(self._new_host(name))
-            else:
-                await self.network.add(self._new_host(name))
-        self.network.arrange(first)
+        await self.network.renew([self._new_host(name) for name in host_names(self.settings.hosts)])
 
     async def _make_folders(self) -> None:
         """Make the folders, images and trash that storages of an earlier run had on their hosts.

@@ -68,6 +68,29 @@ async def test_any_name_gets_one_host_for_many_calls_at_once(network: HostNetwor
     assert (len(network), network["h-1"].port) == (1, 2222)
 
 
+async def test_a_host_that_is_removed_while_it_is_made_is_unreachable(network: HostNetwork, tmp_path: Path) -> None:
+    await network.write_ssh_config(tmp_path)
+    resolving = asyncio.create_task(network.resolve("h-1", 22))
+    while "h-1" not in network:
+        await asyncio.sleep(0)
+    await network.remove("h-1")
+    with pytest.raises(OSError, match="No route to host"):
+        await resolving
+
+
+async def test_hosts_are_renewed_in_order_while_others_come_and_go(network: HostNetwork, tmp_path: Path) -> None:
+    await network.write_ssh_config(tmp_path)
+    for name in ("h-3", "h-2", "h-1"):
+        await network.add(default_host(name))
+    coming = [asyncio.create_task(network.resolve(f"spot-{number}", 22)) for number in range(5)]
+    going = [asyncio.create_task(network.remove(name)) for name in ("h-2", "h-3")]
+    await network.renew([default_host("H-1"), default_host("h-2")])
+    assert list(network) == ["h-1", "h-2"]
+    assert all(host.listening for host in network.values())
+    await asyncio.gather(*coming, *going, return_exceptions=True)
+    assert [host.name for host in network.values() if not host.listening] == []
+
+
 async def test_another_port_leads_to_an_address_that_refuses_and_a_stopped_host_nowhere(network: HostNetwork) -> None:
     host = SimulatedHost("h-1", port=2222)
     await network.add(host)

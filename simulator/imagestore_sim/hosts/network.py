@@ -59,6 +59,27 @@ class HostNetwork(HostsByName):
             await self._end(self._hosts.pop(name.lower()))
         await self._write_config()
 
+    async def renew(self, hosts: Sequence[SimulatedHost]) -> None:
+        """Have these hosts, which were never started, and no others, in this order.
+
+        A host that is there becomes the new one of its name. Nobody adds or removes a host meanwhile. Raise
+        RuntimeError when the network is closed, and OSError.
+        """
+        first = {host.name.lower(): host for host in hosts}
+        async with self._turn:
+            if self._closed:
+                raise RuntimeError("the network is closed")
+            for name in [one for one in self._hosts if one not in first]:
+                await self._end(self._hosts.pop(name))
+            for name, host in first.items():
+                self.keep(name)
+                if (known := self._hosts.get(name)) is None:
+                    await self._begin(host.name, host)
+                else:
+                    await known.become(host)
+            self._hosts = {name: self._hosts[name] for name in first}
+        await self._write_config()
+
     async def _end(self, host: SimulatedHost) -> None:
         self._on_the_spot.discard(host.name.lower())
         host.after_start = None
@@ -92,11 +113,6 @@ class HostNetwork(HostsByName):
             await asyncio.wait([link.closed for link in host.links])
         await self.release(host.name, unneeded)
 
-    def arrange(self, names: Sequence[str]) -> None:
-        """Put the hosts of these names first, in this order."""
-        first = {name.lower(): self._hosts[name.lower()] for name in names}
-        self._hosts = first | {name: host for name, host in self._hosts.items() if name not in first}
-
     async def resolve(self, hostname: str, port: int) -> tuple[str, int]:
         """Return the loopback address of a host; make the host where the network does so.
 
@@ -106,16 +122,16 @@ class HostNetwork(HostsByName):
         """
         if self._closed:
             raise _unknown()
-        if hostname not in self:
-            await self._make(hostname, port)
-        host = self[hostname]
+        host = self.get(hostname)
+        if host is None:
+            host = await self._make(hostname, port)  # it may have been removed again by now: then it does not listen
         if host.behaviour.unreachable or not host.listening:
             raise OSError(errno.EHOSTUNREACH, "No route to host")
         if port == host.port:
             return host.address
         return await host.agent.open() if port == AGENT_PORT else self._refusing.address()
 
-    async def _make(self, hostname: str, port: int) -> None:
+    async def _make(self, hostname: str, port: int) -> SimulatedHost:
         async with self._turn:
             if hostname not in self:  # it may have been made while others had their turn
                 if self._any_host is None or self._closed:
@@ -123,7 +139,9 @@ class HostNetwork(HostsByName):
                 open_files.check_some_left()
                 await self._begin(hostname, self._any_host(hostname, port))
                 self._on_the_spot.add(hostname.lower())
+            host = self[hostname]
         await self._write_config()
+        return host
 
     async def _begin(self, name: str, host: SimulatedHost) -> None:
         host.agent.authority = self.authority

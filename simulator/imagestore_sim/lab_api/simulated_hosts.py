@@ -155,20 +155,17 @@ class SimulatedHostsRoutes:
 
     async def remove(self, request: web.Request) -> Answer:
         """Stop a host and forget it; records of it stay, and lose their storage at the next ping."""
-        await self._lab().network.remove(self._host(request).name)
+        name = request.match_info["name"]
+        try:
+            await self._lab().network.remove(name)
+        except KeyError:
+            raise Refused(404, f"there is no host {name}") from None
         return Done()
 
     def _lab(self) -> LabHosts:
         if self._hosts is None:
             raise Refused(404, NO_HOSTS)
         return self._hosts
-
-    def _host(self, request: web.Request) -> SimulatedHost:
-        name = request.match_info["name"]
-        try:
-            return self._lab().network[name]
-        except KeyError:
-            raise Refused(404, f"there is no host {name}") from None
 
 
 def _change_credentials(host: SimulatedHost, username: str | None, password: str | None) -> None:
