@@ -46,6 +46,10 @@ class Receivers:
     async def answer(self, path: str, writer: asyncio.StreamWriter) -> None:
         if path.startswith("/hung"):
             await self.over.wait()
+        if path == "/interim":
+            while True:
+                writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+                await writer.drain()
         if path.startswith("/endless"):
             writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while True:
@@ -116,6 +120,7 @@ async def test_receivers_that_hang_do_not_delay_one_that_answers(monkeypatch: py
         ("/bad", "it answered 500"),
         ("/moved", "it answered 307"),
         ("/endless", None),
+        ("/interim", "does not answer as a server does that speaks HTTP"),
         ("/good", None),
     ],
 )

@@ -21,6 +21,7 @@ from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.masking import masked_path, on_one_line
 from imagestore_sim.plain_reasons import plain_reason
 from imagestore_sim.tasks import Tasks, cancel_and_wait
+from imagestore_sim.web_client import heads_connector
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -235,7 +236,7 @@ class Outbox:
     async def _post(self, delivery: Delivery) -> str | None:
         if self._http is None:
             # Like ZStack, do not verify certificates: hooks stand in test networks. The slots bound the connections.
-            connector = aiohttp.TCPConnector(ssl=False, limit=0)
+            connector = heads_connector(ssl=False, limit=0)
             self._http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         try:
             with self._reaching(delivery.url):

@@ -27,6 +27,7 @@ from imagestore_sim.cluster.received import Received
 from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.plain_reasons import plain_reason
 from imagestore_sim.tasks import Tasks
+from imagestore_sim.web_client import heads_connector
 
 logger = logging.getLogger(__name__)
 PATH = "/zstack/cloudbus"
@@ -224,7 +225,7 @@ class Bus:
         """Post a message to a node once; return why its receiver did not take it, None if it did."""
         if self._http is None:
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=heads_connector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
             )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import socket
 from contextlib import AbstractContextManager, nullcontext
-from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.clock import Clock
 from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.plain_reasons import plain_reason, system_text
+from imagestore_sim.web_client import heads_connector
 
 WEB = ("http://", "https://")
 CONNECT_SECONDS, ANSWER_SECONDS = 15.0, 300.0
 """ZStack's timeouts of a request to another server (RESTFacade)."""
-PORTS = {"http": 80, "https": 443}
 LARGEST = 2**63 - 1
 APACHE = "org.apache.http.conn"
 
@@ -34,7 +34,7 @@ class RemoteLengths:
     async def of(self, url: str) -> int:
         """Return the length that a HEAD request is told, in bytes; 0 if it is told none. Raise LengthUnknown."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-        connector = aiohttp.TCPConnector(ssl=False, limit=1)  # like ZStack, do not verify certificates
+        connector = heads_connector(ssl=False, limit=1)  # like ZStack, do not verify certificates
         try:
             with self._reaching(url):
                 async with (
@@ -61,8 +61,10 @@ def _bounded(length: int) -> int:
 
 def _words(url: str, error: Exception) -> str:
     """Return what Apache's HTTP client says: of a refused connection, a name without address, a connect timeout."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    if isinstance(error, aiohttp.InvalidURL):
+        return plain_reason(error)
+    parts = URL(url)
+    host, port = parts.host or "", parts.port
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, socket.gaierror):
         text, java = f"{host}: Name or service not known", "java.net.UnknownHostException"
     elif isinstance(error, aiohttp.ClientConnectorError):
