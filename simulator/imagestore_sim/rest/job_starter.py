@@ -90,6 +90,7 @@ class JobStarter(Generic[S]):
         hook = order.hook
         content = {
             "uuid": order.uuid,
+            "giver": self._peers.uuid,
             "message": order.message.__name__,
             "values": order.values,
             "claim": write_claim(order.claim),
@@ -108,9 +109,10 @@ class JobStarter(Generic[S]):
     async def _take(self, content: Content) -> Content:
         """Begin with a job that another node has stored for this one."""
         order = self._read(content)
-        self._jobs.take(
+        await self._jobs.take(
             order.uuid,
             order.message.__name__,
+            content["giver"],
             partial(self._work, order),
             self._on_end(order),
             waits=self._waits(order),

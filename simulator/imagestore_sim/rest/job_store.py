@@ -86,14 +86,14 @@ class JobStore:
         self._clock = clock
         self._peers = peers
 
-    async def insert(self, uuid: str, message: str, node: str | None = None) -> int:
-        """Store a new job, which this node or `node` carries out; return when it began, in epoch seconds.
+    async def insert(self, uuid: str, message: str) -> int:
+        """Store a new job of this node; return when it began, in epoch seconds.
 
         Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5), and StoreUnavailable.
         """
         began = self.now()
         values = {"uuid": uuid, "apiMessageName": message, "createDate": began, "lastOpDate": began}
-        values["managementNodeUuid"] = node or self._peers.uuid
+        values["managementNodeUuid"] = self._peers.uuid
         try:
             async with self._database.transaction() as connection:
                 await connection.execute(insert(Job).values(state=JobState.PROCESSING, **values))
@@ -155,9 +155,16 @@ class JobStore:
             str(NodeGone(node)), Job.managementNodeUuid == node, self._has_left(node), managementNodeUuid=None
         )
 
-    async def fail_untaken(self, uuid: str, node: str, details: str) -> None:
-        """Store SYS.1012 with `details` as the result of a job that its node could not be given."""
-        await self._fail(details, Job.uuid == uuid, Job.managementNodeUuid == node)
+    async def fail_untaken(self, uuid: str, details: str) -> None:
+        """Store SYS.1012 with `details` as the result of a job that no other node has taken."""
+        await self._fail(details, Job.uuid == uuid, Job.managementNodeUuid == self._peers.uuid)
+
+    async def take_over(self, uuid: str, giver: str) -> bool:
+        """Make a job of the node `giver` one of this node; return whether it was there, and had not ended."""
+        async with self._database.transaction() as connection:
+            its = (Job.uuid == uuid, Job.state == JobState.PROCESSING, Job.managementNodeUuid == giver)
+            taken = await connection.execute(update(Job).where(*its).values(managementNodeUuid=self._peers.uuid))
+            return bool(taken.rowcount)
 
     async def _fail(self, details: str, *which: ColumnElement[bool], **values: object) -> None:
         result = to_json({"error": ErrorCode("SYS.1012", details).to_json()}).decode()

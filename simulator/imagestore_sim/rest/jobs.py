@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers
@@ -29,6 +30,7 @@ PURGE_EVERY_SECONDS = 3600
 ANSWER_CLASS = "answer"
 NO_OWN_CLASS = "base"
 """In the schema of a failed call: ZStack answers with a base class, as it did not reach the API's handler."""
+T = TypeVar("T")
 Work = Callable[[], Awaitable[Reply]]
 OnEnd = Callable[[JobResult], None]
 ObserveJob = Callable[[str, JobState, float], None]
@@ -72,6 +74,8 @@ class Jobs:
         self._supervisor = supervisor or Supervisor(clock.sleep)
         self.store = JobStore(database, vault, clock, peers)
         self.running = RunningJobs(clock)
+        self._given: set[str] = set()
+        """The jobs that are being given to other nodes."""
         self._tasks = Tasks()
         peers.on_left(self._node_left)
 
@@ -141,22 +145,30 @@ class Jobs:
         return began
 
     async def hand_over(self, uuid: str, api_name: str, node: str, give: Callable[[], Awaitable[str | None]]) -> int:
-        """Store a job that another node carries out; return when it began, in epoch seconds.
+        """Store a job that `node` carries out; return when it began, in epoch seconds.
 
-        `give` gives it to that node, and returns why that is not possible, or None. Raise what `start` raises.
+        `give` gives it to that node, and returns why that is not possible, or None. Until it is taken, it is a job of
+        this node: if that ends before, the job ends as its others do. Raise what `start` raises.
         """
-        began = await self.store.insert(uuid, api_name, node)
-        self._tasks.begin(self._give(uuid, node, give), f"job {uuid} {api_name} for {node}")
+        began = await self.store.insert(uuid, api_name)
+        self._given.add(uuid)
+        self._tasks.begin(self._give(uuid, give), f"job {uuid} {api_name} for {node}")
         return began
 
-    async def _give(self, uuid: str, node: str, give: Callable[[], Awaitable[str | None]]) -> None:
-        problem = await give()
+    async def _give(self, uuid: str, give: Callable[[], Awaitable[str | None]]) -> None:
+        try:
+            problem = await give()
+        finally:
+            self._given.discard(uuid)
         if problem is not None:
-            await self._surely(partial(self.store.fail_untaken, uuid, node, problem))
+            await self._surely(partial(self.store.fail_untaken, uuid, problem))
 
-    def take(self, uuid: str, api_name: str, work: Work, on_end: OnEnd | None, *, waits: bool) -> None:
-        """Carry out a job that another node has stored for this one; see `start`."""
-        self._begin(_RunningJob(uuid, api_name, waits, None), work, on_end)
+    async def take(
+        self, uuid: str, api_name: str, giver: str, work: Work, on_end: OnEnd | None, *, waits: bool
+    ) -> None:
+        """Carry out a job that the node `giver` has stored, unless it has been ended; see `start`."""
+        if await self._surely(partial(self.store.take_over, uuid, giver)):
+            self._begin(_RunningJob(uuid, api_name, waits, None), work, on_end)
 
     def _begin(self, job: _RunningJob, work: Work, on_end: OnEnd | None) -> None:
         self._tasks.begin(self._run(job, work, on_end), f"job {job.uuid} {job.api_name}")
@@ -249,7 +261,7 @@ class Jobs:
         """Store the result as soon as the store takes it; until then a poll answers that the job still runs."""
         await self._surely(partial(self.store.finish, job.uuid, result))
 
-    async def _surely(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _surely(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write in one transaction, as soon as the store takes it."""
         while True:
             try:
@@ -263,7 +275,8 @@ class Jobs:
         job = await self.store.find(uuid)
         if job is None or job.state != JobState.PROCESSING:
             return job
-        if job.node in (None, self._peers.uuid) or self._peers.is_alone:
+        runs_elsewhere = job.node not in (None, self._peers.uuid) or uuid in self._given
+        if self._peers.is_alone or not runs_elsewhere:
             return await self.store.find(uuid) if await self.running.wait_for_end(uuid, connection) else job
         return await self.running.wait_for_end_elsewhere(job, partial(self.store.find, uuid), connection)
 
