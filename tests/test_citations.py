@@ -26,7 +26,20 @@ IN_BRACKETS = re.compile(rf"\(([a-z][a-z-]*){GAP}(\d+\.\d+|\d)(?=[,;)-]|{GAP}(?:
 """A citation by its form, whether or not there is such a page: `(domain 3.5)`."""
 RETIRED = re.compile(rf"\b(design){GAP}(\d+)")
 """Citations of what is no page any more."""
-NO_PAGES = {"call", "calls", "exit", "from", "issue", "line", "section", "sections", "since", "tier", "version"}
+NO_PAGES = {
+    "call",
+    "calls",
+    "exit",
+    "from",
+    "issue",
+    "line",
+    "section",
+    "sections",
+    "signal",
+    "since",
+    "tier",
+    "version",
+}
 """Words before a number in brackets that cite none of these pages."""
 BARE = re.compile(rf'^[ \t]*"""({NUMBERS})(?=[:;"]|,{GAP}[a-z])', re.MULTILINE)
 """A test's docstring that begins with sections of the page that its module cites first."""
