@@ -6,15 +6,16 @@ import asyncio
 import io
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from imagestore_sim.cli.probe_output import table_of
+from imagestore_sim.cli.probe_output import Outcome, table_of, watching
 from imagestore_sim.cli.probe_targets import Asked
-from imagestore_sim.probe import ProbeFailure, Reason, Target
+from imagestore_sim.clock import RealClock
+from imagestore_sim.probe import Capacity, Inodes, Method, ProbeFailure, Reason, Target
 from imagestore_sim.testing.lab_thread import running_lab
 from processes import COMMAND, WAIT_SECONDS, child, run_here
 from rows import rows
@@ -110,6 +111,62 @@ def test_a_small_terminal_shows_the_failures_first() -> None:
     assert "0 of 9 answered, 5 more not shown" in shown.getvalue()
     assert shown.getvalue().count("[bold]good\\n") == 4
     assert "\x1b" not in shown.getvalue()
+
+
+def found(name: str) -> tuple[Asked, Capacity]:
+    asked = Asked(name, Target(name, 22, "root", "/"))
+    return asked, Capacity(3 * 2**40, 2 * 2**40, Inodes(1000, 500), False, Method.STATVFS, {"tcp": 1234.5})
+
+
+def test_a_narrow_terminal_goes_without_columns_and_cuts_no_cell() -> None:
+    outcomes: list[tuple[Asked, Outcome]] = [
+        found("imagestore-1"),
+        (Asked("h", Target("h", 22, "root", "/")), ProbeFailure(Reason.TIMEOUT, "h", {})),
+    ]
+    headings = {
+        80: "target outcome available of free inodes ms",
+        64: "target outcome available of free inodes",
+        56: "target outcome available of free",
+        50: "target outcome available free",
+        40: "target outcome available",
+        30: "target outcome",
+    }
+    for width, expected in headings.items():
+        shown = io.StringIO()
+        Console(file=shown, width=width).print(table_of(outcomes, 10, "", width))
+        lines = [line for line in shown.getvalue().splitlines() if line.strip()]
+        assert (width, " ".join(lines[0].split())) == (width, expected)
+        assert "…" not in shown.getvalue()
+
+
+async def test_a_host_that_hangs_does_not_hide_the_answers_of_the_others() -> None:
+    (first, capacity), (second, _) = found("first"), found("second")
+    shown = io.StringIO()
+    console = Console(file=shown, width=100, height=20, force_terminal=True)
+    with watching(console, RealClock(), [first, second]) as rounds:
+        rounds.one(first, capacity)
+        await until(lambda: "1 of 1 answered, 1 to come" in shown.getvalue())
+        rounds.whole([(first, capacity), (second, capacity)])
+        assert "2 of 2 answered, 2" in shown.getvalue()
+        rounds.one(first, capacity)
+        await until(lambda: "2 of 2 answered, 1 to come" in shown.getvalue())
+
+
+async def until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not met():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("more", [("--json",), ("--json", "--watch", "1s"), ("--watch", "1s")], ids=" ".join)
+async def test_a_reader_that_goes_away_ends_it_without_a_word(places: list[str], more: tuple[str, ...]) -> None:
+    pipe = asyncio.subprocess.PIPE
+    async with child(*COMMAND, "probe", *places, *LOGIN, *more, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        process.stdout._transport.close()  # type: ignore[attr-defined]
+        _, errors = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
+    assert (process.returncode, errors) == (1, b"")
 
 
 @pytest.mark.processes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from rich.box import SIMPLE_HEAD
@@ -23,6 +24,14 @@ Outcome = Capacity | Reached | ProbeFailure
 Outcomes = Sequence[tuple[Asked, Outcome]]
 ROWS_AROUND = 7
 """Rows of a terminal that the table's head and caption take."""
+COLUMNS = ("target", "outcome", "available", "of", "free", "inodes", "ms")
+FIRST_NUMBER = 2
+LEAST_IMPORTANT = (6, 5, 3, 4, 2)
+"""Columns that a narrow terminal goes without, in this order."""
+AROUND_CELL = 3
+"""Columns of the terminal that a cell takes beside its text."""
+REFRESH_SECONDS = 0.2
+"""How long outcomes are collected until a table is shown anew."""
 WIDE = 1000
 """Columns of a table where there is no terminal: nothing is cut."""
 
@@ -88,37 +97,115 @@ def print_table(outcomes: Outcomes, console: Console, when: str = "") -> None:
     console.print(table_of(outcomes, when=when), highlight=False)
 
 
+class ShownRounds(Protocol):
+    """Shows the outcomes of rounds."""
+
+    def one(self, asked: Asked, outcome: Outcome) -> None:
+        """Show an outcome as it comes."""
+
+    def whole(self, outcomes: Outcomes) -> None:
+        """Show a round that is complete."""
+
+
 @contextmanager
-def watching(console: Console, clock: Clock) -> Iterator[Callable[[Outcomes], None]]:
-    """Yield what shows a round: a table that each round replaces on a terminal, one below the other elsewhere."""
+def watching(console: Console, clock: Clock, asked: Sequence[Asked]) -> Iterator[ShownRounds]:
+    """Yield what shows rounds: a table that is kept up to date on a terminal, one below the other elsewhere."""
     if not console.is_terminal:
-        yield lambda outcomes: print_table(outcomes, console, f", {clock.local()} UTC")
+        yield _Printed(console, clock)
         return
-
-    def show(outcomes: Outcomes) -> None:
-        rows = max(2, console.height - ROWS_AROUND)
-        live.update(table_of(outcomes, rows, f", {clock.local()} UTC; Ctrl-C stops"), refresh=True)
-
     with Live(console=console, auto_refresh=False) as live:
-        yield show
+        screen = _Screen(live, console, clock, asked)
+        try:
+            yield screen
+        finally:
+            screen.close()
 
 
-def table_of(outcomes: Outcomes, rows: int | None = None, when: str = "") -> Group:
+class _Printed:
+    """Prints a table for each complete round."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._console = console
+        self._clock = clock
+
+    def one(self, asked: Asked, outcome: Outcome) -> None:
+        """Wait for the others."""
+
+    def whole(self, outcomes: Outcomes) -> None:
+        """Print the table."""
+        print_table(outcomes, self._console, f", {self._clock.local()} UTC")
+
+
+class _Screen:
+    """Keeps a table up to date: a host that hangs does not hide the answers of the others."""
+
+    def __init__(self, live: Live, console: Console, clock: Clock, asked: Sequence[Asked]) -> None:
+        self._live = live
+        self._console = console
+        self._clock = clock
+        self._asked = asked
+        self._latest: dict[Asked, Outcome] = {}
+        self._came = 0
+        """Outcomes of the round that is under way."""
+        self._due: asyncio.TimerHandle | None = None
+
+    def one(self, asked: Asked, outcome: Outcome) -> None:
+        """Show it soon, together with those that come by then."""
+        self._latest[asked] = outcome
+        self._came += 1
+        if self._due is None:
+            loop = asyncio.get_running_loop()
+            self._due = loop.call_later(REFRESH_SECONDS, self._draw)  # real: a person looks at it
+
+    def whole(self, outcomes: Outcomes) -> None:
+        """Show the round."""
+        self._latest = dict(outcomes)
+        self._came = 0
+        self._draw()
+
+    def close(self) -> None:
+        """Show nothing more."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _draw(self) -> None:
+        self.close()
+        to_come = f", {len(self._asked) - self._came} to come" if self._came else ""
+        outcomes = [(one, self._latest[one]) for one in self._asked if one in self._latest]
+        rows = max(2, self._console.height - ROWS_AROUND)
+        when = f"{to_come}, {self._clock.local()} UTC; Ctrl-C stops"
+        self._live.update(table_of(outcomes, rows, when, self._console.width), refresh=True)
+
+
+def table_of(outcomes: Outcomes, rows: int | None = None, when: str = "", width: int = WIDE) -> Group:
     """Return a table of outcomes, and below it `when` and why probes failed.
 
-    `rows` bounds both together; if there are more outcomes, failures come first.
+    `rows` bounds both together; if there are more outcomes, failures come first. Columns that do not fit into `width`
+    are left out, the least important first.
     """
     shown = outcomes if rows is None or len(outcomes) <= rows else sorted(outcomes, key=_has_succeeded)[:rows]
     table = Table(box=SIMPLE_HEAD, expand=False, caption=_caption(outcomes, len(shown)) + when, caption_justify="left")
-    for heading in ("target", "outcome"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("available", "of", "free", "inodes", "ms"):
-        table.add_column(heading, no_wrap=True, justify="right")
-    for asked, outcome in shown:
-        table.add_row(Text(on_one_line(asked.name)), *_cells(outcome))
+    lines = [(Text(on_one_line(asked.name)), *_cells(outcome)) for asked, outcome in shown]
+    chosen = _fitting(lines, width)
+    for column in chosen:
+        table.add_column(COLUMNS[column], no_wrap=True, justify="right" if column >= FIRST_NUMBER else "left")
+    for line in lines:
+        table.add_row(*(line[column] for column in chosen))
     failed = [(asked, outcome) for asked, outcome in shown if isinstance(outcome, ProbeFailure)]
     most = len(failed) if rows is None else max(0, rows - len(shown))
     return Group(table, *(_why(asked, failure) for asked, failure in failed[:most]))
+
+
+def _fitting(lines: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Return the columns that fit into a width; the first two always do."""
+    widths = [max([len(heading), *(line[column].cell_len for line in lines)]) for column, heading in enumerate(COLUMNS)]
+    chosen = list(range(len(COLUMNS)))
+    for unimportant in LEAST_IMPORTANT:
+        if sum(widths[one] + AROUND_CELL for one in chosen) < width:
+            break
+        chosen.remove(unimportant)
+    return chosen
 
 
 def _has_succeeded(row: tuple[Asked, Outcome]) -> bool:

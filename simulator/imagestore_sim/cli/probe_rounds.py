@@ -49,8 +49,8 @@ async def run_probes(settings: Settings, asked: Sequence[Asked], how: How) -> in
             if how.as_json:
                 show = partial(_print_line, clock=clock)
                 return await rounds.watch(clock, how.watch, stopped, show, _show_nothing)
-            with watching(Console(), clock) as show_round:
-                return await rounds.watch(clock, how.watch, stopped, _show_nothing, show_round)
+            with watching(Console(), clock, asked) as shown:
+                return await rounds.watch(clock, how.watch, stopped, shown.one, shown.whole)
 
 
 def _show_once(outcomes: Outcomes, how: How) -> None:
