@@ -37,7 +37,7 @@ def example_families() -> Iterator[Metric]:
     metrics.job_ended("", JobState.DONE, 0)
     metrics.answered("", 200, 0)
     stored = [
-        of_statuses([]),
+        of_statuses({}),
         *of_images({}, 0),
         of_jobs({}),
         of_cache_hits([("", 1)]),

@@ -49,6 +49,8 @@ NO_API = "none"
 IMAGE_STATUSES = (DOWNLOADING, READY, DELETED)
 LOOPS = ("event loop", "ping tracker", "purge of jobs", "purge of sessions", "takeover", "web hooks")
 
+Statuses = Mapping[tuple[str, str], int]
+"""How many storages have each status and state."""
 MOST_AT_ONCE = 250
 """Storages that are read in one turn of the event loop: SQLite takes about a millisecond."""
 _STORAGES = (
@@ -231,9 +233,9 @@ class MetricsPage:
         storages: list[ShownStorage] | None = None
         stored: list[Metric] = []
         try:
-            storages = await self._of_storages()
+            storages, statuses = await self._of_storages()
             stored = [
-                of_statuses(one.stored for one in storages),
+                of_statuses(statuses),
                 *await self._of_images(),
                 await self._of_jobs(),
             ]
@@ -257,14 +259,17 @@ class MetricsPage:
             await asyncio.sleep(0)
         return body.whole()
 
-    async def _of_storages(self) -> list[ShownStorage]:
-        """Return what is shown of each storage, by uuid, read a page at a time."""
-        sizes, found, after = await self._image_sizes(), [], ""
+    async def _of_storages(self) -> tuple[list[ShownStorage], Statuses]:
+        """Return what is shown of each storage, by uuid, and how many have which status and state; a page at a time."""
+        sizes, after = await self._image_sizes(), ""
+        found: list[ShownStorage] = []
+        statuses: Count[tuple[str, str]] = Count()
         while True:
             page = [StoredStorage(*row) for row in await self._database.fetch_few(self._storages_after, (after,))]
             found += [show(one, sizes.get(one.uuid), self._probes) for one in page]
+            statuses.update((one.status, one.state) for one in page)
             if len(page) < MOST_AT_ONCE:
-                return found
+                return found, statuses
             after = page[-1].uuid
             await asyncio.sleep(0)
 
@@ -321,14 +326,13 @@ class Families(Collector):
             yield family
 
 
-def of_statuses(storages: Iterable[StoredStorage]) -> Metric:
+def of_statuses(counts: Statuses) -> Metric:
     """Return the number of storages by status and state."""
-    counted = Count((one.status, one.state) for one in storages)
     found = GaugeMetricFamily(
         f"{PREFIX}_backup_storages", "Backup storages, by status and state.", labels=["status", "state"]
     )
     for pair in product(Status, State):
-        found.add_metric(pair, counted[pair])
+        found.add_metric(pair, counts.get(pair, 0))
     return found
 
 
