@@ -73,7 +73,8 @@ def stoppable() -> Iterator[None]:
 
     A program in the background of a script, or one that `timeout` ends, gets no Ctrl-C.
     """
-    before = {one: signal.signal(one, _interrupt) for one in _ending() if one is not signal.SIGINT}
+    handlers = {one: _hang_up if one is HANGUP else _interrupt for one in _ending() if one is not signal.SIGINT}
+    before = {one: signal.signal(one, handler) for one, handler in handlers.items()}
     try:
         with interruptible():
             yield
@@ -86,6 +87,12 @@ def _ending() -> tuple[signal.Signals, ...]:
     """Return the signals that end a command in order: SIGHUP as well, unless it is ignored, as with nohup."""
     always = (signal.SIGINT, signal.SIGTERM)
     return always if HANGUP is None or signal.getsignal(HANGUP) is signal.SIG_IGN else (*always, HANGUP)
+
+
+def _hang_up(number: int, frame: FrameType | None) -> None:
+    """Take the first SIGHUP as Ctrl-C. The shell and the system each send one: another would end what ends in order."""
+    signal.signal(number, signal.SIG_IGN)
+    _interrupt(number, frame)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -136,7 +143,7 @@ def collect_no_more() -> None:
 
 @asynccontextmanager
 async def until_stopped() -> AsyncIterator[asyncio.Event]:
-    """Yield an event that the first SIGINT, SIGTERM or SIGHUP sets; the second one ends the process.
+    """Yield an event that the first SIGINT, SIGTERM or SIGHUP sets; a second one ends the process, but no SIGHUP.
 
     A terminal that is closed ends a command as Ctrl-C does: a lab leaves nothing behind, a recording is written.
     """
@@ -147,7 +154,8 @@ async def until_stopped() -> AsyncIterator[asyncio.Event]:
     def stop() -> None:
         stopped.set()
         for one in signals:
-            loop.remove_signal_handler(one)
+            if one is not HANGUP:  # the shell and the system each send one as a terminal is closed
+                loop.remove_signal_handler(one)
 
     for one in signals:
         loop.add_signal_handler(one, stop)
