@@ -34,6 +34,18 @@ from imagestore_sim.__main__ import main
 main()
 """
 """A script in which Ctrl-C comes when a module is imported."""
+WITHOUT_THREADS = """
+import sys, threading
+
+def refuse(function, *arguments):
+    raise RuntimeError("can't start new thread")
+
+threading._start_new_thread = refuse  # as where ulimit -u, or --pids-limit of a container, allows none
+sys.argv[1:] = ["lab", "--port", "0"]
+from imagestore_sim.__main__ import main
+main()
+"""
+"""A script that can start no thread."""
 
 
 def ended(
@@ -78,6 +90,14 @@ def test_too_few_files_are_one_line(arguments: list[str], files: int, text: str)
     status, errors = ended(*COMMAND, *arguments, files=files)
     assert (status, errors.count("\n")) == (2, 1), errors
     assert text in errors
+
+
+def test_a_limit_of_threads_is_one_line(tmp_path: Path) -> None:
+    status, errors = ended(sys.executable, "-c", WITHOUT_THREADS, cwd=tmp_path)
+    assert status == 2
+    assert errors == (
+        "imagestore-sim: no thread can be started; raise the limit of processes (ulimit -u) or of memory (ulimit -v)\n"
+    )
 
 
 @pytest.mark.parametrize("module", ["typer", "imagestore_sim.cli.replay"])

@@ -45,6 +45,8 @@ Command = Callable[..., int]
 PORT_VARIABLE = "IMAGESTORE_SIM_PORT"
 OF_PATHS = (errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 """Errors of a path that was named, which even a question for its existence raises."""
+NO_THREAD = "can't start new thread"
+"""The text of Python's RuntimeError where the system allows no thread more."""
 NUMBERS: Mapping[str, str] = {"int": "a whole number", "float": "a number"}
 """What the values of some options are."""
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
@@ -102,6 +104,10 @@ def _status_of(error: Exception) -> int | None:
             return FAILURE
         case OSError() if _is_of_the_machine(error):
             print_error(f"cannot go on: {error.filename or 'output or a file'}: {error.strerror}")
+        case RuntimeError() if str(error) == NO_THREAD:
+            print_error("no thread can be started; raise the limit of processes (ulimit -u) or of memory (ulimit -v)")
+        case MemoryError():
+            print_error("there is not enough memory; raise the limit (ulimit -v)")
         case _:
             return None
     return UNUSABLE_INPUT
