@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imagestore_sim.cli import explore as command
-from imagestore_sim.explore import invariants, searching
+from imagestore_sim.explore import folder, invariants, searching
 from imagestore_sim.explore.extent import check_extent
 from imagestore_sim.explore.folder import FolderProblem, check_writable, in_use, write_whole
 from imagestore_sim.explore.generation import generate
@@ -20,6 +20,7 @@ from imagestore_sim.explore.invariants import Found
 from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.searching import STATE, Progress, Search, seeds_from
 from imagestore_sim.explore.story import Content, content_of, read, text_of
+from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.worlds.programs import MOST_OUTPUT, run_command
 from processes import Finished, run, run_here
@@ -135,6 +136,31 @@ def test_stories_of_the_library_and_those_that_are_drawn_are_short_enough() -> N
         check_extent(read(content_of(file)))
     for seed in range(100):
         check_extent(read(generate(seed)))
+
+
+@rows("options", [("--seed", "4"), ("--client", "true")])
+def test_what_a_full_disk_makes_of_a_story_is_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc")  # a file system without room
+    refused = explored(*options, "--out", str(tmp_path))
+    assert (refused.status, refused.output) == (2, "")
+    assert "/proc is full, where stories have their databases; make room, or set TMPDIR" in refused.errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_once_a_story_was_played_ends_the_search(
+    tmp_path: Path, stop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(story: Scenario) -> Played:
+        monkeypatch.setattr(folder, "LEAST_BYTES", 2**63)
+        return play(story)
+
+    play = searching.play
+    monkeypatch.setattr(searching, "play", fill_up)
+    ended = of_story(stop, tmp_path / "found")
+    assert (ended.status, "is full, where stories have their databases" in ended.errors) == (2, True)
+    assert not list(tmp_path.glob("found/*"))
 
 
 def test_seeds_end_with_the_largest_one(tmp_path: Path) -> None:

@@ -277,11 +277,14 @@ def _base(path: Path | None) -> Base:
 def _around(command: str) -> Base:
     """Return the stories around a program. Raise InputError for one that fails although nothing goes wrong."""
     from imagestore_sim.explore.client import ProgramFails, stories_around
+    from imagestore_sim.explore.folder import NoRoom
 
     try:
         return stories_around(command, PROGRAM_SECONDS)
     except ProgramFails as error:
         raise InputError(f"--client {command}: {error}") from None
+    except NoRoom as error:
+        raise InputError(str(error)) from None
 
 
 def _search(chosen: _Chosen, console: Console) -> _Ended:
@@ -290,7 +293,7 @@ def _search(chosen: _Chosen, console: Console) -> _Ended:
     from contextlib import nullcontext
 
     from imagestore_sim.cli.running import stoppable
-    from imagestore_sim.explore.folder import FolderProblem, in_use
+    from imagestore_sim.explore.folder import FolderProblem, NoRoom, in_use
     from imagestore_sim.explore.searching import ANY, STATE, Progress
 
     nodes = ANY if chosen.nodes == ALL else chosen.nodes
@@ -305,6 +308,8 @@ def _search(chosen: _Chosen, console: Console) -> _Ended:
         ended.interrupted = True
     except FolderProblem as error:
         ended.problem = f"--out {error}"
+    except NoRoom as error:
+        ended.problem = str(error)
     except BrokenProcessPool:
         ended.problem = "a process that played a story was killed; play fewer at once, with a smaller -j"
     return ended

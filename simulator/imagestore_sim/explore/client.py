@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+from imagestore_sim.explore.folder import check_room
 from imagestore_sim.explore.generation import (
     READ,
     Names,
@@ -92,13 +93,14 @@ def _around() -> tuple[str, ...]:
 
 
 def stories_around(command: str, within: float) -> Around:
-    """Run a program once without a fault, and return the stories around it. Raise ProgramFails."""
+    """Run a program once without a fault, and return the stories around it. Raise ProgramFails, NoRoom."""
     first = Around(command, within, ())
     story = {
         "title": "nothing goes wrong",
         "hosts": {"imagestore-{1..3}": {}},
         "timeline": [{"program": first._program}],
     }
+    check_room()
     try:
         with TimeLimit(LONGEST_RUN) as limited:
             played = play(read(story))

@@ -9,9 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+LEAST_BYTES = 16 * 2**20
+"""Of free space for temporary files: a story takes a few megabytes."""
+LEAST_FILES = 100
+
 
 class FolderProblem(Exception):
     """The folder cannot be used, or a file in it be written; the text says which, and why."""
+
+
+class NoRoom(Exception):
+    """Stories cannot be played on this machine now; the text says why. What a story shows then is no finding."""
+
+
+def check_room() -> None:
+    """Raise NoRoom if the folder of temporary files, where stories have their databases, is full, or nearly so."""
+    folder = tempfile.gettempdir()
+    there = os.statvfs(folder)
+    has_files = not there.f_files or there.f_favail >= LEAST_FILES  # some file systems do not count them
+    if there.f_bavail * there.f_frsize < LEAST_BYTES or not has_files:
+        raise NoRoom(f"{folder} is full, where stories have their databases; make room, or set TMPDIR to another one")
 
 
 def damaged(file: Path, what: str) -> FolderProblem:

@@ -21,7 +21,7 @@ from imagestore_sim.explore.client import Around
 from imagestore_sim.explore.coverage import Coverage, covered
 from imagestore_sim.explore.extent import check_extent
 from imagestore_sim.explore.findings import Finding, only, signature
-from imagestore_sim.explore.folder import damaged
+from imagestore_sim.explore.folder import check_room, damaged
 from imagestore_sim.explore.generation import generate, nodes_of
 from imagestore_sim.explore.invariants import Violation
 from imagestore_sim.explore.judging import write_verdicts
@@ -140,21 +140,25 @@ class _Candidates:
 
 
 def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
-    """Play a story and judge it. Raise TooLong, ScenarioError for one that cannot be read or is too long, or Ctrl-C.
+    """Play a story and judge it. Raise TooLong, ScenarioError for one that cannot be read or is too long, or NoRoom.
 
     `limit`: real seconds.
     """
     scenario = read(story)
     check_extent(scenario)
+    check_room()
     try:
         with TimeLimit(limit) as limited:
             played = play(scenario)
     except Exception as error:  # whatever it is, a story must not end so
+        check_room()
         return Played(scenario, Result("", scenario.title)), [_broken_off(error)]
     if played.result.interrupted:  # Ctrl-C has cancelled the run, which returned what it had seen
         raise KeyboardInterrupt
     limited.check()
-    return played, write_verdicts(played)
+    if violations := write_verdicts(played):
+        check_room()
+    return played, violations
 
 
 def _broken_off(error: Exception) -> Violation:
@@ -276,7 +280,7 @@ class Search:
     def run(self, seeds: Iterator[int], is_over: Callable[[], bool]) -> None:
         """Play seeds until there are no more of them, or it is over; finish what is being shrunk.
 
-        Raise FolderProblem, and BrokenProcessPool when one of several processes was killed.
+        Raise FolderProblem, NoRoom, and BrokenProcessPool when one of several processes was killed.
         """
         workers = _Workers(self._jobs)
         shrinking: deque[tuple[str, _Task]] = deque()
