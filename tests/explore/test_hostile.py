@@ -17,6 +17,7 @@ from imagestore_sim.explore.extent import check_extent
 from imagestore_sim.explore.folder import FolderProblem, check_writable, in_use, write_whole
 from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found
+from imagestore_sim.explore.playing import play
 from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.searching import STATE, Progress, Search, seeds_from
 from imagestore_sim.explore.story import Content, content_of, read, text_of
@@ -156,7 +157,6 @@ def test_a_disk_that_is_full_once_a_story_was_played_ends_the_search(
         monkeypatch.setattr(folder, "LEAST_BYTES", 2**63)
         return play(story)
 
-    play = searching.play
     monkeypatch.setattr(searching, "play", fill_up)
     ended = of_story(stop, tmp_path / "found")
     assert (ended.status, "is full, where stories have their databases" in ended.errors) == (2, True)
