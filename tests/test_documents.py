@@ -27,7 +27,7 @@ PAGES = [
 ]
 OF_OTHER_PROGRAMS = {
     "--build-arg", "--detach", "--env", "--force", "--init", "--no-healthcheck", "--platform", "--publish",
-    "--push", "--read-only", "--rm", "--tag",  # Docker
+    "--push", "--read-only", "--rm", "--tag", "--user",  # Docker
     "--single-transaction",  # mariadb-dump
     "--quiet",  # pip
     "--build", "--force-recreate", "--no-deps", "--profile", "--rmi",  # Compose
