@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
-ESTABLISHED = 1
+UNKNOWN, ESTABLISHED = 0, 1
 SIZE = 216
 """Bytes of struct tcp_info that are read; a kernel that gives fewer does not count the bytes sent."""
 # Of the kernel's struct tcp_info: the state; at 128 bytes received; at 144 bytes that wait to be sent; at 200 bytes
@@ -107,11 +107,15 @@ class UndeliveredBytes:
             return False
         if (here := traffic.get(descriptor)) is None:
             here = traffic[descriptor] = _traffic(descriptor)
+        if here[0] == UNKNOWN:  # closed, which its owner is told in the next turn of the loop
+            return False
         other = self._other(end)
         if other is None:  # it is gone and has sent its FIN: until that arrives, this end is still ESTABLISHED
             return here[0] == ESTABLISHED
         if (there := traffic.get(other)) is None:
             there = traffic[other] = _traffic(other)
+        if there[0] == UNKNOWN:
+            return here[0] == ESTABLISHED
         return here[1] < there[2] + (0 if without_queue else there[3])
 
     def _other(self, end: _End) -> int | None:
@@ -145,9 +149,12 @@ def _end(descriptor: int) -> _End | None:
 
 
 def _traffic(descriptor: int) -> _Traffic:
-    """Return the traffic of a socket; zeros if it is unknown."""
+    """Return the traffic of a socket; zeros if it is unknown, as that of one that was closed a moment ago."""
     assert TCP_INFO is not None
-    borrowed = socket.SocketType(_AF_INET, _SOCK_STREAM, 0, descriptor)  # of any family; quicker than socket.socket
+    try:
+        borrowed = socket.SocketType(_AF_INET, _SOCK_STREAM, 0, descriptor)  # of any family; quicker than socket.socket
+    except OSError:
+        return 0, 0, 0, 0
     try:
         info = borrowed.getsockopt(_IPPROTO_TCP, TCP_INFO, SIZE)
     except OSError:
