@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +46,24 @@ def test_a_year_of_sleep_takes_no_time_and_is_exactly_a_year() -> None:
         return clock.monotonic(), clock.time(), str(clock.local())
 
     assert run(main()) == (365 * 86400, START + 365 * 86400, "2024-12-31 00:00:00")
+
+
+@pytest.mark.parametrize("as_timeout", [False, True])
+def test_a_wait_that_is_too_short_beside_the_time_moves_it_on_all_the_same(as_timeout: bool) -> None:
+    async def main() -> int:
+        clock = virtual_clock()
+        await clock.sleep(64.6)
+        due, waits = clock.monotonic() + 1e-14, 0  # 64.6 + 7e-15 is 64.6
+        while (seconds := due - clock.monotonic()) > 0 and waits < 100:
+            waits += 1
+            if as_timeout:
+                with suppress(TimeoutError):
+                    await clock.wait_for(asyncio.Event().wait(), seconds / 2)
+            else:
+                await clock.sleep(seconds / 2)
+        return waits
+
+    assert run(main()) == 1
 
 
 def test_timers_fire_by_time_and_then_in_the_order_they_were_made() -> None:

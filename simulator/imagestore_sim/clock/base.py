@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -23,6 +24,15 @@ def check_step(now: float, seconds: float) -> None:
     """Raise ValueError for a step back, or for one beyond LATEST."""
     if not seconds >= 0 or now + seconds > LATEST:
         raise ValueError(f"a step of {seconds:g} s goes beyond the year 9000")
+
+
+def time_after(now: float, seconds: float) -> float:
+    """Return the time `seconds` after `now`: later than that for any seconds above zero.
+
+    A float has no room for seconds that are too few beside the time. A task that waits for a time so near would find it
+    as near each time, and a clock that moves on only when all tasks wait would stand still.
+    """
+    return max(now + seconds, math.nextafter(now, math.inf)) if seconds > 0 else now + seconds
 
 
 class Clock(Protocol):

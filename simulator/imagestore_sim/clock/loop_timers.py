@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from imagestore_sim.clock.base import NEVER
+from imagestore_sim.clock.base import NEVER, time_after
 from imagestore_sim.clock.pace import Pace
 from imagestore_sim.clock.stalls import Stalls
 from imagestore_sim.clock.timers import Timer
@@ -59,7 +59,7 @@ class LoopTimers:
         machine, loop = time.monotonic(), asyncio.get_running_loop()
         self._stalls.measure(machine)
         self._stalls.begin(loop)
-        deadline = NEVER if outside else self._pace.at(machine) + seconds  # no step reaches NEVER
+        deadline = NEVER if outside else time_after(self._pace.at(machine), seconds)  # no step reaches NEVER
         timer = TimeoutTimer(deadline, number, callback, machine + seconds, self._stalls.total)
         if outside:
             self._handles[timer] = (loop, loop.call_later(max(0.0, seconds), self._due, timer))

@@ -10,6 +10,8 @@ from functools import partial, total_ordering
 from types import TracebackType
 from typing import Self, TypeVar
 
+from imagestore_sim.clock.base import time_after
+
 T = TypeVar("T")
 
 
@@ -84,7 +86,7 @@ class TimerClock(ABC):
 
         A clock that skips time does not let it expire while the work that it bounds is under way in real time.
         """
-        return self.call_at(self.monotonic() + seconds, callback)
+        return self.call_at(time_after(self.monotonic(), seconds), callback)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`; zero or less lets other tasks run once."""
@@ -92,7 +94,7 @@ class TimerClock(ABC):
             await asyncio.sleep(0)
             return
         future = asyncio.get_running_loop().create_future()
-        timer = self.call_at(self.monotonic() + seconds, partial(wake, future))
+        timer = self.call_at(time_after(self.monotonic(), seconds), partial(wake, future))
         try:
             await future
         finally:
