@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.auto_reconnect import AutoReconnect
 from imagestore_sim.backup_storage.errors import BackupStorageError
-from imagestore_sim.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event, Events
+from imagestore_sim.backup_storage.events import DISCONNECTED, STATUS_CHANGED, Event, Events, NewEvent, Occasion
 from imagestore_sim.backup_storage.lifecycle import Lifecycle
 from imagestore_sim.backup_storage.records import NewStorage, State, Status, Storage, StorageRecords
 from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.database.changes import Changes
 from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.probe import Capacity
 
@@ -111,17 +111,15 @@ def _lose_descriptions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(StorageRecords, "change", change)
 
 
-def _tell_wrong_status(patch: pytest.MonkeyPatch) -> None:
-    async def record(
-        self: Events, connection: AsyncConnection, path: str, resource_uuid: str, content: Mapping[str, object]
-    ) -> Event:
-        event = await plain(self, connection, path, resource_uuid, content)
-        if path == STATUS_CHANGED and content["oldStatus"] == Status.DISCONNECTED:
+def _number_twice(patch: pytest.MonkeyPatch) -> None:
+    def add(self: Events, changes: Changes, new: NewEvent, now: Occasion) -> Event:
+        event = plain(self, changes, new, now)
+        if new.path == STATUS_CHANGED and new.content["oldStatus"] == Status.DISCONNECTED:
             return replace(event, id=event.id - 1)
         return event
 
-    plain = Events.record
-    patch.setattr(Events, "record", record)
+    plain = Events.add
+    patch.setattr(Events, "add", add)
 
 
 MUTANTS = (
@@ -134,5 +132,5 @@ MUTANTS = (
     Mutant("failed-add-stays", "an add that fails leaves its record", _keep_failed_adds),
     Mutant("one-try", "a lost storage is reconnected once, and then given up", _reconnect_once),
     Mutant("description-lost", "an update of several fields leaves the description as it was", _lose_descriptions),
-    Mutant("number-twice", "two events get the same number", _tell_wrong_status),
+    Mutant("number-twice", "two events get the same number", _number_twice),
 )
