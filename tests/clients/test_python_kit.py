@@ -34,7 +34,7 @@ def test_a_lab_runs_in_a_container(lab_image: str) -> None:
         lab.wait_for_status("imagestore-1", "Disconnected", within="2m")
         url = lab.url
     assert not answers(url)
-    with pytest.raises(LabError, match="docker run: the lab ended before it was ready"):
+    with pytest.raises(LabError, match="docker run: the lab ended with status 2 before it was ready"):
         Lab(image=lab_image, database="/nowhere/lab.db").start()
     assert left_of(lab_image) == b""
 
