@@ -18,6 +18,11 @@ def matches_glob(glob: str, texts: Iterable[str]) -> bool:
     return any(map(_compiled(glob), texts))
 
 
+def shortest_match(glob: str) -> int:
+    """Return how many characters a text has at least that matches a glob without brackets."""
+    return len(glob) - glob.count("*")
+
+
 def glob_matcher(glob: str) -> Callable[[str], bool]:
     """Return a function that tells whether the glob matches a text as a whole, for a caller that keeps it."""
     match = re.compile(translate(glob)).match

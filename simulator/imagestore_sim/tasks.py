@@ -151,17 +151,14 @@ class Tasks:
 
     def begin(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         """Run `work` as a task called `name`."""
-        task = asyncio.create_task(work, name=name)
-        self._tasks[task] = None
-        task.add_done_callback(self._forget_and_log)
-        return task
+        return self._own(work, name, self._forget_and_log)
 
     async def to_its_end(self, work: Coroutine[object, object, None], name: str) -> None:
         """Run `work` as a task that goes on if the caller is cancelled; `close` cancels it. Raise what it raises.
 
         A failure is logged only where the caller does not learn of it.
         """
-        task = self._own(work, name)
+        task = self._own(work, name, self._forget)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -169,10 +166,12 @@ class Tasks:
                 task.add_done_callback(self._log)
             raise
 
-    def _own(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+    def _own(
+        self, work: Coroutine[object, object, None], name: str, ended: Callable[[asyncio.Task[None]], None]
+    ) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks[task] = None
-        task.add_done_callback(self._forget)
+        task.add_done_callback(ended)
         return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:

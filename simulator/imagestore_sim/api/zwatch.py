@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.capacity import CapacityReading
 from imagestore_sim.backup_storage.capacity_series import CapacitySeries, SampleTimes, read_capacity_series
-from imagestore_sim.globs import glob_matcher
+from imagestore_sim.globs import glob_matcher, shortest_match
 from imagestore_sim.query import Inventory
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import ApiError, ErrorCode, invalid_argument
@@ -253,7 +253,7 @@ def _one_of(label: str, alternatives: Sequence[str]) -> Callable[[str], bool]:
     if len(globs) > MOST_PATTERNS:
         many = f"{len(globs)} alternatives with `.*`, and {MOST_PATTERNS} at most are tried"
         raise invalid_argument(f"label[{label[:SHOWN]}] has {many}")
-    patterns = [glob_matcher(one) for one in globs if len(one) - one.count("*") <= LONGEST_LABEL]
+    patterns = [glob_matcher(one) for one in globs if shortest_match(one) <= LONGEST_LABEL]
     return lambda text: text in plain or any(matches(text) for matches in patterns)
 
 

@@ -17,7 +17,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import WebHook
 from imagestore_sim.faults.node_fault import EVENTS
-from imagestore_sim.globs import glob_matcher
+from imagestore_sim.globs import glob_matcher, shortest_match
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.outbox import Delivery, FindCourse, Outbox, RetryPolicy
 from imagestore_sim.supervision import Supervisor
@@ -168,7 +168,7 @@ def _matcher(opaque: str) -> Callable[[str], bool]:
     if 0 <= first < last:
         opaque = f"{opaque[:first]}?*{opaque[last + 1 :]}"
     glob = ANY_TEXT.sub("*", opaque)
-    if len(glob) - glob.count("*") > LONGEST_PATH:
+    if shortest_match(glob) > LONGEST_PATH:
         return lambda path: False
     return glob_matcher(glob.replace(".", "?").replace("[", "[[]"))
 

@@ -85,6 +85,13 @@ def _found(outcome: Capacity | Reached) -> tuple[object, ...]:
     return outcome.total, outcome.available, outcome.inodes, outcome.read_only, outcome.method
 
 
+def _packed_id(probe: LastProbe) -> bytes | None:
+    """Return the bytes of what a probe ran for, none without it; None if it is no uuid."""
+    if probe.correlation is None:
+        return b""
+    return bytes.fromhex(probe.correlation) if _ID.fullmatch(probe.correlation) else None
+
+
 class _Run:
     """Probes that follow each other and are alike, in 24 bytes each and 8 for each phase."""
 
@@ -97,27 +104,21 @@ class _Run:
     @classmethod
     def of(cls, probe: LastProbe) -> _Run | None:
         """Return a run of one probe; None for one that is kept as it is."""
-        outcome, correlation = probe.outcome, probe.correlation
-        if isinstance(outcome, ProbeFailure) or not (correlation is None or _ID.fullmatch(correlation)):
+        outcome, given = probe.outcome, _packed_id(probe)
+        if isinstance(outcome, ProbeFailure) or given is None:
             return None
-        alike = _Alike.of(outcome, correlation is not None)
-        given = bytes.fromhex(correlation or "")
+        alike = _Alike.of(outcome, bool(given))
         return cls(alike, _record(len(alike.phases)).pack(probe.time, given, *outcome.phases.values()))
 
     def take(self, probe: LastProbe) -> bool:
         """Take a probe to its end, if it is like the others; return whether it is."""
-        outcome, correlation = probe.outcome, probe.correlation
+        outcome, given = probe.outcome, _packed_id(probe)
         kind, found, names, has_id = self._alike
-        if isinstance(outcome, ProbeFailure) or type(outcome) is not kind or has_id is (correlation is None):
+        if isinstance(outcome, ProbeFailure) or type(outcome) is not kind or given is None or bool(given) is not has_id:
             return False
         phases = outcome.phases
         if (names != phases.names if isinstance(phases, Times) else names != tuple(phases)) or found != _found(outcome):
             return False
-        given = b""
-        if correlation is not None:
-            if not _ID.fullmatch(correlation):
-                return False
-            given = bytes.fromhex(correlation)
         self._packed += _record(len(names)).pack(probe.time, given, *phases.values())
         return True
 

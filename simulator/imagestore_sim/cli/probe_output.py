@@ -31,7 +31,7 @@ LEAST_IMPORTANT = (6, 5, 3, 4, 2)
 AROUND_CELL = 3
 """Columns of the terminal that a cell takes beside its text."""
 REFRESH_SECONDS = 0.2
-"""How long outcomes are collected until a table is shown anew."""
+"""How long outcomes are collected before the table is drawn again."""
 WIDE = 1000
 """Columns of a table where there is no terminal: nothing is cut."""
 

@@ -61,10 +61,7 @@ class LoopTimers:
         self._stalls.begin(loop)
         deadline = NEVER if outside else time_after(self._pace.at(machine), seconds)  # no step reaches NEVER
         timer = TimeoutTimer(deadline, number, callback, machine + seconds, self._stalls.total)
-        if outside:
-            self._handles[timer] = (loop, loop.call_later(max(0.0, seconds), self._due, timer))
-        else:
-            self._arm(timer, loop)
+        self._arm(timer, loop)
         return timer
 
     def rearm(self) -> None:
@@ -88,13 +85,12 @@ class LoopTimers:
         timer.fire()
 
     def _arm(self, timer: Timer, loop: asyncio.AbstractEventLoop) -> None:
-        seconds = max(0.0, timer.deadline - self._pace.now())
-        if seconds == NEVER:
+        if timer.deadline == NEVER:
             assert isinstance(timer, TimeoutTimer)
             left = max(0.0, timer.expires_at - time.monotonic())
             self._handles[timer] = (loop, loop.call_later(left, self._due, timer))
             return
-        rate = self._pace.rate
+        seconds, rate = max(0.0, timer.deadline - self._pace.now()), self._pace.rate
         self._handles[timer] = (loop, loop.call_later(seconds / rate, self._due, timer) if rate else None)
 
     def _due(self, timer: Timer) -> None:

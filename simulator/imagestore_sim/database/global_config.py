@@ -16,8 +16,9 @@ from imagestore_sim.database.models import GlobalConfig
 from imagestore_sim.database.schema import OPTION_COLUMNS, OptionRow
 
 __all__ = ["ConfigOption", "GlobalConfiguration", "InvalidOption", "Read", "default_rows"]
-_STORED = f"SELECT {', '.join(column.key for column in OPTION_COLUMNS)} FROM {GlobalConfig.__tablename__} ORDER BY id"  # noqa: S608 - a constant
-_SET = _STORED.replace("ORDER BY", "WHERE hex(value) <> hex(defaultValue) ORDER BY")
+_OPTIONS = f"SELECT {', '.join(column.key for column in OPTION_COLUMNS)} FROM {GlobalConfig.__tablename__}"  # noqa: S608 - a constant
+_STORED = f"{_OPTIONS} ORDER BY id"
+_SET = f"{_OPTIONS} WHERE hex(value) <> hex(defaultValue) ORDER BY id"
 """Those that have another value than their default, byte by byte: a MariaDB takes texts for equal that are not."""
 T_co = TypeVar("T_co", covariant=True)
 Read = Callable[["ConfigOption[T_co]", str], T_co]

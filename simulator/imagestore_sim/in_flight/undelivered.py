@@ -107,7 +107,7 @@ class UndeliveredBytes:
             return False
         if (here := traffic.get(descriptor)) is None:
             here = traffic[descriptor] = _traffic(descriptor)
-        if here[0] == UNKNOWN:  # closed, which its owner is told in the next turn of the loop
+        if here[0] == UNKNOWN:  # it was closed; its transport removes it in the next turn of the loop
             return False
         other = self._other(end)
         if other is None:  # it is gone and has sent its FIN: until that arrives, this end is still ESTABLISHED

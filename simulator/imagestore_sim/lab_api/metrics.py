@@ -230,7 +230,7 @@ class MetricsPage:
         return web.Response(body=body, headers={**headers, "Content-Encoding": "gzip"} if compressed else headers)
 
     async def _body(self, compressed: bool) -> bytes:
-        storages: list[ShownStorage] | None = None
+        storages: list[ShownStorage] = []
         stored: list[Metric] = []
         try:
             storages, statuses = await self._of_storages()
@@ -240,7 +240,7 @@ class MetricsPage:
                 await self._of_jobs(),
             ]
         except StoreUnavailable:
-            storages = None  # the counters are shown without it
+            storages = []  # the counters are shown without it
         others = [
             *stored,
             of_cache_hits(self._answers.hits.items()),
@@ -254,7 +254,7 @@ class MetricsPage:
         body = Body(await asyncio.to_thread(prometheus_client.generate_latest, families), compressed=compressed)
         # Not in a thread: beside a busy event loop it would get the interpreter each five milliseconds, and hold it for
         # as long. Ten thousand storages took five seconds, in which each request waited many times.
-        for piece in pieces_of(storages or ()):
+        for piece in pieces_of(storages):
             body.add(piece.encode())
             await asyncio.sleep(0)
         return body.whole()

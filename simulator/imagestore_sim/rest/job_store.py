@@ -113,7 +113,7 @@ class JobStore:
         async with self._database.transaction() as connection:
             for statement in reply.commit:
                 await connection.execute(statement)
-            running = update(Job).where(Job.uuid == uuid, *self._runs_here())
+            running = update(Job).where(Job.uuid == uuid, *self._runs_on(self._peers.uuid))
             stored = await connection.execute(running.values(state=result.state, result=text, lastOpDate=self.now()))
             if not stored.rowcount:
                 raise await self._why_aborted(connection, uuid)
@@ -127,7 +127,7 @@ class JobStore:
     async def require_running(self, uuid: str) -> None:
         """Raise JobAborted if the job does not run any more. Inside `atomic`, no other task can end it until then."""
         async with self._database.transaction() as connection:
-            touched = update(Job).where(Job.uuid == uuid, *self._runs_here())
+            touched = update(Job).where(Job.uuid == uuid, *self._runs_on(self._peers.uuid))
             if not (await connection.execute(touched.values(lastOpDate=self.now()))).rowcount:
                 raise JobAborted
 
@@ -141,9 +141,10 @@ class JobStore:
         taken = its_node != self._peers.uuid or self._peers.uuid not in self._peers.members
         return JobTaken(f"job {uuid} was taken from management node {self._peers.uuid}") if taken else JobAborted()
 
-    def _runs_here(self) -> tuple[ColumnElement[bool], ...]:
-        """Return the conditions of the jobs that this node carries out: it must not end one that was taken from it."""
-        return Job.state == JobState.PROCESSING, Job.managementNodeUuid == self._peers.uuid
+    @staticmethod
+    def _runs_on(node: str) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions of the jobs that a node carries out: none must end one that was taken from it."""
+        return Job.state == JobState.PROCESSING, Job.managementNodeUuid == node
 
     async def fail_running(self, details: str) -> None:
         """Store SYS.1012 with `details` as the result of every job that runs, on any node."""
@@ -162,8 +163,8 @@ class JobStore:
     async def take_over(self, uuid: str, giver: str) -> bool:
         """Make a job of the node `giver` one of this node; return whether it was there, and had not ended."""
         async with self._database.transaction() as connection:
-            its = (Job.uuid == uuid, Job.state == JobState.PROCESSING, Job.managementNodeUuid == giver)
-            taken = await connection.execute(update(Job).where(*its).values(managementNodeUuid=self._peers.uuid))
+            given = update(Job).where(Job.uuid == uuid, *self._runs_on(giver))
+            taken = await connection.execute(given.values(managementNodeUuid=self._peers.uuid))
             return bool(taken.rowcount)
 
     async def _fail(self, details: str, *which: ColumnElement[bool], **values: object) -> None:
