@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from imagestore_sim.clock import RealClock, Spread, spread
 from imagestore_sim.clock.spread import FEW, MOST_IN_A_TURN, TURN_SECONDS
 from imagestore_sim.virtual_clock import run_virtually, virtual_clock
+from loop_turns import Turns, counting
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +44,9 @@ def test_what_is_late_is_made_up_for() -> None:
 
 
 async def test_others_have_their_turn_while_what_is_late_begins() -> None:
-    turns = 0
-
-    async def work() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    working = asyncio.create_task(work())
-    spreading = Spread(RealClock(), 10 * FEW, 1e-6)
-    for _ in range(10 * MOST_IN_A_TURN):
-        await spreading.turn()
-    working.cancel()
-    assert turns >= 9
+    turns = Turns()
+    async with counting(turns):
+        spreading = Spread(RealClock(), 10 * FEW, 1e-6)
+        for _ in range(10 * MOST_IN_A_TURN):
+            await spreading.turn()
+    assert turns.count >= 9

@@ -54,7 +54,7 @@ def test_a_socket_that_was_closed_a_moment_ago_is_still_to_receive_nothing(pair:
     one, other = pair
     undelivered = watch(one, other)
     one.sendall(b"x")
-    other.close()  # its owner is told in the next turn of the event loop, and forgets it then
+    other.close()  # its transport removes it in the next turn of the event loop
     undelivered.any()  # whether `one` is still to receive the reset is up to the kernel
     one.close()
     assert not undelivered.any()

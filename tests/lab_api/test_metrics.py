@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import hashlib
 import platform
@@ -27,9 +26,9 @@ from imagestore_sim.lab_api.metrics import MOST_AT_ONCE, Body
 from imagestore_sim.lab_api.storage_series import LINES_IN_A_PIECE, SERIES, StoredStorage, pieces_of, show
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
-from imagestore_sim.tasks import cancel_and_wait
 from imagestore_sim.testing import Client
 from kept_node import KeptNode
+from loop_turns import Turns, counting
 from metrics_page import Scrape, scrape
 from node_faults import set_fault, shown
 
@@ -126,18 +125,12 @@ def test_a_name_of_a_storage_is_read_back_whatever_is_in_it() -> None:
 async def test_very_many_storages_are_shown_in_pieces_between_which_others_have_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns, pieces = 0, []
+    turns, pieces = Turns(), []
     add = Body.add
 
     def note(body: Body, piece: bytes) -> None:
-        pieces.append((turns, piece.count(b"\n")))
+        pieces.append((turns.count, piece.count(b"\n")))
         add(body, piece)
-
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
 
     monkeypatch.setattr(Body, "add", note)
     names = [f"archive-{number}" for number in range(3 * MOST_AT_ONCE)]
@@ -146,12 +139,10 @@ async def test_very_many_storages_are_shown_in_pieces_between_which_others_have_
     )
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
     await node.start(records)
-    counting = asyncio.ensure_future(count_turns())
     try:
-        async with Client(node.url) as client:
+        async with counting(turns), Client(node.url) as client:
             found = await scrape(client)
     finally:
-        await cancel_and_wait(counting)
         await node.stop()
     shown = {one.labels["name"] for one in found.families["imagestore_sim_backup_storage_total_bytes"].samples}
     assert shown == set(names)
