@@ -26,8 +26,7 @@ from imagestore_sim.ssh_packets import send_no_filling
 
 _GREETING_BYTES = 512  # kept of what the server sends first
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-_KEEP_IDLE: int | None = getattr(socket, "TCP_KEEPIDLE", None)
-_MOST_SECONDS, _MOST_TRIES = 32_767, 127  # that Linux takes
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 class Flood(asyncssh.ProtocolError):
@@ -167,19 +166,15 @@ class BoundedTunnel(asyncio.Protocol):
         if self._sending is not None:
             self._sending.use(permit)
 
-    def let_system_check(self, idle: float, patience: float) -> bool:
-        """Have the system ask the host's when the connection is idle for some seconds, and end it without an answer.
+    def end_without_acknowledgement(self, seconds: float) -> bool:
+        """Have the system end the connection when the host's acknowledges nothing for some seconds of what is sent.
 
-        It asks each second then, and waits for `patience` seconds. It costs neither side's program anything. Return
-        False where that is not possible: for a connection through another host or by a command.
+        Return False where that is not possible: for a connection through another host or by a command.
         """
-        if _KEEP_IDLE is None or self._watched is None or self._transport is None:
+        if _USER_TIMEOUT is None or self._watched is None or self._transport is None:
             return False
-        tcp_socket = self._transport.get_extra_info("socket")
-        tcp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        tcp_socket.setsockopt(socket.IPPROTO_TCP, _KEEP_IDLE, min(_MOST_SECONDS, math.ceil(idle)))
-        tcp_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
-        tcp_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, min(_MOST_TRIES, math.ceil(patience)))
+        milliseconds = math.ceil(seconds * 1000)
+        self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, milliseconds)
         return True
 
     def abort(self) -> None:

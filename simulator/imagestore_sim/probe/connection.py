@@ -178,10 +178,10 @@ class Connection:
         self.probes += 1
         self.used = self._clock.monotonic()
 
-    def leave_to_system(self, idle: float, patience: float) -> bool:
-        """Do what `BoundedTunnel.let_system_check` does, at the first call; return whether the system checks it."""
+    def leave_to_system(self, seconds: float) -> bool:
+        """Do what `BoundedTunnel.end_without_acknowledgement` does, at the first call; return whether it can."""
         if self._is_left_to_system is None:
-            self._is_left_to_system = self._tunnel.let_system_check(idle, patience)
+            self._is_left_to_system = self._tunnel.end_without_acknowledgement(seconds)
         return self._is_left_to_system
 
     async def is_alive(self, seconds: float) -> bool:
