@@ -8,9 +8,11 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any, cast
 
 import asyncssh
 import pytest
+from asyncssh.packet import SSHPacket
 from ssh_stubs import PASSWORD, saying, ssh_stub, tcp_server
 
 from imagestore_sim.clock import RealClock
@@ -229,6 +231,40 @@ async def test_the_identity_file_is_tried_before_the_password(sshd: OpenSshServe
     await prober.close()
     assert isinstance(result, Capacity)
     assert "Failed password" not in sshd.log.read_text()
+
+
+async def test_what_one_server_takes_for_a_signature_is_not_offered_to_an_older_one(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    asyncssh.generate_private_key("ssh-rsa", key_size=2048).write_private_key(key)
+    signed: list[bytes] = []
+
+    class Account(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            inside = cast("Any", conn)
+            validate = inside.validate_public_key
+
+            async def note(username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+                if signature:
+                    signed.append(SSHPacket(signature).get_string())
+                return bool(await validate(username, key_data, msg, signature))
+
+            inside.validate_public_key = note
+            if len(signed) != 1:  # an older server does not say which signatures it takes
+                inside._send_ext_info = lambda: None
+
+        def public_key_auth_supported(self) -> bool:
+            return True
+
+        def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+            return True
+
+    prober = Prober(RealClock(), identity_file=key)
+    async with ssh_stub(process=saying(""), account=cast("Any", lambda _: Account())) as stub:
+        for _ in range(3):
+            await prober.probe(stub.target(), fresh=True)
+    await prober.close()
+    older, newer, older_again = signed
+    assert older == older_again != newer
 
 
 @pytest.mark.sshd

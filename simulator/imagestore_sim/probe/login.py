@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import asyncssh
 
-from imagestore_sim.clock import Clock
+from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.in_flight import under_way
+from imagestore_sim.probe import prepared_connect
 from imagestore_sim.probe.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGES, MACS
 from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.connection import ConnectionChain
@@ -62,6 +63,8 @@ class Login:
         self._has_key = identity is not None
         self._options = asyncssh.SSHClientConnectionOptions(**base, client_keys=[identity] if identity else None)
         self._ssh_config = None if ssh_config is None else SshConfig(ssh_config, identity, base)
+        # In virtual time the turns of the event loop count that asyncssh takes to prepare its options in a thread.
+        self._is_quick = ssh_config is None and isinstance(clock, RealClock)
 
     async def log_in(
         self, target: Target, phases: Phases, tunnel: BoundedTunnel, purpose: Purpose, *, suspect: bool
@@ -140,25 +143,14 @@ class Login:
         self, route: Route, tunnel: BoundedTunnel, target: Target, phases: Phases
     ) -> asyncssh.SSHClientConnection:
         client = LoginClient(phases, self._host_keys, target, tunnel.evidence)
-        more: dict[str, object] = {}
+        own: dict[str, Any] = {"username": target.username, "preferred_auth": _methods(route, target) or ["none"]}
         if algorithms := self._host_key_algorithms(route, tunnel.address[0]):
-            more["server_host_key_algs"] = algorithms
+            own["server_host_key_algs"] = algorithms
         try:
-            with ExitStack() as before_it_connects:
-                # asyncssh makes its options in a thread, which a clock that is stepped or runs fast has to wait for.
-                before_it_connects.enter_context(under_way())
-                tunnel.on_connecting = before_it_connects.close
-                ssh = await asyncssh.connect(
-                    route.host,
-                    route.port,
-                    config=route.options.kwargs["config"],
-                    options=route.options,
-                    username=target.username,
-                    preferred_auth=_methods(route, target) or ["none"],
-                    client_factory=lambda: client,
-                    tunnel=cast(asyncssh.SSHClientConnection, tunnel),  # asyncssh only calls its create_connection
-                    **more,
-                )
+            if self._is_quick:
+                ssh = await prepared_connect.connect(route.options, route.host, route.port, client, tunnel, **own)
+            else:
+                ssh = await _connect_by_asyncssh(route, client, tunnel, own)
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
             ignored = self._host_keys.policy is HostKeyPolicy.IGNORE
             if client.complaint is None and (ignored or "host key" not in str(error)):
@@ -173,6 +165,25 @@ class Login:
             return []
         host = route.options.host_key_alias or route.host
         return self._host_keys.algorithms(host, address, None if route.port == DEFAULT_PORT else route.port)
+
+
+async def _connect_by_asyncssh(
+    route: Route, client: LoginClient, tunnel: BoundedTunnel, own: dict[str, Any]
+) -> asyncssh.SSHClientConnection:
+    """Connect with options that asyncssh prepares for this login, as a configuration file has them."""
+    with ExitStack() as before_it_connects:
+        # It does so in a thread, which a clock that is stepped or runs fast has to wait for.
+        before_it_connects.enter_context(under_way())
+        tunnel.on_connecting = before_it_connects.close
+        return await asyncssh.connect(
+            route.host,
+            route.port,
+            config=route.options.kwargs["config"],
+            options=route.options,
+            client_factory=lambda: client,
+            tunnel=cast(asyncssh.SSHClientConnection, tunnel),  # asyncssh only calls its create_connection
+            **own,
+        )
 
 
 def _methods(route: Route, target: Target) -> list[str]:
