@@ -1,4 +1,4 @@
-"""statvfs over SFTP, which nodes ask for each minute: after the first time it is answered without asyncssh's server."""
+"""stat and statvfs over SFTP, which nodes ask for: where nothing fails or hangs, asyncssh's server has no work."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from contextlib import asynccontextmanager
 
 import asyncssh
 import pytest
-from asyncssh.packet import Byte, String, UInt32
+from asyncssh.packet import Byte, SSHPacket, String, UInt32
+from asyncssh.sftp import SFTPServerHandler
 
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost, VirtualDisk
 
 SIZE = 1000 * 4096
 INIT = String(b"\x01\0\0\0\x03")
-OK_REPLY, STATUS = 201, 101
+OK_REPLY, STATUS, ATTRIBUTES = 201, 101, 105
+STAT, LSTAT = 17, 7
 
 
 class RawSftp:
@@ -36,6 +38,20 @@ class RawSftp:
 
 
 @pytest.fixture
+async def handled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the types of the requests that asyncssh's server has handled."""
+    types: list[int] = []
+    process = SFTPServerHandler._process_packet
+
+    async def note(self: SFTPServerHandler, kind: int, number: int, packet: SSHPacket) -> None:
+        types.append(kind)
+        await process(self, kind, number, packet)
+
+    monkeypatch.setattr(SFTPServerHandler, "_process_packet", note)
+    return types
+
+
+@pytest.fixture
 async def host() -> AsyncIterator[SimulatedHost]:
     async with SimulatedHost("h", disk=VirtualDisk(SIZE)) as started:
         yield started
@@ -53,16 +69,47 @@ async def sftp(host: SimulatedHost) -> AsyncIterator[RawSftp]:
         yield raw
 
 
+def about(kind: int, number: int, path: bytes) -> bytes:
+    return String(Byte(kind) + UInt32(number) + String(path))
+
+
 def request(number: int, path: bytes = b"/") -> bytes:
     return String(Byte(200) + UInt32(number) + String(b"statvfs@openssh.com") + String(path))
 
 
-async def test_later_answers_are_as_the_first_and_have_the_numbers_of_the_moment(host: SimulatedHost) -> None:
+async def test_stat_is_answered_as_asyncssh_answers_lstat(host: SimulatedHost, handled: list[int]) -> None:
+    host.disk.make_directory("/zs")
+    host.disk.write_file("/zs/file", b"text")
+    async with sftp(host) as client:
+        for path in (b"/", b"/zs", b"/zs/file", b"zs"):
+            answers = []
+            for kind in (STAT, LSTAT):
+                client.send(about(kind, 7, path))
+                answers.append(await client.answer())
+            assert answers[0] == answers[1]
+            assert answers[0][0] == (STATUS if path == b"zs" else ATTRIBUTES)  # the home is /root
+        assert handled == [LSTAT, LSTAT, LSTAT, STAT, LSTAT]
+
+
+async def test_nothing_is_answered_to_a_client_that_has_not_begun_the_protocol(host: SimulatedHost) -> None:
+    address, port = host.address
+    options = {"known_hosts": None, "config": None, "agent_path": None, "client_keys": None}
+    async with asyncssh.connect(address, port, username="root", password="x", **options) as connection:
+        writer, reader, _ = await connection.open_session(subsystem="sftp", encoding=None)
+        writer.write(about(STAT, 1, b"/"))
+        assert await reader.read() == b""
+
+
+async def test_answers_are_as_those_of_asyncssh_and_have_the_numbers_of_the_moment(
+    host: SimulatedHost, handled: list[int]
+) -> None:
     async with sftp(host) as client:
         client.send(request(1))
         kind, number, first = await client.answer()
-        client.send(request(2))
-        assert await client.answer() == (kind, 2, first)
+        assert not handled
+        client.send(request(1) + request(2))
+        assert [await client.answer() for _ in range(2)] == [(kind, 1, first), (kind, 2, first)]
+        assert handled == [200, 200]
         assert (kind, number) == (OK_REPLY, 1)
         host.disk.used = 4096
         client.send(request(3))

@@ -34,11 +34,15 @@ SFTP_VERSION = 3
 MOST_READ = 256 * 1024
 """Bytes that one request reads, as in OpenSSH's server: a client asks again for the rest."""
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
-_EXTENDED, _EXTENDED_REPLY = Byte(200), Byte(201)
+_INIT, _STAT, _EXTENDED = 1, 17, 200  # types of requests
+_ATTRIBUTES_REPLY, _EXTENDED_REPLY = Byte(105), Byte(201)
 _STATVFS = String(b"statvfs@openssh.com")
-_PATH_AT = 4 + 1 + 4 + len(_STATVFS)  # after the length, the type and the number of the request
+_TYPE_AT, _NUMBER_AT, _BODY_AT = 4, 5, 9  # after the length of a request
 _NUMBERS = struct.Struct(">11Q")
-_REPLY_HEAD = UInt32(1 + 4 + _NUMBERS.size) + _EXTENDED_REPLY  # before the number of the request
+_STATVFS_HEAD = UInt32(1 + 4 + _NUMBERS.size) + _EXTENDED_REPLY  # before the number of the request
+_ATTRIBUTES = struct.Struct(">IQ5I")  # flags, size, owner, group, permissions, times
+_ALL_ATTRIBUTES = 1 | 2 | 4 | 8  # SSH_FILEXFER_ATTR flags of version 3
+_STAT_HEAD = UInt32(1 + 4 + _ATTRIBUTES.size) + _ATTRIBUTES_REPLY
 
 # errno_to_portable in OpenSSH's sftp-server.c; every other number is FX_FAILURE.
 _NO_SUCH_FILE = (asyncssh.FX_NO_SUCH_FILE, "No such file")
@@ -122,26 +126,35 @@ class DiskServer(asyncssh.SFTPServer):
         self._disk = host.disk
         self._home = home
         self._has_statvfs = host.statvfs and not host.behaviour.no_statvfs
-        self._asked = False
-        """Whether a client has got an answer to statvfs."""
+        self._has_begun = False
+        """Whether a client has begun with SSH_FXP_INIT, in real time: in virtual time the turns of an answer count."""
 
     def answer_at_once(self, request: bytes) -> bytes | None:
-        """Return the answer to a request as nodes send it each minute: statvfs, on a connection that has asked before.
+        """Return the answer to a request of the kinds that nodes send: stat, and statvfs each minute.
 
         Return None for any other request, and for one that fails or hangs: asyncssh answers it, with twice the work.
         """
-        if not self._asked or request[4:5] != _EXTENDED or request[9:_PATH_AT] != _STATVFS:
+        if len(request) < _BODY_AT:
             return None
-        path = request[_PATH_AT + 4 :]
-        if request[_PATH_AT : _PATH_AT + 4] != UInt32(len(path)) or self.is_stuck(path, self.host.behaviour):
+        kind, body = request[_TYPE_AT], request[_BODY_AT:]
+        if not self._has_begun:
+            self._has_begun = kind == _INIT and isinstance(self.host.clock, RealClock)
             return None
-        if not self._has_statvfs:
+        if kind == _EXTENDED and self._has_statvfs and body.startswith(_STATVFS):
+            path = body[len(_STATVFS) + 4 :]
+        elif kind == _STAT:
+            path = body[4:]
+        else:
             return None
+        if not body.endswith(UInt32(len(path)) + path) or self.is_stuck(path, self.host.behaviour):
+            return None
+        number = request[_NUMBER_AT:_BODY_AT]
         try:
-            found = self._disk.statvfs(self._path(path))
-        except OSError:
+            if kind == _STAT:
+                return _STAT_HEAD + number + _packed(self._disk.stat(self._path(path)))
+            return _STATVFS_HEAD + number + _NUMBERS.pack(*_statvfs_numbers(self._disk.statvfs(self._path(path))))
+        except (OSError, struct.error):
             return None
-        return _REPLY_HEAD + request[5:9] + _NUMBERS.pack(*_statvfs_numbers(found))
 
     def is_stuck(self, path: bytes, now: Behaviour) -> bool:
         """Return whether a request about `path` gets no answer now."""
@@ -175,11 +188,6 @@ class DiskServer(asyncssh.SFTPServer):
     @override
     @_waits_for_path
     def statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
-        found = self._statvfs(path)
-        self._asked = isinstance(self.host.clock, RealClock)  # the turns that an answer takes count in virtual time
-        return found
-
-    def _statvfs(self, path: bytes) -> asyncssh.SFTPVFSAttrs:
         self._require_statvfs()
         with _answering():
             return statvfs_attributes(self._disk.statvfs(self._path(path)))
@@ -339,6 +347,12 @@ def attributes(entry: Entry) -> asyncssh.SFTPAttrs:
     return asyncssh.SFTPAttrs(
         size=entry.size, uid=0, gid=0, permissions=kind | entry.mode, atime=modified, mtime=modified
     )
+
+
+def _packed(entry: Entry) -> bytes:
+    """Return what `attributes` says as version 3 sends it. Raise struct.error for a number that has no room there."""
+    of = attributes(entry)
+    return _ATTRIBUTES.pack(_ALL_ATTRIBUTES, of.size, of.uid, of.gid, of.permissions, of.atime, of.mtime)
 
 
 def statvfs_attributes(numbers: Statvfs) -> asyncssh.SFTPVFSAttrs:
