@@ -16,6 +16,7 @@ from ssh_stubs import tcp_server
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.probe import Capacity, PingMode, ProbeFailure, Prober, Target, sending_while
+from imagestore_sim.probe.permit import PermittedTransport, always
 from processes import child
 
 CHUNK = 65_536
@@ -174,3 +175,48 @@ async def test_no_connection_is_begun_without_permit(mode: PingMode) -> None:
         await prober.close()
         assert isinstance(found, ProbeFailure)
         assert wire.connections == 0
+
+
+class Sent:
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def get_extra_info(self, _name: str) -> None:
+        return None
+
+
+async def test_the_packets_of_a_turn_go_out_together_during_a_login_and_one_by_one_after_it() -> None:
+    sent = Sent()
+    transport = PermittedTransport(sent, always, gathering=True)
+    transport.write(b"a")
+    transport.write(b"b")
+    assert not sent.writes
+    await asyncio.sleep(0)
+    transport.write(b"c")
+    transport.gather_no_more()
+    transport.write(b"d")
+    assert sent.writes == [b"ab", b"c", b"d"]
+
+
+async def test_what_was_written_before_the_end_of_a_login_still_goes_out_if_it_is_permitted() -> None:
+    sent, forbidden = Sent(), Sent()
+    transport = PermittedTransport(sent, always, gathering=True)
+    transport.write(b"that is all")
+    transport.abort()
+    assert sent.writes == [b"that is all"]
+    transport = PermittedTransport(forbidden, lambda: False, gathering=True)
+    transport.write(b"too late")
+    await asyncio.sleep(0)
+    assert (forbidden.writes, forbidden.aborted) == ([], True)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 import asyncssh
 from typing_extensions import override
 
+from imagestore_sim.clock import RealClock
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.hosts.listener import NO_LINGER
-from imagestore_sim.in_flight import closed, moved, opened
+from imagestore_sim.in_flight import activity, closed, opened
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -50,12 +51,13 @@ class Link(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_held", "_host", "_in", "_out", "_sent", "_ssh", "_transport", "_unread", "_watched",
+        "_activity", "_gathered", "_held", "_host", "_in", "_out", "_sent", "_ssh", "_transport", "_unread", "_watched",
         "closed", "logged_in", "number", "stale",
     )  # fmt: skip
 
     def __init__(self, host: SimulatedHost) -> None:
         self._host = host
+        self._activity = activity()
         self.number = next(_numbers)
         """Numbers follow the order in which the connections came."""
         self._transport: asyncio.Transport
@@ -66,6 +68,8 @@ class Link(asyncio.BufferedProtocol):
         self._in = Direction(host, self._arrive)
         self._out = Direction(host, self._leave)
         self._sent = 0
+        self._gathered: list[bytes] | None = None
+        """Packets of this turn of the event loop that are sent together; None where each is sent by itself."""
         self.logged_in = False
         self.stale = False
         """Whether everything on it is dropped, in both directions."""
@@ -80,16 +84,31 @@ class Link(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Cut it at once."""
+        self._send_gathered()
         self._out.close()
         self._transport.abort()
 
     def finish(self) -> None:
         """Close it once everything written has been sent."""
+        self._send_gathered()
         self._out.put(None)
 
     def write(self, data: bytes) -> None:
-        """Send bytes to the client."""
-        self._out.put(bytes(data))
+        """Send bytes to the client; of a login in real time, all of one turn of the event loop together."""
+        if self._gathered is None:
+            self._out.put(data)
+            return
+        if not self._gathered:
+            asyncio.get_running_loop().call_soon(self._send_gathered)
+        self._gathered.append(data)
+
+    def _send_gathered(self) -> None:
+        if not self._gathered or self._transport.is_closing():
+            return
+        packets = self._gathered
+        self._gathered = None if self.logged_in else []
+        for data in [b"".join(packets)] if self._host.behaviour.reset_after is None else packets:
+            self._out.put(data)
 
     async def hold(self, work: Coroutine[object, object, None]) -> None:
         """Wait for `work`, but no longer than the connection is open. Raise CancelledError when it is cut."""
@@ -101,7 +120,7 @@ class Link(asyncio.BufferedProtocol):
         await task
 
     def _arrive(self, data: bytes | None) -> None:
-        moved()
+        self._activity.moves += 1
         self._set_pace()
         if self._ssh is None or data is None or self.stale:
             return
@@ -120,7 +139,7 @@ class Link(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def _leave(self, data: bytes | None) -> None:
-        moved()
+        self._activity.moves += 1
         if data is None:
             self._end()
             return
@@ -147,7 +166,7 @@ class Link(asyncio.BufferedProtocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        moved()
+        self._activity.moves += 1
         self._transport = cast(asyncio.Transport, transport)
         self._watched = opened(transport)
         self._transport.set_write_buffer_limits(UNREAD_BYTES)
@@ -167,6 +186,8 @@ class Link(asyncio.BufferedProtocol):
     def _begin_ssh(self, now: Behaviour) -> None:
         if now.flood == "banner":
             self.write(FLOOD_LINE * (FLOOD_BYTES // len(FLOOD_LINE)))
+        if isinstance(self._host.clock, RealClock):  # in virtual time, each packet counts
+            self._gathered = []
         self._ssh = self._host.sshd.new_connection()
         self._ssh.connection_made(_SshTransport(self, self._transport))
         if now.flood == "keys":
@@ -197,7 +218,7 @@ class Link(asyncio.BufferedProtocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        moved()
+        self._activity.moves += 1
         closed(self._watched)
         self._in.close()
         self._out.close()

@@ -82,12 +82,12 @@ class HostConnection(asyncssh.SSHServerConnection):
         """Read no configuration for the user who logs in: there is none."""
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        """Send a packet, once logged in without the filling before it (`ssh_packets`).
+        """Send a packet, without the filling before it (`ssh_packets`).
 
         No cipher that needs it is offered here. In virtual time it is sent: the turns of the event loop
         that it takes count there.
         """
-        if self._in_real_time and self._auth_complete and is_filling(pkttype, args):
+        if self._in_real_time and is_filling(pkttype, args):
             return
         super().send_packet(pkttype, *args, handler=handler)
 

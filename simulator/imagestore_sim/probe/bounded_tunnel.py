@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 import asyncssh
 from typing_extensions import override
 
-from imagestore_sim.in_flight import closed, moved, opened
+from imagestore_sim.in_flight import activity, closed, opened
 from imagestore_sim.probe.failures import LoginEvidence
 from imagestore_sim.probe.key_exchange import find_mismatch, watch_key_exchanges
 from imagestore_sim.probe.permit import Permit, PermittedTransport, check_permit, current_permit
@@ -84,12 +84,13 @@ class BoundedTunnel(asyncio.Protocol):
     """
 
     def __init__(self, phases: Phases, round_robin: RoundRobin, *, filling: bool = True) -> None:
-        """With `filling`, asyncssh sends what `send_no_filling` leaves out."""
+        """With `filling`, asyncssh sends what `send_no_filling` leaves out, and each packet of a login by itself."""
         self._phases = phases
         self._filling = filling
         self._greeting = b""
         self._in_login = True
         self._permit = current_permit()
+        self._activity = activity()
         self._transport: Readable | None = None
         self._sending: PermittedTransport | None = None
         self._watched: int | None = None
@@ -156,6 +157,8 @@ class BoundedTunnel(asyncio.Protocol):
     def end_login(self) -> None:
         """Stop acknowledging at once: a session is open, for which sshd turns Nagle's algorithm off."""
         self._in_login = False
+        if self._sending is not None:
+            self._sending.gather_no_more()
         self._greeting = b""
         self._make_ssh = None
         self.on_connecting = _do_nothing
@@ -196,7 +199,7 @@ class BoundedTunnel(asyncio.Protocol):
         watch_key_exchanges(self._ssh, self._allow_key_exchange)
         if not self._filling:
             send_no_filling(self._ssh)
-        self._sending = PermittedTransport(transport, self._permit)
+        self._sending = PermittedTransport(transport, self._permit, gathering=not self._filling)
         self._ssh.connection_made(cast("asyncio.Transport", self._sending))
 
     def session_started(self) -> None:
@@ -204,7 +207,7 @@ class BoundedTunnel(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes, _datatype: int | None = None) -> None:
-        moved()
+        self._activity.moves += 1
         if self._in_login and len(self._greeting) < _GREETING_BYTES:
             self._greeting += data[:_GREETING_BYTES]
         if self._in_login and _QUICKACK is not None and self._transport is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from collections.abc import Callable
@@ -55,11 +56,13 @@ class PermittedTransport:
     what the host has not acknowledged, for seconds, while another node has the storage.
     """
 
-    __slots__ = ("_permit", "_resets", "_transport")
+    __slots__ = ("_gathered", "_permit", "_resets", "_transport")
 
-    def __init__(self, transport: Any, permit: Permit) -> None:
+    def __init__(self, transport: Any, permit: Permit, *, gathering: bool = False) -> None:
+        """With `gathering`, send all that is written in a turn of the event loop together, until `gather_no_more`."""
         self._transport = transport
         self._resets = False  # whether its close drops what the host has not acknowledged
+        self._gathered: list[bytes] | None = [] if gathering else None
         self.use(permit)
 
     def use(self, permit: Permit) -> None:
@@ -70,6 +73,25 @@ class PermittedTransport:
 
     def write(self, data: bytes) -> None:
         """Send data, or close at once without it."""
+        if self._gathered is not None:
+            if not self._gathered:
+                asyncio.get_running_loop().call_soon(self._send_gathered)
+            self._gathered.append(data)
+        elif self._permit():
+            self._transport.write(data)
+        else:
+            self.abort()
+
+    def gather_no_more(self) -> None:
+        """Send each packet as it is written from now on."""
+        self._send_gathered()
+        self._gathered = None
+
+    def _send_gathered(self) -> None:
+        if not self._gathered or self._transport.is_closing():
+            return
+        data = b"".join(self._gathered)
+        self._gathered.clear()
         if self._permit():
             self._transport.write(data)
         else:
@@ -77,6 +99,7 @@ class PermittedTransport:
 
     def abort(self) -> None:
         """Close at once. Without a permit, also drop what the system would go on sending by itself."""
+        self._send_gathered()
         if self._permit() and self._resets:
             self._close_by(_IN_ORDER)
         self._transport.abort()
