@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar, TypeVarTuple
 
+from imagestore_sim.at_once import check_may_wait
 from imagestore_sim.in_flight import under_way
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ async def by_size(size: int, function: Callable[[*Ts], T], *arguments: *Ts, thre
 
 async def in_thread(function: Callable[[*Ts], T], *arguments: *Ts, thread: Executor = _large_inputs) -> T:
     """Return `function(*arguments)`, called in a thread, in the order of the calls for that thread."""
+    check_may_wait()
 
     def work() -> T:
         with _collection.held_off():

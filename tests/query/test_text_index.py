@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import bindparam, delete, insert, update
 
+from imagestore_sim.at_once import run_at_once
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorage
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE_STORE_BACKUP_STORAGE, Inventory, QueryEngine, register_functions
@@ -110,6 +111,22 @@ async def test_a_copy_finds_what_sql_finds(lab: Lab, inventory: Inventory) -> No
     for pattern, numbers in expected.items():
         assert await lab.find(f"name~={pattern}", inventory=inventory) == numbers
         assert lab.uses_copy
+
+
+async def test_questions_that_are_asked_at_once_have_the_texts_copied_as_others_do(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagestore_sim.database.reader.SHORT_SECONDS", 60.0)  # on a busy machine
+    query = parse_query([("q", "name~=%-1100")])
+    await lab.database.fetch_few("SELECT 1", ())  # opens the connection of the event loop
+    at_once = [run_at_once(lab.engine.run(IMAGE_STORE_BACKUP_STORAGE, query)) for _ in range(2 * ASKED_BEFORE)]
+    assert [one is not None for one in at_once] == [True] * ASKED_BEFORE + [False] * ASKED_BEFORE
+    assert await lab.find("name~=%-1100") == [1100]
+    assert lab.uses_copy
+    copied, before = run_at_once(lab.engine.run(IMAGE_STORE_BACKUP_STORAGE, query)), at_once[0]
+    assert copied is not None
+    assert before is not None
+    assert copied.rows == before.rows
 
 
 async def test_a_page_of_a_copy_is_sorted_and_counted(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""Kept answers that go out before aiohttp makes a request: the same bytes, and all that a handler would have done."""
+"""Answers that go out before aiohttp makes a request: the same bytes, and all that a handler would have done."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from raw_client import STORAGES, ZONES, RawClient, open_raw_client
+from raw_client import STORAGE, STORAGES, UNKNOWN, ZONES, RawClient, open_raw_client, sha512
 
+from imagestore_sim.rest.rest_api import LONGEST_AT_ONCE
 from imagestore_sim.rest.server import RestServer
+from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DATE = re.compile(rb"Date: [^\r]*")
@@ -21,6 +23,8 @@ LENGTH = re.compile(rb"Content-Length: (\d+)")
 SECONDS = 60.0
 SESSION_SECONDS = 7200
 TARGET = f"{STORAGES}?limit=10"
+BY_HANDLER = "Origin: http://elsewhere.example"
+"""A header that has a request go to a handler, and changes nothing in its answer."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -46,18 +50,21 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 class Connection:
     """A connection to the node that stays open."""
 
-    def __init__(self, raw_client: RawClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, raw_client: RawClient, session: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._raw_client = raw_client
+        self._session = session
         self._reader = reader
         self.writer = writer
 
     def head(self, target: str = TARGET, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
-        host, oauth = f"Host: {self._raw_client.address}", f"Authorization: OAuth {self._raw_client.session}"
+        host, oauth = f"Host: {self._raw_client.address}", f"Authorization: OAuth {self._session}"
         return "\r\n".join([f"{method} {target} HTTP/{version}", host, oauth, *lines, "", ""]).encode()
 
-    async def ask(self, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
+    async def ask(self, *lines: str, target: str = TARGET, method: str = "GET", version: str = "1.1") -> bytes:
         """Send a request and return its answer, without its date."""
-        self.writer.write(self.head(TARGET, *lines, method=method, version=version))
+        self.writer.write(self.head(target, *lines, method=method, version=version))
         return await self.answer(has_body=method != "HEAD")
 
     async def answer(self, *, has_body: bool = True) -> bytes:
@@ -68,13 +75,19 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(raw_client: RawClient) -> AsyncIterator[Connection]:
+async def connected(raw_client: RawClient, session: str | None = None) -> AsyncIterator[Connection]:
     host, _, port = raw_client.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        yield Connection(raw_client, reader, writer)
+        yield Connection(raw_client, session or raw_client.session, reader, writer)
     finally:
         writer.close()
+
+
+async def change_the_store(raw_client: RawClient) -> None:
+    """Change what no answer holds that is asked for below, so that none is kept."""
+    zone = await raw_client.make_zone(name="soon gone")
+    assert (await raw_client.call("DELETE", f"{ZONES}/{zone['uuid']}?deleteMode=Enforcing")).status == 200
 
 
 async def keep_an_answer(raw_client: RawClient) -> None:
@@ -85,18 +98,82 @@ async def keep_an_answer(raw_client: RawClient) -> None:
 async def test_the_same_question_has_the_same_bytes_and_gets_to_no_handler(
     raw_client: RawClient, handled: list[str]
 ) -> None:
-    await raw_client.make_zone(name="changes the store")
-    handled.clear()
     async with connected(raw_client) as connection:
-        first, second = await connection.ask(), await connection.ask()
-        assert (second, handled) == (first, [TARGET])
-        await raw_client.make_zone(name="changes it again")
+        by_handler = await connection.ask(BY_HANDLER)
+        assert handled == [TARGET]
+        assert [await connection.ask() for _ in range(3)] == [by_handler] * 3
+        assert handled == [TARGET]
+
+
+QUICK = (f"{STORAGES}/{STORAGE}", f"{STORAGES}/{UNKNOWN}", f"{STORAGES}?q=uuid={STORAGE}", f"{TARGET}&sort=name", ZONES)
+
+
+@rows("target", QUICK)
+async def test_an_answer_that_is_not_kept_goes_out_at_once_if_it_is_soon_found(
+    raw_client: RawClient, handled: list[str], target: str
+) -> None:
+    async with connected(raw_client) as connection:
+        by_handler = await connection.ask(BY_HANDLER, target=target)
+        await change_the_store(raw_client)
         handled.clear()
-        assert await connection.ask() == first
-        assert handled == [TARGET], "the store has changed"
+        assert await connection.ask(target=target) == by_handler
+        assert handled == []
+
+
+async def test_it_is_as_new_as_the_store(raw_client: RawClient, handled: list[str]) -> None:
     async with connected(raw_client) as connection:
-        assert await connection.ask() == first, "the first request on a connection"
-    assert handled == [TARGET]
+        await connection.ask()
+        for number in range(20):
+            zone = await raw_client.make_zone(name=f"new-{number}")
+            handled.clear()
+            assert f'"name":"new-{number}"'.encode() in await connection.ask(target=f"{ZONES}/{zone['uuid']}")
+            assert handled == []
+
+
+@rows(
+    ("target", "status"),
+    [
+        (f"{STORAGES}?q=nonsense", 400),
+        (f"{STORAGES}?q=nothing=1", 503),
+        ("/zstack/v1/nothing", 404),
+        ("/zstack/v1/zones/..", 404),
+        ("/v1/api-jobs/nothing", 404),
+        ("/zstack/v1/management-nodes", 200),
+        (f"{STORAGES}?q=name={'x' * LONGEST_AT_ONCE}", 200),
+    ],
+)
+async def test_what_fails_or_is_no_short_query_gets_to_a_handler(
+    raw_client: RawClient, handled: list[str], target: str, status: int
+) -> None:
+    async with connected(raw_client) as connection:
+        await connection.ask()
+        handled.clear()
+        assert (await connection.ask(target=target)).split()[1] == b"%d" % status
+        assert handled == [target]
+
+
+async def test_a_query_that_takes_long_gets_to_a_handler(
+    raw_client: RawClient, handled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(raw_client) as connection:
+        by_handler = await connection.ask(BY_HANDLER)
+        await change_the_store(raw_client)
+        monkeypatch.setattr("imagestore_sim.database.reader.SHORT_SECONDS", -1.0)
+        monkeypatch.setattr("imagestore_sim.database.reader.STEPS_BETWEEN_CHECKS", 1)
+        handled.clear()
+        assert await connection.ask() == by_handler
+        assert handled == [TARGET]
+
+
+async def test_the_policies_of_a_user_are_read_first(raw_client: RawClient, handled: list[str]) -> None:
+    body = {"logInByUser": {"accountName": "test", "userName": "alice", "password": sha512("wonder")}}
+    login = await raw_client.send("PUT", "/zstack/v1/accounts/users/login", body, anonymous=True)
+    async with connected(raw_client, login.json["inventory"]["uuid"]) as connection:
+        by_handler = await connection.ask(BY_HANDLER)
+        await change_the_store(raw_client)
+        handled.clear()
+        assert await connection.ask() == by_handler
+        assert handled == [TARGET]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +183,7 @@ async def test_the_same_question_has_the_same_bytes_and_gets_to_no_handler(
         ("Connection: close", 200),
         ("Content-Encoding: nonsense", 415),
         ("Expect: nonsense", 417),
-        ("Origin: http://elsewhere.example", 200),
+        (BY_HANDLER, 200),
         ("Host: elsewhere.example", 400),
     ],
 )
@@ -167,9 +244,9 @@ async def test_it_extends_the_session_and_ends_with_it(raw_client: RawClient) ->
     try:
         async with connected(raw_client) as connection:
             await connection.ask()
-            for _ in range(3):
+            for target in (TARGET, f"{TARGET}&sort=-name", TARGET):
                 raw_client.clock.ahead += 0.8 * SESSION_SECONDS
-                assert (await connection.ask()).startswith(b"HTTP/1.1 200 ")
+                assert (await connection.ask(target=target)).startswith(b"HTTP/1.1 200 ")
             raw_client.clock.ahead += 1.2 * SESSION_SECONDS
             assert b"ID.1001" in await connection.ask()
     finally:

@@ -17,6 +17,7 @@ from sqlalchemy import Dialect, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from imagestore_sim.at_once import check_may_wait
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.backend import Backend, Reads, Transactions
 from imagestore_sim.database.changes import Plan, carry_out
@@ -163,6 +164,7 @@ class Database:
         begun is completed even if the task is cancelled meanwhile. A `quiet` one changes no revision, for what no
         answer holds; it may not be inside `atomic`.
         """
+        check_may_wait()
         if self._units.connection is None:
             await self._pass_gate()
         with under_way():
@@ -246,6 +248,7 @@ class Database:
 
         To build a statement takes as long as to execute it: one that is read often is made once, with `parameters`.
         """
+        check_may_wait()
         if (writing := self._units.connection) is not None:
             return (await writing.execute(statement, parameters)).all()
         await self._pass_gate()
@@ -257,6 +260,7 @@ class Database:
 
         It sees everything committed before. Raise StoreUnavailable, ReadTooLong.
         """
+        check_may_wait()
         if (writing := self._units.connection) is not None:
             return self._backend.rows_of(await writing.exec_driver_sql(sql, tuple(parameters)))
         await self._pass_gate()

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from sqlalchemy import Table
 
+from imagestore_sim.at_once import check_may_wait
 from imagestore_sim.database import Database, TextWatch
 from imagestore_sim.query.collation import fold
 from imagestore_sim.query.comparisons import Bound
@@ -110,6 +111,8 @@ class TextCopies:
         """Copy a column, if it was asked for often enough since its texts have changed."""
         version, asked = self._asked.get(column, (-1, 0))
         asked = asked + 1 if version == watch.version else 1
+        if asked == ASKED_BEFORE + 1:
+            check_may_wait()
         self._asked[column] = watch.version, asked
         if asked != ASKED_BEFORE + 1:  # with more, it is being copied, or has too few rows
             return None

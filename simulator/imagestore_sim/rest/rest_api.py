@@ -13,13 +13,14 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from imagestore_sim.at_once import run_at_once, runs_at_once
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest.async_calls import AsyncCalls, timeout_of, wants_schema
 from imagestore_sim.rest.authentication import Authentication, Signed
 from imagestore_sim.rest.binding import Body, Values, bind_tags, parse_body
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.encoding import to_json
-from imagestore_sim.rest.errors import ApiError, PlainError
+from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError
 from imagestore_sim.rest.identity import Claim, Identity
 from imagestore_sim.rest.jobs import POLLS
 from imagestore_sim.rest.leniency import Leniency
@@ -27,21 +28,28 @@ from imagestore_sim.rest.messages import Message
 from imagestore_sim.rest.origins import is_foreign, is_unasked
 from imagestore_sim.rest.request_body import read_body
 from imagestore_sim.rest.request_context import RequestContext
-from imagestore_sim.rest.request_target import Target
+from imagestore_sim.rest.request_target import Place, Redirect, Target, read_target
 from imagestore_sim.rest.response_cache import ResponseCache
 from imagestore_sim.rest.responses import error_response, json_response
 from imagestore_sim.rest.routing import PathMatch, Router, check_method
 from imagestore_sim.tasks import by_size
 
 S = TypeVar("S")
+LONGEST_AT_ONCE = 1024
+"""The longest path with its query string, in characters, that is read before a request is made of it."""
+
+NOT_DRAWN = ""
+"""The uuid of a query's message that is carried out at once: nothing shows it."""
 
 
-class KeptAnswer(NamedTuple):
-    """The body of an earlier answer, the API that it is of, and the account that asks now."""
+class AnswerAtOnce(NamedTuple):
+    """The body of an answer that was not waited for, the API that it is of, and the account that asks."""
 
     body: bytes
     api: str
     account: str
+    was_kept: bool
+    """Whether it is that of an earlier answer."""
 
 
 class RestApi(Generic[S]):
@@ -89,13 +97,41 @@ class RestApi(Generic[S]):
         self._dispatcher.extend(session)  # nothing was waited for since it was recognized
         return json_response(200, body)
 
-    def find_at_once(self, path: str, session: str) -> KeptAnswer | None:
-        """Return what `find_cached` would answer a plain GET with, where no fault is set; None if it has to wait."""
+    def answer_at_once(self, path: str, session: str) -> AnswerAtOnce | None:
+        """Return the answer to a plain GET where no fault is set: a kept one, or that of a query that need not wait.
+
+        Return None for all else, errors too.
+        """
         identity = self._dispatcher.recognize_at_once(session)
-        if identity is None or (found := self._response_cache.find((identity, path))) is None:
+        if identity is None:
+            return None
+        kept = self._response_cache.find((identity, path))
+        found = kept or self._query_at_once(path, identity)
+        if found is None:
             return None
         self._dispatcher.extend(session)
-        return KeptAnswer(*found, identity.account_uuid)
+        body, api = found
+        return AnswerAtOnce(body, api, identity.account_uuid, was_kept=kept is not None)
+
+    def _query_at_once(self, path: str, identity: Identity) -> tuple[bytes, str] | None:
+        """Return the body of a query and its API, as `_call` would make it; None for all else."""
+        if len(path) > LONGEST_AT_ONCE:
+            return None
+        raw_path, _, raw_query = path.partition("?")
+        try:
+            target = read_target(raw_path, raw_query, self._leniency)
+            if target.place is not Place.REST:
+                return None
+            matched = self._router.find(target.segments, target.shown)
+            candidate = matched.choose("GET", raw_path, None)
+            message = candidate.message
+            if not message.cacheable:
+                return None
+            values = message.bind("GET", _pairs(raw_query), None, matched.variables(candidate))
+            body = run_at_once(self._cached(path, message, values, identity))
+        except (ApiError, PlainError, ContainerError, Redirect):
+            return None
+        return None if body is None else (body, message.__name__)
 
     async def answer(self, request: web.BaseRequest, target: Target, context: RequestContext) -> web.Response:
         """Answer a call or a poll. Raise PlainError and ContainerError where ZStack does not get to the API."""
@@ -116,7 +152,8 @@ class RestApi(Generic[S]):
         size = len(raw)
         body = await by_size(size, parse_body, raw)
         context.body = b"" if body is None else body
-        candidate = matched.choose(request.method, request.raw_path.partition("?")[0], body)
+        raw_path, _, raw_query = request.raw_path.partition("?")
+        candidate = matched.choose(request.method, raw_path, body)
         message = candidate.message
         context.api = message.__name__
         if message.api.method != "GET" and is_unasked(request) and is_foreign(request):
@@ -124,7 +161,9 @@ class RestApi(Generic[S]):
         claim = await self._claim(request, target) if message.api.authenticated else None
         context.account = await self._dispatcher.account_of(claim)
         context.session = claim if isinstance(claim, str) else None
-        values = await by_size(size, message.bind, request.method, _pairs(request), body, matched.variables(candidate))
+        values = await by_size(
+            size, message.bind, request.method, _pairs(raw_query), body, matched.variables(candidate)
+        )
         if message.always_with_schema:  # a query, which ignores all special headers
             values = await _meet_faults(context, message, values)
             cached = message.cacheable and _is_plain_get(request) and not context.meets_faults
@@ -156,34 +195,34 @@ class RestApi(Generic[S]):
 
         The message gets a new uuid if it is carried out and has none.
         """
-
-        async def work(claim: Claim) -> bytes:
-            reply = await self._dispatcher.carry_out(message, values, message_uuid or new_uuid("request"), claim)
-            if message.always_with_schema or wants_schema(request):
-                return to_json({**reply.body, "schema": dict(reply.schema)})
-            return to_json(dict(reply.body))
-
+        with_schema = message.always_with_schema or wants_schema(request)
         try:
             if not cached:
-                return json_response(200, await work(claim))
-            identity = await self._dispatcher.identify(claim)
-            return json_response(200, await self._cached(request, message, values, identity, partial(work, identity)))
+                body = await self._body(message, values, message_uuid, claim, with_schema=with_schema)
+            else:
+                identity = await self._dispatcher.identify(claim)
+                body = await self._cached(request.raw_path, message, values, identity)
+            return json_response(200, body)
         except ApiError as failure:
             return error_response(failure)
 
-    async def _cached(
-        self,
-        request: web.BaseRequest,
-        message: type[Message],
-        values: Values,
-        identity: Identity,
-        work: Callable[[], Awaitable[bytes]],
+    async def _body(
+        self, message: type[Message], values: Values, message_uuid: str | None, claim: Claim, *, with_schema: bool
     ) -> bytes:
-        """Return the body by way of the cache: that of this request, or of one that asked the same in other words."""
-        make = work
-        if "?" in request.raw_path:
-            make = partial(self._response_cache.get, (identity, f"{message.__name__} {values!r}"), work)
-        return await self._response_cache.get((identity, request.raw_path), make, message.__name__)
+        """Carry out a synchronous call, and return the body of its answer."""
+        at_once = runs_at_once()
+        uuid = message_uuid or (NOT_DRAWN if at_once else new_uuid("request"))
+        reply = await self._dispatcher.carry_out(message, values, uuid, claim)
+        if at_once:
+            new_uuid("request")  # after the fact: a call that has to wait draws one when it is made again
+        return to_json({**reply.body, "schema": dict(reply.schema)} if with_schema else dict(reply.body))
+
+    async def _cached(self, path: str, message: type[Message], values: Values, identity: Identity) -> bytes:
+        """Return the body of a query, by way of the cache: kept for this path, or for the same in other words."""
+        make: Callable[[], Awaitable[bytes]] = partial(self._body, message, values, None, identity, with_schema=True)
+        if "?" in path:
+            make = partial(self._response_cache.get, (identity, f"{message.__name__} {values!r}"), make)
+        return await self._response_cache.get((identity, path), make, message.__name__)
 
 
 async def _meet_faults(context: RequestContext, message: type[Message], values: Values) -> Values:
@@ -196,8 +235,7 @@ def _is_plain_get(request: web.BaseRequest) -> bool:
     return request.method == "GET" and not request.body_exists
 
 
-def _pairs(request: web.BaseRequest) -> list[tuple[str, str]]:
-    _, _, query = request.raw_path.partition("?")
+def _pairs(query: str) -> list[tuple[str, str]]:
     return parse_qsl(query, keep_blank_values=True) if query else []
 
 

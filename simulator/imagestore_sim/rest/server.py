@@ -118,28 +118,30 @@ class RestServer(Generic[S]):
         return await faulted.send(sent)
 
     def answer_at_once(self, path: str, headers: RawHeaders, session: str, client: str) -> bytes | None:
-        """Return the whole answer to a GET of a path without a body that is kept from an earlier one, as it is sent.
+        """Return the whole answer to a GET of a path without a body, as it is sent, if nothing has to be waited for.
 
-        Return None for a request that has to be carried out, or that may meet a fault. `client` is its address.
+        Return None for a request that has to wait, that fails, or that may meet a fault. `client` is its address.
         """
         began = self._clock.monotonic()
-        if not self._faults.is_empty or (kept := self._rest_api.find_at_once(path, session)) is None:
+        if not self._faults.is_empty or (answer := self._rest_api.answer_at_once(path, session)) is None:
             return None
         ended = self._clock.monotonic()
+        if not answer.was_kept:
+            self._observe(answer.api, 200, ended - began)
         self._journal.add(
             ended=ended,
             method="GET",
             path=path,
             status=200,
             seconds=ended - began,
-            account=kept.account,
+            account=answer.account,
             job=None,
             body=None,
             headers=headers,
             client=client,
-            api=kept.api,
+            api=answer.api,
         )
-        return whole_answer(200, "OK", JSON, kept.body)
+        return whole_answer(200, "OK", JSON, answer.body)
 
     async def _respond_with_faults(
         self, request: web.BaseRequest, context: RequestContext, faulted: FaultedRequest
