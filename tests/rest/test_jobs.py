@@ -222,12 +222,14 @@ async def test_a_query_ignores_special_headers(raw_client: RawClient) -> None:
     assert (await raw_client.send("GET", f"{ZONES}?systemTags=a&systemTags=b")).status == 200
 
 
-@rows("job", ["Z" * 32, "0123456789abcdef0123456789abcdef", "-" * 32])
-async def test_only_the_length_of_a_job_uuid_is_checked_and_it_serves_once(raw_client: RawClient, job: str) -> None:
+@rows("job", ["Z" * 32, "0123456789abcdef0123456789abcdef", "-" * 32, "." * 32, "!$&'()*+,=:@~_.-!$&'()*+,=:@~_.-"])
+async def test_a_job_uuid_of_32_characters_of_a_path_segment_can_be_polled_and_serves_once(
+    raw_client: RawClient, job: str
+) -> None:
     """It counts for every method but GET, even if the call never becomes a job (wire-protocol 5.5)."""
     accepted = await raw_client.send("POST", ZONES, NEW_ZONE, x_job_uuid=job)
     assert accepted.json["location"].endswith(f"/{job}")
-    await raw_client.follow(accepted)
+    assert (await raw_client.follow(accepted)).status == 200
     for method, target, body in (
         ("POST", ZONES, NEW_ZONE),
         ("DELETE", f"{ZONES}/{ZONE}", None),
@@ -235,6 +237,38 @@ async def test_only_the_length_of_a_job_uuid_is_checked_and_it_serves_once(raw_c
     ):
         again = await raw_client.send(method, target, body, X_JOB_UUID=job)
         assert (again.status, again.text) == (400, f"Duplicate job uuid[{job}]")
+
+
+@rows("character", ["/", "?", "#", "%", ";", "\\", '"', "<", "{", "|", "^", "`", "[", " a", "\t", "\xe9"])
+@rows("place", [0, 15, 31])
+async def test_a_job_uuid_that_no_path_can_hold_is_refused_and_nothing_is_started(
+    raw_client: RawClient, character: str, place: int
+) -> None:
+    """ZStack accepts it, and answers every poll 404 or 400: no client can learn how such a job ends."""
+    job = ("0" * 32)[:place] + character + ("0" * 32)[place + len(character.encode()) :]
+    name = f"zone {place} {ord(character[0])}"
+    for method, target, body in (
+        ("POST", ZONES, {"params": {"name": name}}),
+        ("DELETE", f"{ZONES}/{ZONE}", None),
+        ("PUT", f"{V1}/management-nodes/actions", {"getVersion": {}}),
+    ):
+        refused = await raw_client.send(method, target, body, X_JOB_UUID=job)
+        text = "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped"
+        assert (refused.status, refused.text) == (400, text)
+    zones = (await raw_client.send("GET", ZONES)).json["inventories"]
+    assert ZONE in [one["uuid"] for one in zones]
+    assert name not in [one["name"] for one in zones]
+
+
+async def test_of_two_calls_at_once_with_one_job_uuid_one_is_carried_out(raw_client: RawClient) -> None:
+    job = uuid.uuid4().hex
+    calls = [raw_client.send("POST", ZONES, {"params": {"name": job}}, X_JOB_UUID=job) for _ in range(8)]
+    answers = await asyncio.gather(*calls)
+    assert sorted(one.status for one in answers) == [202, *[400] * 7]
+    assert {one.text for one in answers if one.status == 400} == {f"Duplicate job uuid[{job}]"}
+    await raw_client.follow(next(one for one in answers if one.status == 202))
+    zones = (await raw_client.send("GET", ZONES)).json["inventories"]
+    assert [one["name"] for one in zones].count(job) == 1
 
 
 async def test_a_time_out_is_echoed_in_milliseconds(raw_client: RawClient) -> None:

@@ -24,7 +24,8 @@ from imagestore_sim.rest.responses import json_response
 from imagestore_sim.web_server import connection_of
 
 S = TypeVar("S")
-JOB_UUID_LENGTH = 32
+JOB_UUID = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{32}")
+"""A uuid of a job: ZStack looks at its length alone, but it has to be a segment of the path to poll (RFC 3986, 3.3)."""
 LAST_OF_THREE_BYTES = "\uffff"
 FindLocation = Callable[[], str | None]
 WHOLE_NUMBER = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
@@ -49,12 +50,12 @@ class AsyncCalls(Generic[S]):
     async def job_uuid(self, request: web.BaseRequest) -> str:
         """Return the uuid that `X-Job-UUID` chooses for the job, or a new one.
 
-        Raise PlainError 400 for a uuid of the wrong length or one that has been used (wire-protocol 5.5).
+        Raise PlainError 400 for a uuid that cannot be polled, or has been used (wire-protocol 5.5).
         """
         given = request.headers.get("X-Job-UUID")
         if given is None:
             return new_uuid("job")
-        if len(given) != JOB_UUID_LENGTH:
+        if not JOB_UUID.fullmatch(given):
             raise PlainError(400, "Invalid header[X-Job-UUID], it must be a UUID with '-' stripped")
         if request.method in ("POST", "PUT", "DELETE"):
             await self._jobs.store.refuse_duplicate(given)
