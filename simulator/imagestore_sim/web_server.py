@@ -17,16 +17,18 @@ from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
 
+import orjson
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage, StreamWriter
-from aiohttp.http_exceptions import BadHttpMethod, PayloadEncodingError
+from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, PayloadEncodingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 from typing_extensions import override
 from yarl import URL
 
+from imagestore_sim.content_codings import CODINGS, BrokenCoding, unpack
 from imagestore_sim.tasks import in_thread
 from imagestore_sim.whole_response import WholeResponse
 
@@ -36,9 +38,6 @@ HEAD_SECONDS = 20.0
 BODY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 """Real seconds that it may take to send a body, and to read the answer."""
-UNREAD_SECONDS = 1.0
-"""Real seconds that a client has for an answer before its connection is closed, where its body is not read to the end.
-"""
 NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing such a socket resets its connection."""
 MOST_UNACCEPTED = 1024
@@ -48,10 +47,15 @@ ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#@]+)([^#]*)", re.IGNORECASE
 LONE_BYTE = re.compile("[\udc80-\udcff]")
 EXCERPT = re.compile(r"[\s:]*(?:\bb['\"]|\S*/)")
 """Where the excerpt of the request begins in aiohttp's messages. It may hold a session, so it is not logged."""
-CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd")
+AS_IT_IS = ("", "identity")
+"""Content codings of a body that is not packed."""
 METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 REQUEST_LINE = re.compile(r"b['\"]([!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}) [!-~]")
 """A request line with an unknown method, as aiohttp's message quotes it. The bound keeps the time linear."""
+TARGET = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255} (/[!-~]{0,100})")
+"""The beginning of a request, with its method and the first characters of its target."""
+JSON_PATHS = ("/lab/",)
+"""The paths of an API whose errors are JSON, those too that come before a request is read."""
 PAGE = (
     '<!doctype html><html lang="en"><head><title>{title}</title></head>'
     "<body><h1>{title}</h1><p><b>Message</b> {text}</p></body></html>"
@@ -72,11 +76,20 @@ AtOnce = Callable[[RequestHead], bytes | None]
 """Returns the whole answer to a GET that needs no more than a look into memory; None for one to be handled."""
 
 
+class Refusal(NamedTuple):
+    """Why a request cannot be served at all, with the HTTP status."""
+
+    status: int
+    text: str
+
+
 class Request(web.Request):
     """A request that asks the client for its body when it is read (RFC 9110, 10.1.1), and waits for it BODY_SECONDS."""
 
-    refusal: web.Response | None = None
-    """The answer, if the request is refused before it reaches a handler."""
+    refusal: Refusal | None = None
+    """Why it has to be refused before it reaches a handler, if it has."""
+    coding = ""
+    """The content coding of its body; empty for one that is sent as it is."""
     target_host: str | None = None
     """HOST or HOST:PORT of a target in absolute form. It replaces the Host header (RFC 9112, 3.2.2)."""
     _waits_for_us = False
@@ -85,14 +98,6 @@ class Request(web.Request):
     def waits_for_us(self) -> bool:
         """Whether the client waits for a 100 before it sends its body."""
         return self._waits_for_us
-
-    @property
-    def has_packed_body_left(self) -> bool:
-        """Whether a part of its body has not been read that is compressed.
-
-        It may be a thousand times as long as what was sent, and aiohttp would unpack it in one turn of the event loop.
-        """
-        return "Content-Encoding" in self.headers and not self.content.is_eof()
 
     def hold_back(self) -> None:
         """Note that the client waits for a 100 before it sends its body."""
@@ -103,18 +108,29 @@ class Request(web.Request):
         self._client_max_size = size
 
     async def read(self) -> bytes:
-        """Return the decoded body. Raise web.HTTPException if it is late or invalid, and ConnectionError."""
+        """Return the body, out of its coding. Raise web.HTTPException if it is late or invalid, and ConnectionError."""
         if self._waits_for_us:
             self._check_length()
         await self.ask_for_body()
         try:
             async with asyncio.timeout(BODY_SECONDS):  # real: the client is
-                return await super().read()
+                body = await super().read()
         except TimeoutError:
             text = f"the body of the request did not come within {BODY_SECONDS:g} s"
             raise web.HTTPRequestTimeout(text=text) from None
         except (web.RequestPayloadError, PayloadEncodingError) as error:
-            raise web.HTTPBadRequest(text=f"the body cannot be read: {_first_line(error)}") from None
+            raise web.HTTPBadRequest(text=f"the body cannot be read: {_first_line(_reason(error))}") from None
+        return await self._unpacked(body) if self.coding else body
+
+    async def _unpacked(self, body: bytes) -> bytes:
+        """Return a body out of its coding, as far as it may be long: a thousand times as long as what was sent."""
+        try:
+            unpacked = await in_thread(unpack, body, self.coding, self._client_max_size)
+        except BrokenCoding as error:
+            raise web.HTTPBadRequest(text=f"the body cannot be read: {error}") from None
+        if len(unpacked) > self._client_max_size:
+            raise web.HTTPRequestEntityTooLarge(self._client_max_size)
+        return unpacked
 
     async def ask_for_body(self) -> None:
         """Ask a client for its body that waits to be asked, before the body is read in pieces."""
@@ -135,7 +151,7 @@ class Connection(RequestHandler):
     """How many connections there have been in this process."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, auto_decompress=False, **options)  # Request unpacks its body itself
         Connection.made += 1
         self.number = Connection.made
         """Its place among the connections of this process, counted from 1."""
@@ -147,7 +163,10 @@ class Connection(RequestHandler):
         self._answered = 0
         self._latest_body: StreamReader | None = None
         self._head_timer: asyncio.TimerHandle | None = None
-        self._parser: Any = _Parser(self._parser, self._answer_at_once)
+        self._parser: Any = _Parser(self._parser, self._answer_at_once, self._broken)
+        self._broken_target = ""
+        """The target of the latest request that could not be read."""
+        self._has_broken_body = False
         self._was_answered_at_once = False
         """Whether what has just come was a request that was answered at once."""
 
@@ -275,30 +294,9 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer. Raise ConnectionError if the client does not read it."""
-        leaves_body = isinstance(request, Request) and request.has_packed_body_left
-        if isinstance(request, Request) and (request.waits_for_us or leaves_body):
+        if self._has_broken_body or (isinstance(request, Request) and request.waits_for_us):
             resp.force_close()  # a body that was never asked for may arrive later, or never
             self._lingering_time = 0.0
-        if leaves_body:
-            return await self._finish_without_body(request, resp, start_time)
-        return await self._finish_response(request, resp, start_time)
-
-    async def _finish_without_body(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Send the answer, and read no more. To close at once could reset the connection before the client reads it."""
-        if self.transport is None:
-            raise ConnectionResetError("the client has gone")
-        self.transport.pause_reading()
-        sent = await self._finish_response(request, resp, start_time)
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write_eof()
-            await asyncio.wait([self.lost()], timeout=UNREAD_SECONDS)  # real: the client is
-        return sent
-
-    async def _finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
         at_once = isinstance(resp, WholeResponse) and not self._paused and resp.is_whole(request)
         if isinstance(resp, WholeResponse):
             resp.goes_at_once = at_once
@@ -334,14 +332,32 @@ class Connection(RequestHandler):
         if isinstance(exc, ConnectionError):
             raise exc
         if status >= 500:
-            return super().handle_error(request, status, exc, message)
+            logged = super().handle_error(request, status, exc, message)
+            text = "an error happened in this program; its log has more"
+            return problem(status, text) if request.raw_path.startswith(JSON_PATHS) else logged
         if isinstance(exc, BadHttpMethod) and (line := REQUEST_LINE.search(message or "")) is not None:
-            page = error_page(405, f"Request method '{line[1]}' not supported", allow=METHODS)
-            page.force_close()
-            return page
+            return self._unreadable(405, f"Request method '{line[1]}' not supported", allow=METHODS)
         text = _first_line(message or "")
         logger.info("%s sent an invalid HTTP request: %s", request.remote, EXCERPT.split(text)[0])
-        response = error_page(status, text)
+        return self._unreadable(status, text)
+
+    def _broken(self, data: bytes) -> bool:
+        """Follow that what has come cannot be read; return whether it is part of a body, whose reader finds that."""
+        body = self._latest_body
+        self._has_broken_body = body is not None and body is not EMPTY_PAYLOAD and not body.is_eof()
+        if body is not None and self._has_broken_body:
+            body.set_exception(PayloadEncodingError("it is not in the form that its head declares"))
+            return True
+        found = TARGET.match(data)
+        self._broken_target = self.latest_path if found is None else found[1].decode()
+        return False
+
+    def _unreadable(self, status: int, text: str, *, allow: str = "") -> web.Response:
+        """Return the answer to a request that cannot be read, as the API of its target words errors."""
+        is_json = self._broken_target.startswith(JSON_PATHS)
+        response = problem(status, text) if is_json else error_page(status, text, allow=allow)
+        if allow:
+            response.headers["Allow"] = allow
         response.force_close()
         return response
 
@@ -349,13 +365,25 @@ class Connection(RequestHandler):
 class _Parser:
     """aiohttp's parser of a connection, which keeps back each request that is answered at once."""
 
-    def __init__(self, parser: Any, answer: Callable[[RawRequestMessage, StreamReader], bool]) -> None:
+    def __init__(
+        self,
+        parser: Any,
+        answer: Callable[[RawRequestMessage, StreamReader], bool],
+        broken: Callable[[bytes], bool],
+    ) -> None:
+        """`broken` is called with what has come and cannot be read, and returns whether it has followed that."""
         self._parser = parser
         self._answer = answer
+        self._broken = broken
 
     def feed_data(self, data: bytes) -> tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]:
         """Return what aiohttp's parser returns, less a request that was answered."""
-        messages, is_upgraded, tail = self._parser.feed_data(data)
+        try:
+            messages, is_upgraded, tail = self._parser.feed_data(data)
+        except HttpProcessingError:
+            if self._broken(data):
+                return (), False, b""
+            raise
         if len(messages) == 1 and self._answer(*messages[0]):
             self._parser.message_consumed()
             return (), is_upgraded, tail
@@ -395,6 +423,29 @@ def error_page(status: int, text: str, *, allow: str = "") -> web.Response:
     return web.Response(status=status, text=page, content_type="text/html", charset="utf-8", headers=headers)
 
 
+def problem(status: int, text: str) -> web.Response:
+    """Return an error as JSON, as the lab's API answers it."""
+    body = orjson.dumps({"error": text}, option=orjson.OPT_APPEND_NEWLINE)
+    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
+
+
+def allowing(*methods: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return a handler that refuses all methods of a page but these, which others answer."""
+
+    async def refuse(request: web.Request) -> web.Response:
+        return not_allowed(request, methods)
+
+    return refuse
+
+
+def not_allowed(request: web.Request, methods: Sequence[str]) -> web.Response:
+    """Return the refusal of a method; `methods` are those that the path has."""
+    verb = "is" if len(methods) == 1 else "are"
+    response = problem(405, f"{request.method} is not allowed for {request.path}; {', '.join(methods)} {verb}")
+    response.headers["Allow"] = ", ".join(methods)
+    return response
+
+
 class Runner(web.AppRunner):
     """Runs an application on these connections."""
 
@@ -406,16 +457,15 @@ class Runner(web.AppRunner):
         at_once: AtOnce | None = None,
         **options: Any,
     ) -> None:
-        """`before` wraps the handler of aiohttp's router. `at_once` is asked before either."""
+        """`before` wraps the handler of aiohttp's router, and answers what has a `refusal`; `at_once` comes first."""
         super().__init__(application, access_log=None, **options)
         self._before = before
         self._at_once = at_once
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
-        handle = _unless_refused(self._before(plain.request_handler))
         make = _factory(self.app._client_max_size)
-        server = _Server(handle, request_factory=make, loop=plain._loop, **plain._kwargs)
+        server = _Server(self._before(plain.request_handler), request_factory=make, loop=plain._loop, **plain._kwargs)
         server.at_once = self._at_once
         return server
 
@@ -524,14 +574,6 @@ class _Server(web.Server):
         return Connection(self, loop=self._loop, **self._kwargs)
 
 
-def _unless_refused(handle: Handle) -> Handle:
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        refusal = request.refusal if isinstance(request, Request) else None
-        return await handle(request) if refusal is None else refusal
-
-    return answer
-
-
 def _factory(size: int) -> Callable[..., Request]:
     """Return what makes a Request from the parser's message; `size` is the limit of its body, in bytes."""
 
@@ -550,6 +592,7 @@ def _factory(size: int) -> Callable[..., Request]:
         if isinstance(protocol, Connection):
             protocol.latest_path = message.path
         request.refusal = refusal
+        request.coding = _coding(message.headers)
         request.target_host = None if absolute is None else absolute[1]
         if expects:
             request.hold_back()
@@ -558,25 +601,33 @@ def _factory(size: int) -> Callable[..., Request]:
     return make
 
 
-def _refusal(message: RawRequestMessage) -> web.Response | None:
-    """Return the answer to a request that cannot be served at all (RFC 9110, 8.4, 10.1.1), None for others."""
+def _refusal(message: RawRequestMessage) -> Refusal | None:
+    """Return why a request cannot be served at all (RFC 9110, 8.4, 10.1.1), None for one that can."""
+    if message.method == "CONNECT":
+        return _refuse(405, "Request method 'CONNECT' not supported")
     if message.path.startswith("/") and "Expect" not in message.headers and "Content-Encoding" not in message.headers:
         return None  # as nearly always
     expectation = message.headers.get("Expect", "100-continue")
     if message.version >= HttpVersion11 and expectation.strip().lower() != "100-continue":
         return _refuse(417, f"the expectation {expectation!r} cannot be met; 100-continue can")
-    coding = message.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in CODINGS:
-        return _refuse(415, f"the content coding {coding!r} is not known; gzip and deflate are")
+    coding = _coding(message.headers)
+    if coding and coding not in CODINGS:
+        return _refuse(415, f"the content coding {coding[:100]!r} is not known; gzip and deflate are")
     if not message.path.startswith("/") and message.path != "*" and not ABSOLUTE.fullmatch(message.path):
         return _refuse(400, "the request target is neither a path nor a URL")
     return None
 
 
-def _refuse(status: int, text: str) -> web.Response:
-    response = web.Response(status=status, text=text.encode(errors="replace").decode())
-    response.force_close()
-    return response
+def _refuse(status: int, text: str) -> Refusal:
+    return Refusal(status, text.encode(errors="replace").decode())
+
+
+def _coding(headers: MultiMapping[str]) -> str:
+    """Return the content coding of a body in lower case, several joined by commas; empty if it is sent as it is."""
+    if "Content-Encoding" not in headers:
+        return ""
+    coding = ",".join(headers.getall("Content-Encoding")).strip().lower()
+    return "" if coding in AS_IT_IS else coding
 
 
 def _with_latin_headers(message: RawRequestMessage, *, without_expectation: bool) -> RawRequestMessage:
@@ -605,6 +656,10 @@ def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
         raw_path = "/"
     url = URL.build(path=raw_path, query_string=query, encoded=True)
     return message._replace(path=path, url=url)
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, HttpProcessingError) else str(error)
 
 
 def _first_line(of: object) -> str:

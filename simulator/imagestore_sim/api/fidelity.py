@@ -68,6 +68,10 @@ All APIs differ from ZStack's in these points, by choice:
   without either: the disk is not mounted. ZStack looks for them only when it reconnects.
 - If an sshd accepts no more logins, the probe tries three more times within about a second before it fails.
 - Host keys are ignored, as by ZStack, unless `--host-keys tofu` or `strict` is given.
+- An `X-Job-UUID` that is no segment of a path, such as one with a slash, is refused as one of another length is. ZStack
+  accepts it, and answers every poll of that job 404 or 400.
+- A body may be packed by gzip or deflate; ZStack's servlet container would read the packed bytes. Another
+  `Content-Encoding` is 415.
 - A bootstrap record with `tracked: false` stays as written: it is never probed, and a reconnect does not change it.
 
 ## The APIs

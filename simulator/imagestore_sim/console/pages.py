@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from imagestore_sim.console.static_files import StaticFile, read_files
+from imagestore_sim.web_server import problem
 
 CONSOLE = "index.html"
 EXPLORER = "docs.html"
@@ -67,7 +68,7 @@ async def _asked_for(request: web.Request) -> web.Response:
 async def _answer(request: web.Request, path: str) -> web.Response:
     file = await _files.get(path)
     if file is None:
-        return web.json_response({"error": f"the pages have no file {path[:100]!r}"}, status=404)
+        return problem(404, f"the pages have no file {path[:100]!r}")
     headers = {**HEADERS, "ETag": file.tag}
     if file.tag in _tags(request):
         return web.Response(status=304, headers=headers)

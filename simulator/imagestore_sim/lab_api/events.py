@@ -18,7 +18,8 @@ from pydantic import Field
 
 from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscription
 from imagestore_sim.globs import glob_matcher
-from imagestore_sim.lab_api.routes import Handler, Refused, Route, Shape
+from imagestore_sim.lab_api.routes import STREAM, Handler, Refused, Route, Shape
+from imagestore_sim.web_server import problem
 
 LIMIT = 1000
 """Events that may wait for a slow client; one more drops it."""
@@ -79,7 +80,7 @@ class EventsRoutes:
                 Handler(self.stream, query=EventsQuery),
                 None,
                 problems={400: "a parameter is unknown, or Last-Event-ID is not a number", 503: "the node is starting"},
-                answer_media="text/event-stream",
+                answer_media=STREAM,
             )
         ]
 
@@ -118,15 +119,13 @@ class EventStream:
         try:
             last = _last_number(request)
         except InvalidNumber as error:
-            return web.json_response({"error": str(error)}, status=400)
+            return problem(400, str(error))
         globs = dict.fromkeys(request.query.getall("path", ()))
         if len(globs) > MOST_GLOBS:
-            return web.json_response(
-                {"error": f"path: {len(globs)} globs are given, and {MOST_GLOBS} at most are compared"}, status=400
-            )
+            return problem(400, f"path: {len(globs)} globs are given, and {MOST_GLOBS} at most are compared")
         chosen = _Filter(tuple(map(glob_matcher, globs)), frozenset(request.query.getall("resourceUuid", ())))
         if len(self._streams) >= MOST_STREAMS:
-            return web.json_response({"error": f"{MOST_STREAMS} clients follow the events already"}, status=503)
+            return problem(503, f"{MOST_STREAMS} clients follow the events already")
         response = web.StreamResponse(headers=HEADERS)
         task = asyncio.current_task()
         self._streams[task] = None

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 
 from aiohttp import web
 
+from imagestore_sim.content_codings import ACCEPTED
 from imagestore_sim.host_names import AllowedHosts
 from imagestore_sim.rest.origins import authorities, is_foreign, is_unasked, is_visit
+from imagestore_sim.web_server import Request, problem
 
 API_PATHS = ("/zstack/", "/v1/")
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics")
@@ -65,6 +68,8 @@ class Guard:
 
         async def guarded(request: web.BaseRequest) -> web.StreamResponse:
             try:
+                if isinstance(request, Request) and request.refusal is not None:
+                    raise NotAdmitted(*request.refusal)
                 self.check(request)
             except NotAdmitted as refusal:
                 return response_to(request, refusal)
@@ -125,7 +130,9 @@ def response_to(request: web.BaseRequest, refusal: NotAdmitted) -> web.Response:
     if request.raw_path.startswith(API_PATHS):
         response = web.Response(text=str(refusal), status=refusal.status)
     else:
-        response = web.json_response({"error": str(refusal)}, status=refusal.status)
+        response = problem(refusal.status, str(refusal))
+    if refusal.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        response.headers["Accept-Encoding"] = ACCEPTED  # RFC 9110, 15.5.16
     response.force_close()  # its body has not been read
     return response
 

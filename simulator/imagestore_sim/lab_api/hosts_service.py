@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
 from aiohttp import web
 
 from imagestore_sim.exposure import LAB_API, NO_TLS, is_exposed
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.lab_api.routes import Route
-from imagestore_sim.web_server import Runner, http_url
+from imagestore_sim.web_server import Runner, allowing, http_url, problem
 
 REQUEST_SECONDS = 5.0
 """Until a request under way is cut off at a stop. A fault that is half applied could not be healed."""
@@ -25,7 +26,9 @@ class HostsService:
         application = web.Application()
         for path in ("/healthz", "/readyz"):
             application.router.add_get(path, _ready)
+            application.router.add_route("*", path, allowing("GET", "HEAD"))
         application.add_routes(lab_api_routes(routes, guard, description))
+        application.router.add_route("*", "/{path:.*}", _refuse)
         self._runner = Runner(application, before=guard.before, shutdown_timeout=REQUEST_SECONDS)
         self.url = ""
 
@@ -46,4 +49,10 @@ class HostsService:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    return web.json_response({"alive": True, "ready": True, "waitingFor": []})
+    state = {"alive": True, "ready": True, "waitingFor": []}
+    body = orjson.dumps(state, option=orjson.OPT_APPEND_NEWLINE)
+    return web.Response(body=body, content_type="application/json")
+
+
+async def _refuse(request: web.Request) -> web.Response:
+    return problem(404, f"nothing is served at {request.path}; the lab's API is below /lab/v1")

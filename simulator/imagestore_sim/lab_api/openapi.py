@@ -20,6 +20,7 @@ from imagestore_sim.lab_api.examples import Example, examples
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.routes import JSON, Answer, Handler, Problem, Refused, Route, Work
 from imagestore_sim.tasks import LARGE, by_size
+from imagestore_sim.web_server import not_allowed
 
 PATH = "/lab/v1/openapi.json"
 TITLE = "imagestore-sim: the lab"
@@ -57,6 +58,7 @@ ANYWHERE = {
 }
 """When a call may be refused that does not say so itself, by status."""
 TOKEN = {"type": "http", "scheme": "bearer", "description": "The token of `--lab-token`, where the lab has one."}
+VARIABLE = re.compile(r"\{\w+\}")
 RAISES = re.compile(r"\bRaise [^.]*\.")
 """The sentence of a docstring that names exceptions."""
 REFERENCE = "#/components/schemas/{model}"
@@ -64,7 +66,9 @@ Json = dict[str, Any]
 
 
 def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DESCRIPTION) -> list[web.RouteDef]:
-    """Return for aiohttp's router: the routes, their OpenAPI document, and a 404 for all other paths below `/lab/v1`.
+    """Return for aiohttp's router: the routes, their OpenAPI document, and what answers all else below `/lab/v1`.
+
+    That is 405 for another method of a path, which `Allow` names, and 404 for a path.
 
     The document is made at its first request, in a thread: few need it, and it takes a third of the time that a node
     takes to start.
@@ -72,7 +76,7 @@ def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DES
 
     @cache
     def texts() -> tuple[bytes, bytes]:
-        plain = orjson.dumps(document(routes, description))
+        plain = orjson.dumps(document(routes, description), option=orjson.OPT_APPEND_NEWLINE)
         return plain, gzip.compress(plain, mtime=0)
 
     async def show(request: web.Request) -> Answer:
@@ -81,16 +85,33 @@ def lab_api_routes(routes: Sequence[Route], guard: Guard, description: str = DES
             return web.Response(body=plain, content_type=JSON)
         return web.Response(body=compressed, headers={"Content-Encoding": "gzip"}, content_type=JSON)
 
-    served = (*routes, _own_route(show), Route("*", "/lab/v1/{path:.*}", "", Handler(_refuse), None))
-    return [route.to_aiohttp(guard) for route in served]
+    calls = [*routes, _own_route(show)]
 
+    @cache
+    def paths() -> Sequence[tuple[re.Pattern[str], Route]]:
+        return [(_pattern(route.path), route) for route in calls]
 
-def _own_route(show: Work) -> Route:
-    return Route("GET", PATH, "This document", Handler(show), None)
+    async def refuse(request: web.Request) -> Answer:
+        raw_path = request.rel_url.raw_path
+        served = [route for pattern, route in paths() if pattern.fullmatch(raw_path)]
+        methods = [method for one in served for method in ((one.method, "HEAD") if one.takes_head else (one.method,))]
+        return not_allowed(request, methods) if methods else await _refuse(request)
+
+    every = (*calls, Route("*", "/lab/v1/{path:.*}", "", Handler(refuse), None))
+    return [route.to_aiohttp(guard) for route in every]
 
 
 async def _refuse(request: web.Request) -> Answer:
     raise Refused(404, f"nothing is served for {request.method} {request.path}; {PATH} lists what is")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return a pattern of the paths that a route serves."""
+    return re.compile("[^/]+".join(re.escape(part) for part in VARIABLE.split(path)))
+
+
+def _own_route(show: Work) -> Route:
+    return Route("GET", PATH, "This document", Handler(show), None)
 
 
 def document(routes: Sequence[Route], description: str = DESCRIPTION) -> Json:

@@ -19,6 +19,7 @@ from imagestore_sim.tasks import by_size
 from imagestore_sim.validation_errors import one_line
 
 JSON = "application/json"
+STREAM = "text/event-stream"
 MOST_MEMBERS = 100
 """Members of a JSON object that are read at most."""
 
@@ -150,9 +151,15 @@ class Route:
         """Whether a node without `--lab-api` refuses the call: it changes something, or is private."""
         return self.private or self.method not in ("GET", "*")
 
+    @property
+    def takes_head(self) -> bool:
+        """Whether it answers HEAD as well, which aiohttp adds to a GET: its answer must have an end."""
+        return self.method == "GET" and self.answer_media != STREAM
+
     def to_aiohttp(self, guard: Guard) -> web.RouteDef:
         """Return the route for aiohttp's router; `guard` checks each request first."""
-        return web.route(self.method, self.path, partial(self._answer, guard))
+        options = {"allow_head": self.takes_head} if self.method == "GET" else {}
+        return web.route(self.method, self.path, partial(self._answer, guard), **options)
 
     async def _answer(self, guard: Guard, request: web.Request) -> web.StreamResponse:
         try:
@@ -173,7 +180,8 @@ class Route:
 
 
 def _json(status: int, shape: BaseModel) -> web.Response:
-    return web.Response(status=status, text=shape.model_dump_json(by_alias=True), content_type=JSON)
+    """Return a shape as a response. It ends in a newline, for those who read it in a terminal."""
+    return web.Response(status=status, text=f"{shape.model_dump_json(by_alias=True)}\n", content_type=JSON)
 
 
 def _from_json(shape: type[M], raw: bytes) -> M:

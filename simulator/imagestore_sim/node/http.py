@@ -34,7 +34,7 @@ from imagestore_sim.rest.journal import RawHeaders
 from imagestore_sim.rest.origins import is_foreign
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
 from imagestore_sim.virtual_clock import VirtualEventLoop
-from imagestore_sim.web_server import Connection, Handle, LateRoutes, Request, RequestHead, Runner, http_url
+from imagestore_sim.web_server import Connection, Handle, LateRoutes, Request, RequestHead, Runner, allowing, http_url
 
 if TYPE_CHECKING:
     from imagestore_sim.lab_api import (
@@ -55,6 +55,8 @@ MESSAGE_BYTES = 16 * 2**20
 """Bytes of a message of another management node: sealed, the largest body of a call takes three times its size."""
 STEPS = ("database", "bootstrap", "first connects")
 API_PATHS = ("/zstack/v1/", "/v1/")
+GET_PATHS = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/", "/docs")
+"""Pages that nothing but GET and HEAD reads."""
 CONNECTION_PATHS = ("/zstack/", "/v1/")
 """Paths of ZStack's APIs: REST and messages."""
 
@@ -123,12 +125,15 @@ class HttpServer:
         router.add_get("/readyz", self._readyz)
         router.add_get("/metrics", self._show_metrics)
         router.add_get("/probe", self._foundation.probe_page.answer, allow_head=False)
+        router.add_route("*", "/probe", allowing("GET"))
         settings = self._foundation.settings
         router.add_routes(ServedDocument(zstack_version(settings), leniency(settings)).routes())
         router.add_routes(pages())
         for method in ("POST", "PUT"):
             router.add_route(method, f"{UPLOADS}/{{storage}}", self._receive_image)
         router.add_post(CLOUD_BUS, self._receive_message)
+        for path in GET_PATHS:
+            router.add_route("*", path, allowing("GET", "HEAD"))
         router.add_route("*", "/{path:.*}", self._answer)
 
     def _register_lab_routes(self, router: web.UrlDispatcher) -> None:
@@ -316,7 +321,8 @@ class HttpServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self._rest is None:
             text = f"the management node is not ready yet, it waits for: {', '.join(self._gate.waiting_for)}"
-            return _json(503, {"error": ErrorCode("SYS.1010", text).to_json()})
+            error = orjson.dumps({"error": ErrorCode("SYS.1010", text).to_json()})
+            return web.Response(status=503, body=error, content_type="application/json")
         return await self._rest.answer(request)
 
     async def _receive_message(self, request: web.Request) -> web.Response:
@@ -361,4 +367,5 @@ def _unchanged(handle: Handle) -> Handle:
 
 
 def _json(status: int, body: object) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+    written = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
+    return web.Response(status=status, body=written, content_type="application/json")

@@ -22,6 +22,8 @@ async def receive_image(uploads: Uploads, request: web.Request) -> web.Response:
     try:
         image_uuid, piece = _image(request.headers), _piece(request.headers)
         if isinstance(request, Request):
+            if request.coding:
+                raise UploadRefused(415, f"an image is sent as it is, not as {request.coding}")
             await request.ask_for_body()
         await uploads.receive(image_uuid, request.match_info["storage"], piece, _chunks(request))
     except UploadRefused as refusal:
