@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -70,6 +71,21 @@ async def test_very_many_conditions(raw_client: RawClient, op: str) -> None:
 async def test_more_conditions_than_are_read(raw_client: RawClient) -> None:
     reply = await ask(raw_client, [condition("name", "!=", str(number)) for number in range(20_000)])
     assert reply["error"]["details"] == "java.lang.StackOverflowError: a query may have 5000 conditions, but 20000 got"
+
+
+@pytest.mark.parametrize(("turns", "status"), [(10, 200), (250, 503)])
+async def test_conditions_joined_by_turns_are_nested_as_deep_as_can_be_read(
+    raw_client: RawClient, turns: int, status: int
+) -> None:
+    """ZStack's parser recurses, too: it ends with an error of its stack."""
+    joined = "".join(f"name != 'x' {('and', 'or')[one % 2]} " for one in range(turns))
+    query = quote(f"query BackupStorage where {joined} name != 'x'")
+    async with measuring_stalls() as stalls:
+        answer = await raw_client.send("GET", f"/zstack/v1/zql?zql={query}")
+    assert stalls.longest < MOST_SECONDS
+    assert answer.status == status
+    assert status == 200 or answer.error["code"] == "SYS.1000"
+    assert "RecursionError" not in answer.text
 
 
 @pytest.mark.parametrize(
