@@ -134,6 +134,24 @@ async def test_a_fault_is_applied_to_a_host_and_healed(imagestore_client: Client
     assert (gone.status, gone.body) == (404, {"error": "there is no fault fill-2 on imagestore-1"})
 
 
+async def test_a_host_has_no_more_faults_than_can_be_passed_through(
+    imagestore_client: Client, imagestore_hosts: HostNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagestore_sim.faults.base.MOST_ON_A_HOST", 3)
+    host = next(name for name in imagestore_hosts)
+    statuses = [
+        (await ask(imagestore_client, "POST", f"/hosts/{host}/faults", {"kind": "latency", "delay": "1ms"})).status
+        for _ in range(3)
+    ]
+    assert statuses == [201] * 3
+    for path, body in (("faults", {"kind": "refuse"}), ("fill", {"to": "10%"}), ("resize", {"size": 2**40})):
+        refused = await ask(imagestore_client, "POST", f"/hosts/{host}/{path}", body)
+        text = f"{host} has 3 faults, which is the most at once; heal some"
+        assert (refused.status, refused.body) == (409, {"error": text})
+    assert (await ask(imagestore_client, "DELETE", f"/hosts/{host}/faults")).status == 200
+    assert (await ask(imagestore_client, "POST", f"/hosts/{host}/faults", {"kind": "refuse"})).status == 201
+
+
 async def test_a_fault_heals_by_itself(imagestore_client: Client) -> None:
     await ask(imagestore_client, "POST", "/hosts/imagestore-1/faults", {"kind": "no_sftp", "for": "50ms"})
 

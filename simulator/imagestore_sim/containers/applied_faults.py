@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imagestore_sim.containers.faults import apply_fault, implementation_of
 from imagestore_sim.faults import Fault, Layer
+from imagestore_sim.faults.base import check_number
 from imagestore_sim.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class ContainerFaults:
 
     async def add(self, applied: ContainerFault, *, running: bool) -> None:
         """Put a fault on the host, in place at once if that is possible. Raise ContainerProblem, FaultProblem."""
+        check_number(self._applied, self._host.name)
         if running or applied.from_outside:
             await applied.put_on()
         self._applied.append(applied)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Any, ClassVar
@@ -33,8 +33,18 @@ class Layer(StrEnum):
     HOOKS = "hooks"
 
 
+MOST_ON_A_HOST = 1000
+"""Faults that a host can have at once: each change of one passes through all of them."""
+
+
 class FaultProblem(ValueError):
     """A fault that is not possible; the text names the kind and the parameter, and says what is wrong."""
+
+
+def check_number(faults: Sized, name: str) -> None:
+    """Raise FaultProblem if a host of that name, which has these faults, can have no other one beside them."""
+    if len(faults) >= MOST_ON_A_HOST:
+        raise FaultProblem(f"{name} has {MOST_ON_A_HOST} faults, which is the most at once; heal some")
 
 
 class Effect(Enum):

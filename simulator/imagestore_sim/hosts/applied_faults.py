@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagestore_sim.faults.base import Fault, FaultProblem
+from imagestore_sim.faults.base import Fault, FaultProblem, check_number
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.target import Undo
 from imagestore_sim.hosts.fault_target import SimulatedTarget
@@ -95,8 +95,9 @@ class HostFaults:
     async def apply(self, fault: Fault) -> SimulatedFault:
         """Put a fault on the host, beside those that are on it; it heals by itself after its `for`.
 
-        Raise FaultProblem when it is not possible on this host, and OSError.
+        Raise FaultProblem when it is not possible on this host, or that has too many, and OSError.
         """
+        check_number(self, self._host.name)
         try:
             undo = fault.begin(self._target)
         except OSError as error:
