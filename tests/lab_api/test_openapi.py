@@ -124,6 +124,12 @@ async def test_every_kind_of_the_management_plane_is_a_body_with_an_example(imag
 
 
 async def test_a_path_that_is_not_served_is_a_404(imagestore_client: Client) -> None:
-    answer = await imagestore_client.request("PUT", f"{imagestore_client.url}/lab/v1/hosts")
-    text = "nothing is served for PUT /lab/v1/hosts; /lab/v1/openapi.json lists what is"
+    answer = await imagestore_client.request("PUT", f"{imagestore_client.url}/lab/v1/guests")
+    text = "nothing is served for PUT /lab/v1/guests; /lab/v1/openapi.json lists what is"
     assert (answer.status, answer.body) == (404, {"error": text})
+
+
+async def test_a_method_that_a_path_does_not_have_is_a_405(imagestore_client: Client) -> None:
+    answer = await imagestore_client.request("PUT", f"{imagestore_client.url}/lab/v1/hosts")
+    text = "PUT is not allowed for /lab/v1/hosts; GET, HEAD, POST are"
+    assert (answer.status, answer.headers["Allow"], answer.body) == (405, "GET, HEAD, POST", {"error": text})
