@@ -126,6 +126,12 @@ async def until_done_or_set(task: asyncio.Future[Any], event: asyncio.Event) -> 
         setting.cancel()
 
 
+def is_being_cancelled() -> bool:
+    """Return whether the current task itself is cancelled, rather than what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
     """Cancel tasks, and wait until they have ended. Their results and errors are left to the caller.
 

@@ -6,6 +6,7 @@ import pytest
 
 from cluster_clients import RECONNECT, STORAGES, Clients, clients, owner
 from imagestore_sim.cluster import Link
+from imagestore_sim.cluster.rows import JOINING, Member, MemberRows
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.ids import new_uuid
@@ -86,6 +87,30 @@ def test_a_job_of_a_node_that_has_left_never_ends_in_the_faithful_mode() -> None
     _, polls, rows = run_virtually(_owner_of_the_job_is_killed("faithful", 90))
     assert polls == [(202, "")] * 2
     assert rows == 0
+
+
+async def _owner_of_the_job_dies_while_it_starts_again() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        storage, job, lost = await storage_of(world, nodes, "b"), job_of(world, "b"), world.membership("b").uuid
+        await begin(nodes["a"], "PUT", f"{STORAGES}/{storage}/actions", RECONNECT, job)
+        await world.clock.sleep(0.5)
+        rows, store = MemberRows(), world.cluster.nodes["a"].parts.store.database
+        await world.cluster.kill("b")
+        async with store.transaction() as connection:  # it has begun to start again, and its row is that of the start
+            epoch, at = await rows.raise_epoch(connection), world.clock.local()
+            await rows.insert(connection, Member(lost, "127.0.0.1", 9, JOINING, epoch, 0, at, at))
+        await world.clock.sleep(6)
+        assert await poll(nodes["a"], job) == (202, "")
+        async with store.transaction() as connection:
+            await rows.raise_epoch(connection)
+            assert await rows.remove(connection, lost, epoch)
+        await world.clock.sleep(31)
+        ended = (503, f"management node[uuid:{lost}] is unavailable")
+        assert [await poll(nodes[name], job) for name in ("a", "c")] == [ended] * 2
+
+
+def test_a_job_of_a_node_ends_that_has_died_while_it_started_again() -> None:
+    run_virtually(_owner_of_the_job_dies_while_it_starts_again())
 
 
 async def _paused_owner_of_the_job() -> None:

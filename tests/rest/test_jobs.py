@@ -16,7 +16,7 @@ from raw_client import STORAGE, STORAGES, ZONE, ZONES, RawClient, ShiftedClock, 
 
 from imagestore_sim.database import StoreUnavailable, health
 from imagestore_sim.database.health import Side
-from imagestore_sim.rest.job_store import JobResult
+from imagestore_sim.rest.job_store import JobResult, JobState
 from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
 from imagestore_sim.rest.messages import AsyncMessage, Reply
 from rows import rows
@@ -153,6 +153,66 @@ async def test_ended_jobs_are_kept_for_three_hours(tmp_path: Path) -> None:
         expired = await raw_client.follow(accepted)
         assert (expired.status, expired.text) == (404, "the job has been expired")
         assert 3600 in raw_client.clock.waits
+
+
+async def test_a_job_that_begins_while_others_are_cut_off_goes_on(raw_client: RawClient) -> None:
+    """It is one of the new records: its row is not among those that were ended, and nothing else would end it."""
+    jobs = raw_client.node.parts.jobs
+    hold, began, cancelled, given = asyncio.Event(), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end() -> Reply:
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+            await hold.wait()
+        return Reply()
+
+    async def work() -> Reply:
+        await hold.wait()
+        return Reply()
+
+    async def give() -> None:
+        await given.wait()
+
+    old, new, between, handed = (uuid.uuid4().hex for _ in range(4))
+    await jobs.start(old, "APICreateZoneMsg", slow_to_end)
+    await began.wait()
+    await jobs.fail_running()
+    await jobs.start(between, "APICreateZoneMsg", work)
+    await jobs.hand_over(handed, "APICreateZoneMsg", "elsewhere", give)
+    cutting = asyncio.create_task(jobs.cut_off())
+    await cancelled.wait()
+    await jobs.start(new, "APICreateZoneMsg", work)
+    hold.set()
+    await cutting
+    assert (await raw_client.send("GET", f"{V1}/api-jobs/{old}")).status == 503
+    async with asyncio.timeout(60):
+        for job in (between, new):
+            while (await jobs.poll(job, with_schema=False))[0] == 202:
+                await asyncio.sleep(0.01)
+            assert (await jobs.poll(job, with_schema=False))[0] == 200
+    assert (await jobs.store.find(handed)).state == JobState.PROCESSING
+    assert jobs._carrying.keys() == {handed}
+    given.set()
+
+
+async def test_a_job_ends_when_something_is_cancelled_that_it_waits_for(raw_client: RawClient) -> None:
+    async def work() -> Reply:
+        waiting = asyncio.ensure_future(asyncio.Event().wait())
+        asyncio.get_running_loop().call_soon(waiting.cancel)
+        await waiting
+        return Reply()
+
+    jobs = raw_client.node.parts.jobs
+    for waits in (False, True):
+        job = uuid.uuid4().hex
+        await jobs.start(job, "APICreateZoneMsg", work, waits=waits)
+        async with asyncio.timeout(60):
+            while (ended := await raw_client.send("GET", f"{V1}/api-jobs/{job}")).status == 202:
+                await asyncio.sleep(0.01)
+        assert (ended.status, ended.error["details"]) == (503, "what the job waited for was cancelled")
 
 
 async def test_a_running_job_is_never_purged(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from imagestore_sim.cluster.peers import Peers
 from imagestore_sim.cluster.received import Received
 from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.plain_reasons import plain_reason
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, is_being_cancelled
 from imagestore_sim.web_client import heads_connector
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class Bus:
         self._services: dict[str, Service] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._received = Received()
+        self._start = secrets.token_hex(8)
+        """What tells the messages of this start from those of an earlier one, which the node numbered from 1, too."""
         self._sent = 0
         self._tasks = Tasks()
         self._http: aiohttp.ClientSession | None = None
@@ -144,7 +147,7 @@ class Bus:
             return web.Response(status=503, text=str(error))
         if message["to"] != self._peers.uuid or self._cut_off:
             return web.Response(status=410, text=f"this is the management node {self._peers.uuid}")
-        if self._received.is_new(message["from"], message["number"]):
+        if self._received.is_new(message["from"], message["start"], message["number"]):
             self._take(message)
         return web.Response()
 
@@ -176,6 +179,8 @@ class Bus:
     def _take(self, message: Content) -> None:
         if "service" in message:
             self._tasks.begin(self._carry_out(message), f"call of {message['service']} by {message['from']}")
+        elif message["ofStart"] != self._start:
+            logger.info("management node %s replies to a call of an earlier start", message["from"])
         elif (waiting := self._waiting.get(message["of"])) is not None and not waiting.reply.done():
             if "broken" in message:
                 _fail(waiting, CallBroken(message["broken"]))
@@ -184,9 +189,13 @@ class Bus:
 
     async def _carry_out(self, message: Content) -> None:
         """Carry out a call of another node, and send the reply."""
-        reply: dict[str, Any] = {"of": message["number"]}
+        reply: dict[str, Any] = {"of": message["number"], "ofStart": message["start"]}
         try:
             reply["content"] = await self._services[message["service"]](message["content"])
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            reply["broken"] = "what the call waited for was cancelled"
         except Exception as error:
             logger.exception("the call of %s by management node %s went wrong", message["service"], message["from"])
             reply["broken"] = f"{type(error).__name__}: {error}"
@@ -218,7 +227,7 @@ class Bus:
         raise NodeGone(node)
 
     def _sealed(self, node: str, number: int, message: Content) -> bytes:
-        whole = {"from": self._peers.uuid, "to": node, "number": number, **message}
+        whole = {"from": self._peers.uuid, "start": self._start, "to": node, "number": number, **message}
         return self._seal.encrypt(orjson.dumps(whole))
 
     async def _post(self, node: str, address: str, body: bytes) -> str | None:

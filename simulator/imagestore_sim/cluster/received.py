@@ -28,15 +28,19 @@ class _Sender:
 
 
 class Received:
-    """The numbers of the messages that came, by the uuid of their sender, which numbers its messages from 1."""
+    """The numbers of the messages that came, by the uuid of their sender and by its start.
+
+    At each start a node numbers its messages from 1, under the same uuid: the others may not have noticed yet that it
+    was away.
+    """
 
     def __init__(self) -> None:
-        self._senders: dict[str, _Sender] = {}
+        self._senders: dict[str, dict[str, _Sender]] = {}
 
-    def is_new(self, sender: str, number: int) -> bool:
+    def is_new(self, sender: str, start: str, number: int) -> bool:
         """Return whether a message has not come yet, and note that it has."""
-        return self._senders.setdefault(sender, _Sender()).is_new(number)
+        return self._senders.setdefault(sender, {}).setdefault(start, _Sender()).is_new(number)
 
     def forget(self, sender: str) -> None:
-        """Forget a node that has left. It never comes back under the same uuid."""
+        """Forget a node that has left."""
         self._senders.pop(sender, None)

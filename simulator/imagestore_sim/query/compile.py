@@ -173,7 +173,7 @@ def compile_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
         statement = statement.distinct()
     if groups or not shape.counted:
         statement = _page(statement, source, shape, groups)
-    make = _compiler_of(dialect.statement_compiler)
+    make = _compiler_of(dialect.statement_compiler)  # type: ignore[arg-type]  # a class can be hashed
     compiled = make(dialect, statement, compile_kwargs={"render_postcompile": True})
     constants = compiled.params  # a property that builds a new dictionary each time
     parameters = tuple((name, constants[name]) for name in compiled.positiontup or ())

@@ -180,6 +180,11 @@ class JobStore:
         columns = select(Job.managementNodeUuid).where(Job.state == JobState.PROCESSING).distinct()
         return {row[0] for row in await self._database.read(columns) if row[0]} - {self._peers.uuid}
 
+    async def unfinished(self) -> set[str]:
+        """Return the uuids of the jobs that have not ended, on any node. Raise StoreUnavailable."""
+        rows = await self._database.read(select(Job.uuid).where(Job.state == JobState.PROCESSING))
+        return {row[0] for row in rows}
+
     async def take_from(self, node: str) -> None:
         """Let the jobs of a node that has left run nowhere: should it still live, it ends none of them."""
         async with self._database.transaction() as connection:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -20,7 +21,7 @@ from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobSt
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.rest.running_jobs import RunningJobs
 from imagestore_sim.supervision import Supervisor
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, cancel_and_wait, is_being_cancelled
 from imagestore_sim.web_server import Connection
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,11 @@ class Jobs:
         self.running = RunningJobs(clock)
         self._given: set[str] = set()
         """The jobs that are being given to other nodes."""
+        self._carrying: dict[str, asyncio.Task[None]] = {}
+        """What carries out, or gives away, each job of this node that has not ended."""
         self._tasks = Tasks()
+        self._upkeep = Tasks()
+        """What a replacement of the records does not cut off: the purge, and the end of the jobs of lost nodes."""
         peers.on_left(self._node_left)
 
     async def open(self) -> None:
@@ -94,7 +99,15 @@ class Jobs:
 
     def _node_left(self, node: str) -> None:
         if self._peers.uuid in self._peers.members:  # else it is this node that leaves
-            self._tasks.begin(self._surely(partial(self._end_jobs_of, node)), f"end of the jobs of {node}")
+            self._upkeep.begin(self._surely(partial(self._end_jobs_of, node)), f"end of the jobs of {node}")
+
+    async def end_left(self) -> None:
+        """End the jobs of all nodes that are no members any more. Raise StoreUnavailable.
+
+        A node that dies while it starts was no member that could leave: its earlier start had jobs all the same.
+        """
+        for node in sorted(await self.store.other_nodes() - set(self._peers.members)):
+            await self._end_jobs_of(node)
 
     async def _end_jobs_of(self, node: str) -> None:
         """End the jobs of a node that has left, if the mode is quick, and let it end none, should it still live.
@@ -111,9 +124,13 @@ class Jobs:
         await self.store.fail_running(f"the management node's {REPLACED} before this job had ended")
 
     async def cut_off(self) -> None:
-        """Cancel the tasks of all running jobs."""
-        await self._tasks.close()
-        self._start_purging()
+        """Cancel the tasks of the jobs that have been ended by `fail_running`, here or on another node.
+
+        One that began after that is a job of the new records, and goes on: nothing else would ever end it.
+        """
+        if carrying := dict(self._carrying):
+            going_on = await self._surely(self.store.unfinished)
+            await cancel_and_wait(*(task for uuid, task in carrying.items() if uuid not in going_on))
 
     async def forget(self) -> None:
         """Delete all jobs but those that a replacement of the records cut off: their clients still poll them."""
@@ -122,6 +139,7 @@ class Jobs:
     async def close(self) -> None:
         """Cancel the tasks of all running jobs. The next start fails those jobs."""
         await self._tasks.close()
+        await self._upkeep.close()
 
     async def start(
         self,
@@ -152,7 +170,7 @@ class Jobs:
         """
         began = await self.store.insert(uuid, api_name)
         self._given.add(uuid)
-        self._tasks.begin(self._give(uuid, give), f"job {uuid} {api_name} for {node}")
+        self._carry(uuid, self._give(uuid, give), f"job {uuid} {api_name} for {node}")
         return began
 
     async def _give(self, uuid: str, give: Callable[[], Awaitable[str | None]]) -> None:
@@ -171,12 +189,25 @@ class Jobs:
             self._begin(_RunningJob(uuid, api_name, waits, None), work, on_end)
 
     def _begin(self, job: _RunningJob, work: Work, on_end: OnEnd | None) -> None:
-        self._tasks.begin(self._run(job, work, on_end), f"job {job.uuid} {job.api_name}")
+        self._carry(job.uuid, self._run(job, work, on_end), f"job {job.uuid} {job.api_name}")
+
+    def _carry(self, uuid: str, work: Coroutine[object, object, None], name: str) -> None:
+        task = self._carrying[uuid] = self._tasks.begin(work, name)
+        task.add_done_callback(partial(self._put_down, uuid))
+
+    def _put_down(self, uuid: str, task: asyncio.Task[None]) -> None:
+        if self._carrying.get(uuid) is task:
+            del self._carrying[uuid]
 
     async def _run(self, job: _RunningJob, work: Work, on_end: OnEnd | None) -> None:
         began = self._clock.monotonic()
         with self.running.running(job.uuid), correlated(job.uuid):
-            result = await self._result_of(job, work)
+            try:
+                result = await self._result_of(job, work)
+            except asyncio.CancelledError:
+                if is_being_cancelled():
+                    raise
+                result = await self._stored(job, failed(internal_error("what the job waited for was cancelled")))
         if result is None:
             return
         self._observe(job.api_name, result.state, self._clock.monotonic() - began)
@@ -297,7 +328,7 @@ class Jobs:
 
     def _start_purging(self) -> None:
         until_next_purge = partial(self._clock.sleep, PURGE_EVERY_SECONDS)
-        self._supervisor.keep(self._tasks, "purge of jobs", until_next_purge, lambda _: self.purge())
+        self._supervisor.keep(self._upkeep, "purge of jobs", until_next_purge, lambda _: self.purge())
 
 
 def _failure(job: _RunningJob, error: Exception) -> JobResult:
