@@ -193,7 +193,9 @@ async def test_a_job_that_begins_while_others_are_cut_off_goes_on(raw_client: Ra
             while (await jobs.poll(job, with_schema=False))[0] == 202:
                 await asyncio.sleep(0.01)
             assert (await jobs.poll(job, with_schema=False))[0] == 200
-    assert (await jobs.store.find(handed)).state == JobState.PROCESSING
+    still = await jobs.store.find(handed)
+    assert still is not None
+    assert still.state == JobState.PROCESSING
     assert jobs._carrying.keys() == {handed}
     given.set()
 
