@@ -20,6 +20,7 @@ from imagestore_sim.hosts.sftp import DiskServer
 from imagestore_sim.hosts.shell import home_of
 from imagestore_sim.lean import LeanEvent, share_attributes
 from imagestore_sim.ssh_logs import format_what_is_logged
+from imagestore_sim.ssh_names import prepare_quickly
 from imagestore_sim.ssh_packets import is_filling
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class HostConnection(asyncssh.SSHServerConnection):
 
     def __init__(self, host: SimulatedHost) -> None:
         format_what_is_logged()
+        prepare_quickly()
         options = _options(host.behaviour.host_key or host.host_key)
         super().__init__(asyncio.get_running_loop(), options)
         # asyncssh takes it from the options. Options for each host would cost more than all else of it.
@@ -94,6 +96,7 @@ class HostConnection(asyncssh.SSHServerConnection):
     def become_idle(self) -> None:
         """Drop what only the login needed."""
         self._client_kexinit = self._server_kexinit = b""
+        self._extra = {}  # names of ciphers and addresses, which nothing here asks for any more
         self._extensions_to_send.clear()
         for name in _UNUSED_SETS:
             setattr(self, name, _NO_KEYS)

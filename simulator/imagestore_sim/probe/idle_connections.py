@@ -27,6 +27,7 @@ def become_idle(ssh: asyncssh.SSHClientConnection, options: asyncssh.SSHClientCo
     inside = cast("Any", ssh)
     inside._options = options
     inside._client_kexinit = inside._server_kexinit = b""
+    inside._extra, inside._server_host_key = {}, None  # names of ciphers and addresses, and the key that was checked
     inside._extensions_to_send.clear()
     for name, option in _ALGORITHMS.items():
         if getattr(inside, name) == (common := getattr(options, option)):

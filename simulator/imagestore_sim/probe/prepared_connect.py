@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from copy import copy
-from functools import lru_cache
 
 import asyncssh
-from asyncssh.saslprep import saslprep
 
 from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
+from imagestore_sim.ssh_names import prepared as prepared_name
 
 
 async def connect(
@@ -33,7 +32,7 @@ async def connect(
     options = copy(prepared)
     options.host = options.orig_host = host
     options.port = port
-    options.username = _prepared_name(username)
+    options.username = prepared_name(username)
     options.preferred_auth = preferred_auth
     options.protocol_factory = lambda: client
     if prepared.client_keys:  # a login notes the algorithm in them that the server takes for its signatures
@@ -56,9 +55,3 @@ async def connect(
         await ssh.wait_closed()
         raise
     return ssh
-
-
-@lru_cache(maxsize=128)
-def _prepared_name(username: str) -> str:
-    """Return a user name as it is sent (RFC 4013). Raise SASLPrepError, a ValueError."""
-    return saslprep(username)
