@@ -62,7 +62,7 @@ class Connector:
         tracked stays as it is.
         """
         # Read before the queue: the event of a disconnection depends on the status when the reconnect was requested.
-        was_connected = (await self._records.load_existing(uuid)).status is Status.CONNECTED
+        was_connected = await self._status.current(uuid) is Status.CONNECTED
         async with self._turn(uuid):
             storage = await self._records.load_existing(uuid)
             if not storage.tracked:
