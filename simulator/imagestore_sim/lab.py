@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.node_faults import AppliedNodeFault
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import new_event_loop
+from imagestore_sim.temporary_folders import TemporaryFolder
 from imagestore_sim.virtual_clock import VirtualClock, VirtualEventLoop
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Lab(Startable):
         self._new_host = partial(default_host, clock=self.clock, seed=settings.seed)
         on_the_spot = partial(spot_host, clock=self.clock, seed=settings.seed)
         self.network = HostNetwork(any_host=on_the_spot if settings.any_host else None)
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryFolder | None = None
         self._node: ManagementNode | None = None
         self._stories = stories
         self._ssh_config: Path | None = None
@@ -146,7 +146,7 @@ class Lab(Startable):
         if self.settings.stopped_at is not None and not isinstance(self.clock, VirtualClock):
             raise StartError("clock: a lab whose clock stands still needs the event loop that `lab_loop` returns")
         try:
-            self._folder = tempfile.TemporaryDirectory(prefix="imagestore-sim-")
+            self._folder = TemporaryFolder()
         except OSError as error:
             raise StartError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to one") from None
         try:

@@ -15,11 +15,10 @@ from imagestore_sim.containers.engine import CONFLICT, NOT_FOUND, engine_errors
 from imagestore_sim.containers.errors import ContainerProblem
 from imagestore_sim.containers.labels import FOLDER, KEPT, OWNER, PROJECT
 from imagestore_sim.containers.ownership import Owner
+from imagestore_sim.temporary_folders import PREFIX
 
 logger = logging.getLogger(__name__)
 
-FOLDER_PREFIX = "imagestore-sim-"
-"""Begins the names of the temporary folders of runs, as `scenario.worlds.local_node` makes them."""
 ATTEMPTS = 20
 PAUSE = 0.1
 """Seconds between two attempts."""
@@ -34,7 +33,7 @@ async def remove_leftovers(docker: aiodocker.Docker) -> None:
             logger.info("removing what the run %s has left", project)
             await remove_project(docker, project)
             folder = Path(labels.get(FOLDER, ""))
-            if folder.name.startswith(FOLDER_PREFIX) and folder.parent == Path(tempfile.gettempdir()):
+            if folder.name.startswith(PREFIX) and folder.parent == Path(tempfile.gettempdir()):
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -29,11 +28,9 @@ from imagestore_sim.scenario.worlds.one_node import OneNode
 from imagestore_sim.scenario.worlds.programs import URL_VARIABLE, ProgramTime, run_command
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import Tasks
+from imagestore_sim.temporary_folders import TemporaryFolder
 from imagestore_sim.testing.client import Answer
 from imagestore_sim.virtual_clock import VirtualClock
-
-PREFIX = "imagestore-sim-"
-"""Of the names of temporary folders."""
 
 
 class LocalNodeWorld(OneNode, ABC):
@@ -57,7 +54,7 @@ class LocalNodeWorld(OneNode, ABC):
         self._on_event = on_event
         self._tasks = Tasks()
         self._listening = ExitStack()
-        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX)
+        self._folder = TemporaryFolder()
         self.folder = Path(self._folder.name)
         """Where its database is."""
         self._lives = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from imagestore_sim.scenario.recording.scenario_text import (
     storage_stories,
 )
 from imagestore_sim.scenario.recording.storage_story import StorageStory
+from imagestore_sim.temporary_folders import TemporaryFolder
 from imagestore_sim.units import duration_text
 
 BEFORE = 1.0
@@ -69,7 +69,7 @@ async def write_story(story: Story) -> WrittenStory:
 async def check_story(text: str) -> StoryCheck:
     """Play a scenario in a process of its own. Raise StoryProblem when that takes too long."""
     began = time.monotonic()  # real: how long the user waits
-    with tempfile.TemporaryDirectory(prefix="imagestore-sim-") as folder:
+    with TemporaryFolder() as folder:
         file = Path(folder) / "story.yaml"
         await asyncio.to_thread(file.write_text, text, encoding="utf-8")
         command = (sys.executable, "-m", "imagestore_sim", "replay", str(file))
