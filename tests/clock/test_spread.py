@@ -16,10 +16,10 @@ def _in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spread, "FEW_IN_VIRTUAL_TIME", FEW)
 
 
-async def _moments(count: int, seconds: float, late: float = 0.0) -> list[float]:
+async def _moments(count: int, seconds: float, late: float = 0.0, in_a_turn: int = MOST_IN_A_TURN) -> list[float]:
     """Return when each of some things begins, from the first on; the tenth takes `late` seconds."""
     clock = virtual_clock()
-    spreading, began, found = Spread(clock, count, seconds), clock.monotonic(), []
+    spreading, began, found = Spread(clock, count, seconds, in_a_turn), clock.monotonic(), []
     for number in range(count):
         found.append(clock.monotonic() - began)
         if late and number == 9:
@@ -31,6 +31,12 @@ async def _moments(count: int, seconds: float, late: float = 0.0) -> list[float]
 def test_many_begin_evenly_and_none_far_ahead_of_its_time() -> None:
     found = run_virtually(_moments(1000, 50.0))
     assert all(0 <= number * 0.05 - at <= TURN_SECONDS + 1e-6 for number, at in enumerate(found))
+
+
+def test_no_timer_is_made_for_what_may_begin_already() -> None:
+    found = run_virtually(_moments(1000, 1.0, in_a_turn=1))
+    assert all(-1e-6 <= number * 0.001 - at <= TURN_SECONDS + 1e-6 for number, at in enumerate(found))
+    assert len(set(found)) <= 1.0 / TURN_SECONDS + 1
 
 
 def test_few_begin_at_once() -> None:

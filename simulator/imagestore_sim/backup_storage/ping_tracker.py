@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 MAX_JITTER_SECONDS = 29
 SPREAD = 0.8
 """The part of the interval over which very many pings are spread."""
-PINGS_IN_A_TURN = 4
+PINGS_IN_A_TURN = 1
 """Pings that begin in one turn of the event loop. Each takes 0.3 ms until it waits for its host: with a hundred, every
-request would wait for 30 ms, and again for their answers."""
+request would wait for 30 ms, and again for their answers; with four, some still wait for 3 ms."""
 STORE_RETRY_SECONDS = 1.0
 """After a ping whose outcome the store could not take. ZStack's waits for its database, for up to 300 s: so the outcome
 comes soon after an outage, rather than an interval later (conf/springConfigXml/DatabaseFacade.xml)."""

@@ -41,8 +41,9 @@ class Spread:
         return self._number % self._in_a_turn == 0 or self._ahead() > TURN_SECONDS
 
     async def wait(self) -> None:
-        """Wait until the next thing is due; let other tasks run once if it is already."""
-        await self._clock.sleep(self._ahead())
+        """Wait until the next thing is due; let other tasks run once if it is already, or TURN_SECONDS from now."""
+        ahead = self._ahead()
+        await self._clock.sleep(ahead if ahead > TURN_SECONDS else 0.0)
 
     async def turn(self) -> None:
         """Count a thing that has begun, and wait until the next one is due."""
