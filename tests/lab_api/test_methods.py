@@ -144,3 +144,24 @@ async def test_head_on_a_path_of_one_api_is_that_api_as_in_zstack(lab: Lab) -> N
     assert (await ask(lab.url, "HEAD", "/zstack/v1/backup-storage/types"))[0] == 400, "without a session"
     assert (await ask(lab.url, "HEAD", "/zstack/v1/zones"))[0] == 405
     assert (await ask(lab.url, "HEAD", "/zstack/v1/foo"))[0] == 404
+
+
+async def test_an_error_of_the_program_is_json_in_the_labs_api(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(host: object) -> None:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr("imagestore_sim.lab_api.hosts._show", fail)
+    status, media, _, body = await ask(lab.url, "GET", "/lab/v1/hosts")
+    assert (status, media) == (500, "application/json; charset=utf-8")
+    assert body == b'{"error":"an error happened in this program; its log has more"}\n'
+    assert "on purpose" in caplog.text
+
+
+async def test_an_image_in_a_content_coding_is_refused(lab: Lab) -> None:
+    headers = {"X-IMAGE-UUID": "a" * 32, "X-IMAGE-SIZE": "1", "Content-Encoding": "gzip"}
+    async with Client(lab.url) as client:
+        url = f"{lab.url}/imagestore/upload/{'b' * 32}"
+        answer = await client.request("POST", url, data=b"x", headers=headers)
+    assert (answer.status, answer.text) == (415, "an image is sent as it is, not as gzip")
