@@ -46,6 +46,20 @@ class Helm:
         assert finished.returncode == 0, finished.stderr
         return [one for one in yaml.safe_load_all(finished.stdout) if one is not None]
 
+    def notes(self, folder: Path, *options: str) -> str:
+        """Return what it prints once the release `r` is installed: a copy of the chart renders it as an object."""
+        shutil.copytree(CHART, folder)
+        notes = folder / "templates" / "NOTES.txt"
+        (folder / "templates" / "_notes.tpl").write_text(
+            f'{{{{- define "notes" -}}}}{notes.read_text()}{{{{- end -}}}}'
+        )
+        (folder / "templates" / "notes.yaml").write_text('notes: |\n{{ include "notes" . | indent 2 }}\n')
+        notes.unlink()
+        finished = self.run(*_template(None, folder), "--show-only", "templates/notes.yaml", *options)
+        assert finished.returncode == 0, finished.stderr
+        text: str = yaml.safe_load(finished.stdout)["notes"]
+        return text
+
     def refusal(self, *options: str, values: str | None = None) -> str:
         """Return what it says to values that it refuses."""
         finished = self.run(*_template(values), *options)
@@ -53,9 +67,9 @@ class Helm:
         return finished.stderr
 
 
-def _template(values: str | None) -> list[str]:
+def _template(values: str | None, chart: Path = CHART) -> list[str]:
     given = [] if values is None else ["--values", str(EXAMPLES / f"{values}.yaml")]
-    return ["template", "r", str(CHART), "--namespace", "lab", "--kube-version", f"{NEWEST}.0", *given]
+    return ["template", "r", str(chart), "--namespace", "lab", "--kube-version", f"{NEWEST}.0", *given]
 
 
 def find_helm(folder: Path) -> Helm:

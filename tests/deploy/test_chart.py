@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from deploy.helm import CHART, EXAMPLES, NEWEST, OLDEST, Helm, containers, find_helm, one_of, variables
 from imagestore_sim import __version__
 from imagestore_sim.bootstrap import read_bootstrap
+from imagestore_sim.host_names import AllowedHosts
 from imagestore_sim.testing import Client
 from processes import program, running
 from rows import rows
@@ -74,7 +75,7 @@ def test_every_object_fits_the_schemas_of_kubernetes(
                 monitor.validate(one)
         files.append(tmp_path / f"{name}.yaml")
         files[-1].write_text(yaml.safe_dump_all(known))
-    assert one_of(rendered["three-nodes"], "ServiceMonitor", "r-imagestore-sim")
+    assert one_of(rendered["monitored"], "ServiceMonitor", "r-imagestore-sim")
     for version in (OLDEST, NEWEST):
         command = [validate, "--strict", "-k", version, *map(str, files)]
         finished = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
@@ -148,6 +149,59 @@ def test_several_nodes_share_a_mariadb_and_one_has_a_volume(rendered: dict[str |
     alone = containers(rendered[None])["r-imagestore-sim"]["args"]
     assert "--database=/var/lib/imagestore-sim/node.db" in alone
     assert not any(one.startswith("--advertise") for one in alone)
+
+
+@pytest.mark.clients
+def test_pods_of_the_longest_names_can_be_made(helm: Helm) -> None:
+    """Kubernetes labels a pod of a StatefulSet with the name of that, a dash and ten letters: 63 at most."""
+    name = "a-release-with-as-long-a-name-as-can-be"
+    fleets = [f"a-fleet-with-a-name{letter}" for letter in "abcd"]
+    options = [f"fleets[{at}].name={one},fleets[{at}].count=2" for at, one in enumerate(fleets)]
+    objects = helm.render(*(word for option in (f"fullnameOverride={name}", *options) for word in ("--set", option)))
+    sets = [one["metadata"]["name"] for one in objects if one["kind"] == "StatefulSet"]
+    assert (len(set(sets)), max(map(len, sets)) <= 52) == (1 + len(fleets), True), sets
+    services = {one["metadata"]["name"] for one in objects if one["kind"] == "Service"}
+    assert {one["spec"]["serviceName"] for one in objects if one["kind"] == "StatefulSet"} <= services
+    [hosts] = [one["data"]["fleets.hosts"] for one in objects if one["kind"] == "ConfigMap"]
+    assert {line.split()[0] for line in hosts.splitlines()[1:]} == set(sets) - {name[:36]}
+
+
+@pytest.mark.clients
+def test_pods_answer_under_every_name_that_the_cluster_has_for_them(
+    rendered: dict[str | None, list[dict[str, Any]]],
+) -> None:
+    own = {"r-imagestore-sim": "r-imagestore-sim-nodes"}
+    for service, container in containers(rendered[None]).items():
+        options = [one.partition("=")[2] for one in container["args"] if one.startswith("--allowed-host=")]
+        known = AllowedHosts(options)
+        if container["args"][0] == "ready":
+            continue
+        for name in (service, f"{service}-0.{own.get(service, service)}"):
+            for below in ("", ".lab", ".lab.svc", ".lab.svc.cluster.local", ".lab.svc.cluster.local."):
+                assert known.has(f"{name}{below}:8080"), (name, below)
+        assert not known.has(f"{service}.example")
+
+
+@pytest.mark.clients
+def test_a_node_that_is_to_end_answers_until_the_service_has_forgotten_it(
+    rendered: dict[str | None, list[dict[str, Any]]],
+) -> None:
+    """Without that, calls were refused while three nodes were replaced one by one."""
+    for name in (None, "three-nodes"):
+        spec = one_of(rendered[name], "StatefulSet", "r-imagestore-sim")["spec"]["template"]["spec"]
+        command, seconds = spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+        assert (command, 3 <= int(seconds) < spec["terminationGracePeriodSeconds"] - 10) == ("sleep", True)
+
+
+@pytest.mark.clients
+def test_the_notes_name_what_was_installed(helm: Helm, tmp_path: Path) -> None:
+    plain = helm.notes(tmp_path / "plain")
+    assert "1 management node at http://r-imagestore-sim.lab.svc:8080, over SQLite" in plain
+    assert "WARNING: all who reach these Services" in plain
+    assert "Bearer" not in plain
+    guarded = helm.notes(tmp_path / "guarded", "--set", "labApi.token.value=secret-1")
+    assert "-H 'Authorization: Bearer TOKEN'" in guarded
+    assert ("secret-1" in guarded, "WARNING" in guarded) == (False, False)
 
 
 @pytest.mark.clients

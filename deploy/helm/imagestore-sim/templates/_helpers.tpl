@@ -54,6 +54,16 @@ app.kubernetes.io/component: {{ last . }}
 {{- end -}}
 {{- end -}}
 
+{{/* The options that allow each name which the cluster's DNS has for a Service, or for its pods: of [context, NAME or *.NAME]. */}}
+{{- define "imagestore-sim.allowedHosts" -}}
+{{- $context := first . -}}
+{{- $inNamespace := printf "%s.%s" (last .) $context.Release.Namespace -}}
+- --allowed-host={{ last . }}
+- --allowed-host={{ $inNamespace }}
+- --allowed-host={{ $inNamespace }}.svc
+- --allowed-host={{ $inNamespace }}.svc.{{ $context.Values.clusterDomain }}
+{{- end -}}
+
 {{- define "imagestore-sim.containerSecurity" -}}
 allowPrivilegeEscalation: false
 capabilities: {drop: [ALL]}
@@ -121,9 +131,11 @@ backupStorages:
 {{- end -}}
 {{- end -}}
 
-{{/* The name of a fleet's Service: of [context, fleet]. */}}
+{{/* The name of a fleet's Service and StatefulSet: of [context, fleet]. The pods of a StatefulSet have its name and a hash in a
+label of 63 letters, which leaves 52 to the name: a longer one ends with a hash of the whole in place of what is cut off. */}}
 {{- define "imagestore-sim.fleet" -}}
-{{ include "imagestore-sim.name" (first .) }}-fleet-{{ (last .).name }}
+{{- $name := printf "%s-fleet-%s" (include "imagestore-sim.name" (first .)) (last .).name -}}
+{{- ternary $name (printf "%s-%s" ($name | trunc 43 | trimSuffix "-") (sha256sum $name | trunc 8)) (le (len $name) 52) -}}
 {{- end -}}
 
 {{/* End with one plain sentence if the values do not fit together. */}}
