@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from imagestore_sim import __version__
 from imagestore_sim.bootstrap import read_bootstrap
 from imagestore_sim.host_names import AllowedHosts
 from imagestore_sim.testing import Client
-from processes import program, running
+from processes import child, program, running
 from rows import rows
 
 HERE = Path(__file__).parent
@@ -191,6 +192,30 @@ def test_a_node_that_is_to_end_answers_until_the_service_has_forgotten_it(
         spec = one_of(rendered[name], "StatefulSet", "r-imagestore-sim")["spec"]["template"]["spec"]
         command, seconds = spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
         assert (command, 3 <= int(seconds) < spec["terminationGracePeriodSeconds"] - 10) == ("sleep", True)
+
+
+@pytest.mark.clients
+async def test_a_node_begins_once_its_fleets_listen(helm: Helm) -> None:
+    """Else each storage of a new release is Disconnected until a later ping."""
+    for value, port in (("labApi.enabled=true", "8081"), ("labApi.enabled=false", "10000")):
+        objects = helm.render("--set", f"{value},fleets[0].name=a,fleets[0].count=1,fleets[1].name=b,fleets[1].count=1")
+        spec = one_of(objects, "StatefulSet", "r-imagestore-sim")["spec"]["template"]["spec"]
+        [before] = spec["initContainers"]
+        assert before["args"][2:] == ["r-imagestore-sim-fleet-a", "r-imagestore-sim-fleet-b"]
+        assert f"/{port})" in before["args"][0]
+        free = _free_ports(1)
+        wait = [*before["command"], before["args"][0].replace(f"/{port})", f"/{free})"), "fleets", "127.0.0.1"]
+        async with child(*wait, stdout=asyncio.subprocess.PIPE, start_new_session=True) as process:
+            assert process.stdout is not None
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(process.wait(), 1)
+            async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", free):
+                printed = await asyncio.wait_for(process.stdout.read(), 20)
+                assert (await process.wait(), printed) == (0, b"")
+    assert (
+        "initContainers"
+        not in one_of(helm.render(values="own-hosts"), "StatefulSet", "r-imagestore-sim")["spec"]["template"]["spec"]
+    )
 
 
 @pytest.mark.clients
