@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from cluster_clients import RECONNECT, STORAGES, Clients, clients, owner
@@ -111,6 +113,33 @@ async def _owner_of_the_job_dies_while_it_starts_again() -> None:
 
 def test_a_job_of_a_node_ends_that_has_died_while_it_started_again() -> None:
     run_virtually(_owner_of_the_job_dies_while_it_starts_again())
+
+
+async def _job_between_a_reset_and_what_follows_it() -> tuple[int, str]:
+    """Begin a reconnect on a node that has not followed yet a reset that another one has committed."""
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        job, following = job_of(world, "b"), world.cluster.nodes["b"].changes
+        async with following._one_change:
+            resetting = asyncio.create_task(world.cluster.nodes["a"].changes.reset())
+            await world.clock.sleep(1)
+            await nodes["b"].log_in()
+            storage = next(one for one in await nodes["b"].query(STORAGES) if owner(world, one["uuid"]) == "b")
+            host = world.network[storage["hostname"]]
+            await host.apply(read_fault("hung_sftp", {}))
+            await begin(nodes["b"], "PUT", f"{STORAGES}/{storage['uuid']}/actions", RECONNECT, job)
+            await world.clock.sleep(0.5)
+            assert await poll(nodes["c"], job) == (202, "")
+        await resetting
+        for applied in host.faults:
+            await applied.heal()
+        await world.clock.sleep(60)
+        return await poll(nodes["c"], job)
+
+
+def test_a_job_ends_that_began_before_its_node_followed_a_reset_of_another_one() -> None:
+    status, details = run_virtually(_job_between_a_reset_and_what_follows_it())
+    assert status in (200, 503)
+    assert "records were replaced" not in details
 
 
 async def _paused_owner_of_the_job() -> None:
