@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixed_data import B1, UNKNOWN
+from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import CallFailed, Client
@@ -133,3 +134,21 @@ async def test_a_job_that_a_restart_cuts_off_fails_and_a_cancelled_one_is_cancel
         states = [(await ended(client, job["uuid"]))["state"] for job in jobs]
     await node.stop()
     assert states == ["Failed", "Canceled"]
+
+
+async def test_a_replacement_of_all_records_cuts_off_the_jobs_before_it_alone(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
+    client, runner = imagestore_client, imagestore_lab.node.parts.services.long_jobs
+    sources = {"sources": [{"url": "*", "size": "1G", "actualSize": "1G", "rate": "1M"}]}
+    await client.request("PUT", f"{client.url}/lab/v1/image-sources", sources)
+    [storage, *_] = await client.query("/backup-storage")
+    values = {"name": "slow", "url": "http://x/slow.qcow2", "format": "qcow2", "backupStorageUuids": [storage["uuid"]]}
+    job = await submit(client, values)
+    await runner.cut_off()
+    assert (await client.query(f"/longjobs/{job['uuid']}"))[0]["state"] == "Running"
+    assert runner._running.keys() == {job["uuid"]}
+    snapshot = await client.request("GET", f"{client.url}/lab/v1/snapshot")
+    replaced = await client.request("PUT", f"{client.url}/lab/v1/snapshot", data=snapshot.text.encode())
+    assert replaced.status == 200, replaced.text
+    assert not runner._running

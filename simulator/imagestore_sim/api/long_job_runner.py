@@ -22,7 +22,7 @@ from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.errors import ApiError, ErrorCode
 from imagestore_sim.rest.identity import Claim, Identity
 from imagestore_sim.rest.messages import Message, Reply
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, cancel_and_wait
 
 RUNNING, SUSPENDED = "Running", "Suspended"
 SUCCEEDED, FAILED = "Succeeded", "Failed"
@@ -105,6 +105,16 @@ class LongJobRunner:
             canceling = select(LongJob.uuid).where(LongJob.state == CANCELING, LongJob.uuid.in_(self._running))
             for row in await self._database.read(canceling):
                 self.cancel(row.uuid)
+
+    async def cut_off(self) -> None:
+        """Cancel the tasks of the jobs that are no records any more, since all were replaced; one begun since goes on.
+
+        Raise StoreUnavailable.
+        """
+        if running := dict(self._running):
+            rows = await self._database.read(select(LongJob.uuid).where(LongJob.uuid.in_(running)))
+            there = {row.uuid for row in rows}
+            await cancel_and_wait(*(task for uuid, task in running.items() if uuid not in there))
 
     async def close(self) -> None:
         """Cancel the tasks of all jobs that run. The next start ends those jobs."""

@@ -164,7 +164,7 @@ class RecordChanges:
         """
         parts = self._parts
         await parts.jobs.cut_off()
-        await parts.services.long_jobs.close()
+        await parts.services.long_jobs.cut_off()
         await parts.services.uploads.close()
         if collects:
             parts.images.garbage.collect_later()
@@ -174,6 +174,7 @@ class RecordChanges:
         await parts.storages.lifecycle.hosts.release_all(hostnames)
         await parts.sessions.recall()
         await parts.services.web_hooks.read()
+        await parts.services.uploads.open()  # of images that were added meanwhile
 
     async def _delete_history(self) -> None:
         """Delete what has been stored since the start beside the records: sessions, jobs and events."""
