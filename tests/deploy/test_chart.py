@@ -22,6 +22,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from deploy.helm import CHART, EXAMPLES, NEWEST, OLDEST, Helm, containers, find_helm, one_of, variables
 from imagestore_sim import __version__
 from imagestore_sim.bootstrap import read_bootstrap
+from imagestore_sim.database.vault import Vault
 from imagestore_sim.host_names import AllowedHosts
 from imagestore_sim.testing import Client
 from processes import child, program, running
@@ -199,8 +200,7 @@ async def test_a_node_begins_once_its_fleets_listen(helm: Helm) -> None:
     """Else each storage of a new release is Disconnected until a later ping."""
     for value, port in (("labApi.enabled=true", "8081"), ("labApi.enabled=false", "10000")):
         objects = helm.render("--set", f"{value},fleets[0].name=a,fleets[0].count=1,fleets[1].name=b,fleets[1].count=1")
-        spec = one_of(objects, "StatefulSet", "r-imagestore-sim")["spec"]["template"]["spec"]
-        [before] = spec["initContainers"]
+        before = _before_the_node(objects)["fleets"]
         assert before["args"][2:] == ["r-imagestore-sim-fleet-a", "r-imagestore-sim-fleet-b"]
         assert f"/{port})" in before["args"][0]
         free = _free_ports(1)
@@ -212,10 +212,29 @@ async def test_a_node_begins_once_its_fleets_listen(helm: Helm) -> None:
             async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", free):
                 printed = await asyncio.wait_for(process.stdout.read(), 20)
                 assert (await process.wait(), printed) == (0, b"")
-    assert (
-        "initContainers"
-        not in one_of(helm.render(values="own-hosts"), "StatefulSet", "r-imagestore-sim")["spec"]["template"]["spec"]
-    )
+    assert "fleets" not in _before_the_node(helm.render(values="own-hosts"))
+
+
+@pytest.mark.clients
+def test_a_key_that_the_group_of_a_volume_may_read_is_the_nodes_alone_again(
+    rendered: dict[str | None, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Kubernetes gives a volume's files to the group of the pod, if the volume itself has another group."""
+    command = _before_the_node(rendered[None])["key"]["command"]
+    key = tmp_path / Path(command[-1]).name
+    for rights in (None, 0o660):
+        if rights is not None:
+            Vault.open(key)
+            key.chmod(rights)
+        assert subprocess.run([*command[:-1], str(key)], check=False, timeout=SECONDS).returncode == 0
+    Vault.open(key)
+    assert "key" not in _before_the_node(rendered["three-nodes"])
+
+
+def _before_the_node(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return by name what runs in the pod of a node before it."""
+    spec = one_of(objects, "StatefulSet", "r-imagestore-sim")["spec"]["template"]["spec"]
+    return {one["name"]: one for one in spec.get("initContainers", [])}
 
 
 @pytest.mark.clients
