@@ -114,6 +114,29 @@ def test_a_process_removes_no_more_than_some(parent: Path, monkeypatch: pytest.M
     assert [remove_leftovers(str(parent)) for _ in range(4)] == [3, 3, 1, 0]
 
 
+def test_a_folder_whose_lock_cannot_be_made_is_not_left(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(temporary_folders, "_locked", fail)
+    with pytest.raises(OSError, match="No space left"):
+        TemporaryFolder()
+    assert list(parent.iterdir()) == []
+
+
+def test_on_a_file_system_without_locks_a_folder_is_left_to_its_process(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: object, how: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("imagestore_sim.temporary_folders.fcntl.flock", fail)
+    with TemporaryFolder() as folder:
+        assert list(Path(folder).iterdir()) == []
+        assert remove_leftovers(str(parent)) == 0
+    assert list(parent.iterdir()) == []
+
+
 def test_a_folder_of_temporary_files_that_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         remove_leftovers(str(tmp_path / "nowhere"))

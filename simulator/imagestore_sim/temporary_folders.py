@@ -40,8 +40,13 @@ class TemporaryFolder(tempfile.TemporaryDirectory[str]):
     def __init__(self) -> None:
         """Make the folder. Raise OSError."""
         super().__init__(prefix=PREFIX)
-        _tidy(str(Path(self.name).parent))
-        self._lock = _locked(Path(self.name))
+        self._lock: io.FileIO | None = None
+        try:
+            _tidy(str(Path(self.name).parent))
+            self._lock = _locked(Path(self.name))
+        except BaseException:
+            self.cleanup()
+            raise
 
     @override
     def cleanup(self) -> None:
