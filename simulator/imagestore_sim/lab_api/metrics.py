@@ -99,8 +99,6 @@ class Metrics:
             registry=registry,
             buckets=PHASE_BUCKETS,
         )
-        # To find these takes longer than to count.
-        self._probes_by, self._phases_of = cache(self._probes.labels), cache(self._phases.labels)
         self._jobs = Histogram(
             f"{PREFIX}_job_duration_seconds",
             "How long jobs took, by API and final state.",
@@ -115,6 +113,9 @@ class Metrics:
             registry=registry,
             buckets=REQUEST_BUCKETS,
         )
+        # To find these takes longer than to count.
+        self._probes_by, self._phases_of = cache(self._probes.labels), cache(self._phases.labels)
+        self._requests_of = cache(self._requests.labels)
         self._lag = Histogram(
             f"{PREFIX}_tracker_lag_seconds",
             "How late the ticks of the ping tracker began, in seconds.",
@@ -172,7 +173,7 @@ class Metrics:
 
     def answered(self, api: str, status: int, seconds: float) -> None:
         """Count a request that was not answered from the cache, after `seconds`."""
-        self._requests.labels(api or NO_API, status).observe(seconds)
+        self._requests_of(api or NO_API, status).observe(seconds)
 
     def transferred(self, size: int, failed: bool) -> None:
         """Count a transfer of an image that has ended, with the bytes that it has brought."""

@@ -179,5 +179,8 @@ def _checked_reply(api: Api, reply: Reply) -> Reply:
     """Return the reply, with `success` where the API has it. Raise ApiError for a member that it does not declare."""
     if extra := reply.body.keys() - api.reply.keys():
         raise internal_error(f"{api.name} does not declare {', '.join(sorted(extra))} in its reply")
+    schema = with_elements(reply.body, reply.schema)
+    if schema is reply.schema and not api.with_success:
+        return reply  # as the reply to each query
     body: dict[str, Any] = {**reply.body, "success": True} if api.with_success else dict(reply.body)
-    return replace(reply, body=body, schema=with_elements(reply.body, reply.schema))
+    return replace(reply, body=body, schema=schema)
