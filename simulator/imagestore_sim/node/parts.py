@@ -108,8 +108,6 @@ class Parts:
         """Cancel what runs in the background. The store stays open."""
         async with AsyncExitStack() as stack:  # the last one pushed closes first: jobs and pings end before the hooks
             stack.push_async_callback(self.bus.close)
-            stack.push_async_callback(self.followed.close)
-            stack.push_async_callback(self.sweep.close)
             stack.push_async_callback(self.sessions.close)
             stack.push_async_callback(self.job_hooks.close)
             stack.push_async_callback(self.services.web_hooks.close)
@@ -123,6 +121,8 @@ class Parts:
             stack.push_async_callback(self.services.uploads.close)
             stack.push_async_callback(self.services.long_jobs.close)
             stack.push_async_callback(self.jobs.close)
+            stack.push_async_callback(self.followed.close)  # it and the next begin work in those that close after them
+            stack.push_async_callback(self.sweep.close)
             if self.storages.takeover is not None:
                 stack.push_async_callback(self.storages.takeover.close)
 
