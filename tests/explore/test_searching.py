@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import re
 import signal
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -192,6 +194,31 @@ def test_a_run_that_is_given_up_where_c_calls_python_shows_nothing(monkeypatch: 
     assert (outcome.problem, outcome.violations) == ("it took more than 0.1 s", ())
     monkeypatch.undo()
     assert play_seed(QUICK).problem == ""
+
+
+def test_nothing_of_a_run_that_is_given_up_ends_within_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[weakref.ref[object]] = []
+
+    class Waiting:
+        """Ends once Python looks for what nothing refers to: it refers to itself."""
+
+        def __init__(self) -> None:
+            self.own = self
+
+    def play(_: object) -> None:
+        waiting = Waiting()
+        left.append(weakref.ref(waiting))
+        time.sleep(60)
+        waiting.own = waiting
+
+    monkeypatch.setattr(searching, "LONGEST_RUN", 0.1)
+    monkeypatch.setattr(searching, "play", play)
+    gc.disable()
+    try:
+        assert play_seed(1).problem == "it took more than 0.1 s"
+        assert [one() for one in left] == [None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.thorough

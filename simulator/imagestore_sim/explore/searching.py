@@ -31,7 +31,7 @@ from imagestore_sim.explore.runs import Played
 from imagestore_sim.explore.saved import SavedBranches, SavedSearch
 from imagestore_sim.explore.shrinking import shrink
 from imagestore_sim.explore.story import Content, read
-from imagestore_sim.explore.time_limit import LONGEST_RUN, TimeLimit, TooLong
+from imagestore_sim.explore.time_limit import LONGEST_RUN, TimeLimit, TooLong, collect_what_is_left
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.format.reader import ScenarioError
 from imagestore_sim.scenario.play.results import Result
@@ -150,6 +150,9 @@ def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
     try:
         with TimeLimit(limit) as limited:
             played = play(scenario)
+    except TooLong as error:
+        collect_what_is_left(error)
+        raise
     except Exception as error:  # whatever it is, a story must not end so
         check_room()
         return Played(scenario, Result("", scenario.title)), [_broken_off(error)]

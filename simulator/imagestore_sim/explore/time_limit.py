@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import traceback
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +16,15 @@ AGAIN = 20.0
 
 class TooLong(KeyboardInterrupt):
     """A run took longer than it may. It ends the event loop as Ctrl-C does, which keeps all other exceptions."""
+
+
+def collect_what_is_left(error: BaseException) -> None:
+    """Let go of what a run was at that `error` has broken off. Else it ends within another, and is an error of that."""
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+    gc.collect()
 
 
 class TimeLimit:
