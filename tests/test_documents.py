@@ -37,7 +37,7 @@ OF_OTHER_PROGRAMS = {
     "--save-dev", "--test",  # npm, Node
     "--path",  # openapi-python-client
     "--file",  # Maven, Docker
-    "--from-literal", "--set", "--values",  # kubectl, Helm
+    "--delete-emptydir-data", "--from-literal", "--reuse-values", "--set", "--values",  # kubectl, Helm
     "--home-dir", "--now", "--shell", "--system",  # useradd, systemctl
 }  # fmt: skip
 """Options that the documents name and other programs have."""
