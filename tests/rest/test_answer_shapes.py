@@ -37,8 +37,6 @@ async def raw_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         pytest.param("GET", f"{ZONES}/{UNKNOWN}", None, {"inventories", "schema"}, id="6.1 an unknown uuid"),
         pytest.param("POST", ZONES, {"params": {"name": "z"}}, {"inventory"}, id="4.1 a create"),
         pytest.param("PUT", f"{ONE}/actions", {"updateBackupStorage": {}}, {"inventory"}, id="4.1 an update"),
-        pytest.param("POST", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, {"inventory"}, id="4.1 an attachment"),
-        pytest.param("DELETE", f"{ZONES}/{ZONE}/backup-storage/{STORAGE}", None, {"inventory"}, id="4.1 a detachment"),
         pytest.param("DELETE", f"{V1}/backup-storage/{UNKNOWN}", None, set(), id="4.1 a deletion"),
         pytest.param("PUT", f"{V1}/management-nodes/actions", {"getVersion": {}}, {"version", "success"},
             id="4.1 success only where all fields are given"),
@@ -50,6 +48,13 @@ async def test_the_keys_of_an_answer(
     raw_client: RawClient, method: str, target: str, body: object, keys: set[str]
 ) -> None:
     assert set((await raw_client.call(method, target, body)).json) == keys
+
+
+async def test_the_keys_of_an_attachment_and_of_a_detachment(raw_client: RawClient) -> None:
+    """Pin wire-protocol 4.1: both have the storage. They are one test, since the second needs the first."""
+    for method in ("POST", "DELETE"):
+        answer = await raw_client.call(method, f"{ZONES}/{ZONE}/backup-storage/{STORAGE}")
+        assert set(answer.json) == {"inventory"}
 
 
 @rows(
