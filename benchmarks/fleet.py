@@ -3,8 +3,9 @@
     python benchmarks/fleet.py COUNT [--nodes N] [--minutes 5] [--interval 60] [--hosts-a-process 10000]
 
 Everything runs in real time: processes of hosts (`imagestore-sim host --count`), and nodes (`imagestore-sim serve`)
-that share the storages evenly. Meanwhile ten queries a second ask the nodes in turn for a page of storages. Prints the
-figures as JSON, on standard error what it is doing. `load` is the load average of the machine, if it has other work.
+that share the storages evenly. The hosts stand for other machines: they run at a lower priority. Meanwhile ten queries
+a second ask the nodes in turn for a page of storages. Prints the figures as JSON, on standard error what it is doing.
+`load` is the load average of the machine, if it has other work.
 Last comes what asyncssh alone takes for the same exchange beside all of this (bare_ssh.py).
 """
 
@@ -41,6 +42,8 @@ PATIENCE_SECONDS = 300
 """For an answer: a machine that is too slow for the storages shows in the figures."""
 LATE_SECONDS = 2
 INTERVALS_TO_SETTLE = 3.5
+NICENESS_OF_HOSTS = 10
+"""The hosts stand for other machines, so they do not take processors from the nodes."""
 TICKS, IN_TIME = "imagestore_sim_tracker_lag_seconds_count", "imagestore_sim_tracker_lag_seconds_bucket"
 PROBES, FAILURES = "imagestore_sim_probes_total", "imagestore_sim_probe_failures_total"
 COUNTED = (TICKS, IN_TIME, PROBES, FAILURES)
@@ -101,7 +104,8 @@ def _start(options: argparse.Namespace, folder: Path, exits: contextlib.ExitStac
 
 def _run_hosts(first: int, count: int, inventory: Path, exits: contextlib.ExitStack) -> subprocess.Popen[str]:
     where = ("--from", str(FIRST + first), "--count", str(count), "--port", "0", "--inventory", str(inventory))
-    process = _run([*PROGRAM, "host", f"imagestore-{first + 1}", *where], exits)
+    nice = ("nice", "-n", str(NICENESS_OF_HOSTS))
+    process = _run([*nice, *PROGRAM, "host", f"imagestore-{first + 1}", *where], exits)
     url_of(process)
     return process
 
