@@ -192,6 +192,27 @@ async def test_a_timeout_expires_later_by_the_stall() -> None:
     assert 0.8 < time.monotonic() - began < 10
 
 
+async def test_a_stall_counts_for_a_sleep_that_something_may_end() -> None:
+    clock, event = RealClock(), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, time.sleep, 2)  # as when the process is stopped
+    began = clock.monotonic()
+    assert await clock.sleep_unless(event.wait(), 0.3) is False
+    assert clock.monotonic() - began < 3
+
+
+async def test_a_sleep_that_something_may_end_says_what_ended_it() -> None:
+    clock, event = RealClock(), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.01, event.set)
+    assert await clock.sleep_unless(event.wait(), 60) is True
+    with pytest.raises(TimeoutError, match="its own"):
+        await clock.sleep_unless(_fail(TimeoutError("its own")), 60)
+    assert await clock.sleep_unless(asyncio.Event().wait(), -1) is False
+
+
+async def _fail(error: Exception) -> None:
+    raise error
+
+
 async def test_stalls_are_measured_only_while_a_wait_needs_it() -> None:
     clock = RealClock()
     with pytest.raises(TimeoutError):

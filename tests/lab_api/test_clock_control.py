@@ -209,6 +209,7 @@ class PlainClock:
         real = RealClock()
         self.time, self.monotonic, self.sleep = real.time, real.monotonic, real.sleep
         self.wait_for, self.local, self.outside = real.wait_for, real.local, real.outside
+        self.sleep_unless = real.sleep_unless
 
 
 async def test_a_clock_that_cannot_be_changed_is_a_404(tmp_path: Path) -> None:

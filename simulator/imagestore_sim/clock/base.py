@@ -52,7 +52,16 @@ class Clock(Protocol):
         """Wait for `seconds`; zero or less lets other tasks run once."""
 
     async def wait_for(self, awaitable: Awaitable[T], seconds: float) -> T:
-        """Return the result of `awaitable`. After `seconds`, cancel it and raise TimeoutError."""
+        """Return the result of `awaitable`. After `seconds`, cancel it and raise TimeoutError.
+
+        It is a limit of work. Time in which the event loop stood still, so that no work went on, does not count.
+        """
+
+    async def sleep_unless(self, awaitable: Awaitable[object], seconds: float) -> bool:
+        """Wait for `seconds`, unless `awaitable` is done before. Return whether it is; else it is cancelled.
+
+        All time counts, as for `sleep`.
+        """
 
     def local(self, seconds: float | None = None) -> datetime:
         """Return the node's local time, now or at `seconds` since the epoch: naive, in whole seconds."""

@@ -86,7 +86,7 @@ class TimerClock(ABC):
 
         A clock that skips time does not let it expire while the work that it bounds is under way in real time.
         """
-        return self.call_at(time_after(self.monotonic(), seconds), callback)
+        return self._call_after(seconds, callback)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`; zero or less lets other tasks run once."""
@@ -102,8 +102,25 @@ class TimerClock(ABC):
 
     async def wait_for(self, awaitable: Awaitable[T], seconds: float) -> T:
         """Return the result of `awaitable`. After `seconds`, cancel it and raise TimeoutError."""
-        with _Timeout(self, seconds):
+        with _Timeout(self, seconds, self.call_at_timeout):
             return await awaitable
+
+    async def sleep_unless(self, awaitable: Awaitable[object], seconds: float) -> bool:
+        """Wait for `seconds`, unless `awaitable` is done before. Return whether it is; else it is cancelled.
+
+        All time counts, as for `sleep`: a limit of work would go on for as long as the event loop has stood still.
+        """
+        limit = _Timeout(self, seconds, self._call_after)
+        try:
+            with limit:
+                await awaitable
+        except TimeoutError:
+            if not limit.expired:
+                raise
+        return not limit.expired
+
+    def _call_after(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        return self.call_at(time_after(self.monotonic(), seconds), callback)
 
     def local(self, seconds: float | None = None) -> datetime:
         """Return the local time of its zone, now or at `seconds` since the epoch: naive, in whole seconds."""
@@ -124,18 +141,20 @@ class _Timeout:
     counts the requests, as asyncio.timeout() does.
     """
 
-    def __init__(self, clock: TimerClock, seconds: float) -> None:
+    def __init__(
+        self, clock: TimerClock, seconds: float, call_after: Callable[[float, Callable[[], object]], Timer]
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._clock = clock
         self._seconds = seconds
         self._task = task
         self._cancelling = task.cancelling()
-        self._expired = False
-        self._timer = clock.call_at_timeout(max(0.0, seconds), self._expire)
+        self.expired = False
+        self._timer = call_after(max(0.0, seconds), self._expire)
 
     def _expire(self) -> None:
-        self._expired = True
+        self.expired = True
         self._task.cancel()
 
     def __enter__(self) -> Self:
@@ -145,6 +164,6 @@ class _Timeout:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._clock.cancel(self._timer)
-        ours = self._expired and self._task.uncancel() <= self._cancelling
+        ours = self.expired and self._task.uncancel() <= self._cancelling
         if ours and isinstance(error, asyncio.CancelledError):
             raise TimeoutError(f"not done within {self._seconds:g} s") from error

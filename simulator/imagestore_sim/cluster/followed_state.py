@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
@@ -73,8 +72,7 @@ class FollowedState:
         self._hint.set()
 
     async def _pause(self) -> None:
-        with suppress(TimeoutError):
-            await self._clock.wait_for(self._hint.wait(), LOOK_EVERY_SECONDS)
+        await self._clock.sleep_unless(self._hint.wait(), LOOK_EVERY_SECONDS)
         self._hint.clear()
 
     async def _take_over(self, before: asyncio.Task[None] | None) -> None:

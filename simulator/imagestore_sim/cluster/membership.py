@@ -269,8 +269,7 @@ class Membership:
 
     async def _beat_on(self) -> None:
         while not self.excluded.is_set():
-            with suppress(TimeoutError):
-                await self._clock.wait_for(self._changed.wait(), self._until_next())
+            await self._clock.sleep_unless(self._changed.wait(), self._until_next())
             self._changed.clear()
             try:
                 await self._beat()
@@ -411,8 +410,7 @@ class Membership:
             if now >= due:
                 await self._renewed.wait()
             else:
-                with suppress(TimeoutError):
-                    await self._clock.wait_for(self._renewed.wait(), due - now)
+                await self._clock.sleep_unless(self._renewed.wait(), due - now)
 
     def _follow_lease(self) -> None:
         if self._held != self.holds:

@@ -43,6 +43,10 @@ class NodeClock:
         """Return the result of `awaitable`. After `seconds`, cancel it and raise TimeoutError."""
         return await self.base.wait_for(awaitable, seconds)
 
+    async def sleep_unless(self, awaitable: Awaitable[object], seconds: float) -> bool:
+        """Wait for `seconds`, unless `awaitable` is done before. Return whether it is; else it is cancelled."""
+        return await self.base.sleep_unless(awaitable, seconds)
+
     def local(self, seconds: float | None = None) -> datetime:
         """Return the node's local time, now or at `seconds` since the epoch: naive, in whole seconds."""
         return self.base.local(self.time() if seconds is None else seconds)

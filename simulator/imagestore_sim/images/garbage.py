@@ -276,8 +276,7 @@ class Garbage:
                     await self._database.health.until_next_try()
                     continue
                 seconds = max(1, self._configuration.get(INTERVAL))
-                with contextlib.suppress(TimeoutError):
-                    await self._clock.wait_for(_until_connected(events), seconds)
+                await self._clock.sleep_unless(_until_connected(events), seconds)
 
     async def _collect(self, which: ColumnElement[bool], *, owned: bool = False) -> int:
         """Try to remove bits, on all hosts at once, or on those of `owned` storages; return how many are left."""

@@ -379,8 +379,7 @@ class Uploads:
                 raise UploadEnded(f"image [uuid:{upload.image_uuid}] has been deleted")
             if self._clock.monotonic() - upload.touched > idle:
                 raise UploadInterrupted(INACTIVE.format(idle)) if upload.size else UploadEnded(EXPIRED)
-            with contextlib.suppress(TimeoutError):
-                await self._clock.wait_for(upload.news.wait(), EVERY_SECONDS)
+            await self._clock.sleep_unless(upload.news.wait(), EVERY_SECONDS)
 
     async def _complete(self, upload: Upload, path: str) -> None:
         """Write that an image is there. Raise UploadEnded if it was deleted meanwhile."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
@@ -28,7 +27,7 @@ async def kill_at_commit(
             dead.set()
 
     if commits:
-        with database.watching_commits(count), suppress(TimeoutError):
-            await clock.wait_for(dead.wait(), within)
+        with database.watching_commits(count):
+            await clock.sleep_unless(dead.wait(), within)
     if not dead.is_set():
         kill()

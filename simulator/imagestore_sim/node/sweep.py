@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers
@@ -36,8 +35,7 @@ class Sweep:
         await self._tasks.close()
 
     async def _wait(self) -> None:
-        with suppress(TimeoutError):
-            await self._clock.wait_for(self._node_left.wait(), EVERY_SECONDS)
+        await self._clock.sleep_unless(self._node_left.wait(), EVERY_SECONDS)
         self._node_left.clear()
 
     async def _sweep(self) -> None:

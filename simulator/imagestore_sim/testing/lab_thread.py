@@ -326,6 +326,14 @@ class _ClockStandIn(StandIn):
             if not work.done():
                 await cancel_and_wait(work)
 
+    async def sleep_unless(self, awaitable: Awaitable[Any], seconds: float) -> bool:
+        """Await on the test's event loop, for `seconds` of the lab's time at most; return whether it is done."""
+        try:
+            await self.wait_for(awaitable, seconds)
+        except TimeoutError:
+            return False
+        return True
+
 
 @contextmanager
 def running_lab(
