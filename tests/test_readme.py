@@ -82,7 +82,7 @@ async def test_the_curl_commands_log_in_query_and_add(tmp_path: Path) -> None:
             await client.log_in()
             await client.wait_for_status("gold", "Connected", within=60)
         status, output = await shell(reset.replace(NODE, lab.url), cwd=tmp_path)
-        assert (status, output) == (0, '{"replaced":true}' * 2)
+        assert (status, output) == (0, '{"replaced":true}\n' * 2)
         for seconds in (1, 5, 20):  # the stream never ends, and a busy machine is slow to begin it
             _, output = await shell(f"timeout {seconds} {watch.replace(NODE, lab.url)}", cwd=tmp_path)
             if 'data: {"id":1,' in output:

@@ -52,7 +52,7 @@ async def test_a_node_reaches_a_fleet_by_its_names_and_a_host_is_broken_by_name(
             async with session.patch("/lab/v1/hosts/store-11", json={"size": "1 TiB"}) as answer:
                 assert (await answer.json())["size"] == 2**40
             async with session.post("/lab/v1/hosts", json={"name": "store-12"}) as answer:
-                assert answer.status == 404
+                assert answer.status == 405
         port = fleet.url.rpartition(":")[2]
         refused = await run("probe", f"root@127.1.0.2:{port}", "--url", "/", "--password", "password")
         assert (refused.status, refused.output.partition(":")[0]) == (1, "refused")

@@ -163,7 +163,7 @@ async def test_a_fault_is_refused_on_a_host_without_the_privileges_naming_those_
     assert kinds.keys() == FAULTS.keys()
     assert kinds["blackhole"]["hosts"] == list(CHAOS)
     assert kinds["password_rotated"]["hosts"] == [*CHAOS, *HOSTS]
-    assert (await chaos.ask("POST", "/hosts", {"name": "gold"})).status == 404
+    assert (await chaos.ask("POST", "/hosts", {"name": "gold"})).status == 405
 
 
 async def test_faults_that_need_no_privilege_work_on_plain_hosts_too(chaos: ChaosLab) -> None:

@@ -141,10 +141,10 @@ def test_more_hosts_than_files_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_lab_without_a_temporary_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**_: object) -> None:
+    def refuse() -> None:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
-    monkeypatch.setattr("imagestore_sim.lab.tempfile.TemporaryDirectory", refuse)
+    monkeypatch.setattr("imagestore_sim.lab.TemporaryFolder", refuse)
     ended = run_here("lab", "--port", "0")
     assert ended.status == 2
     assert "no temporary folder can be made" in ended.errors
