@@ -435,7 +435,7 @@ def _one_storage_a_host(played: Played) -> Found:
     "A copy of an image that is Ready has its file on the host, whole; what a disk was replaced with has none.",
 )
 def _images_have_bits(played: Played) -> Found:
-    if shown.uses(played, "unmounted", "replaced_disk", "path_gone", "path_is_file"):
+    if shown.uses(played, "unmounted", "replaced_disk", "path_gone", "path_is_file", "registry_lost"):
         return
     storages = shown.storages(played)
     for image in shown.inventories(played, "/images"):
