@@ -1,10 +1,13 @@
-"""The empty SSH_MSG_IGNORE that asyncssh sends before each packet, as a filling that some ciphers need.
+"""How the packets of SSH are sent: those of one turn of the event loop together, and most without a filling.
 
-It protects ciphers that chain packets, such as those in CBC mode (RFC 4251, 9.3.1), and doubles the work of both sides.
-OpenSSH sends none.
+The filling is the empty SSH_MSG_IGNORE that asyncssh sends before each packet. It protects ciphers that chain packets,
+such as those in CBC mode (RFC 4251, 9.3.1), and doubles the work of both sides. OpenSSH sends none.
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
 
 from asyncssh.connection import SSHConnection
 from asyncssh.constants import MSG_IGNORE
@@ -14,6 +17,28 @@ from asyncssh.packet import SSHPacketLogger, String
 AUTHENTICATED = (GCMEncryption, ChachaEncryption)
 """The ciphers that authenticate each packet by itself."""
 _NOTHING = (String(b""),)
+
+
+class Gathered:
+    """Packets that are written in one turn of the event loop, and handed on together after it."""
+
+    __slots__ = ("_hand_on", "_packets")
+
+    def __init__(self, hand_on: Callable[[list[bytes]], None]) -> None:
+        self._hand_on = hand_on
+        self._packets: list[bytes] = []
+
+    def add(self, packet: bytes) -> None:
+        """Take one more."""
+        if not self._packets:
+            asyncio.get_running_loop().call_soon(self.hand_on)
+        self._packets.append(packet)
+
+    def hand_on(self) -> None:
+        """Hand on now what there is, if anything."""
+        packets, self._packets = self._packets, []
+        if packets:
+            self._hand_on(packets)
 
 
 def is_filling(kind: int, arguments: tuple[bytes, ...]) -> bool:

@@ -17,6 +17,7 @@ from imagestore_sim.clock import RealClock
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.hosts.listener import NO_LINGER
 from imagestore_sim.in_flight import activity, closed, opened
+from imagestore_sim.ssh_packets import Gathered
 
 if TYPE_CHECKING:
     from imagestore_sim.hosts.host import SimulatedHost
@@ -68,7 +69,7 @@ class Link(asyncio.BufferedProtocol):
         self._in = Direction(host, self._arrive)
         self._out = Direction(host, self._leave)
         self._sent = 0
-        self._gathered: list[bytes] | None = None
+        self._gathered: Gathered | None = None
         """Packets of this turn of the event loop that are sent together; None where each is sent by itself."""
         self.logged_in = False
         self.stale = False
@@ -84,29 +85,31 @@ class Link(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Cut it at once."""
-        self._send_gathered()
+        self._send_what_is_gathered()
         self._out.close()
         self._transport.abort()
 
     def finish(self) -> None:
         """Close it once everything written has been sent."""
-        self._send_gathered()
+        self._send_what_is_gathered()
         self._out.put(None)
 
     def write(self, data: bytes) -> None:
         """Send bytes to the client; of a login in real time, all of one turn of the event loop together."""
         if self._gathered is None:
             self._out.put(data)
-            return
-        if not self._gathered:
-            asyncio.get_running_loop().call_soon(self._send_gathered)
-        self._gathered.append(data)
+        else:
+            self._gathered.add(data)
 
-    def _send_gathered(self) -> None:
-        if not self._gathered or self._transport.is_closing():
+    def _send_what_is_gathered(self) -> None:
+        if self._gathered is not None:
+            self._gathered.hand_on()
+
+    def _send_together(self, packets: list[bytes]) -> None:
+        if self._transport.is_closing():
             return
-        packets = self._gathered
-        self._gathered = None if self.logged_in else []
+        if self.logged_in:
+            self._gathered = None
         for data in [b"".join(packets)] if self._host.behaviour.reset_after is None else packets:
             self._out.put(data)
 
@@ -187,7 +190,7 @@ class Link(asyncio.BufferedProtocol):
         if now.flood == "banner":
             self.write(FLOOD_LINE * (FLOOD_BYTES // len(FLOOD_LINE)))
         if isinstance(self._host.clock, RealClock):  # in virtual time, each packet counts
-            self._gathered = []
+            self._gathered = Gathered(self._send_together)
         self._ssh = self._host.sshd.new_connection()
         self._ssh.connection_made(_SshTransport(self, self._transport))
         if now.flood == "keys":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from imagestore_sim.context_managers import set_in_block
+from imagestore_sim.ssh_packets import Gathered
 
 Permit = Callable[[], bool]
 """Returns whether to send now. It is asked before each write, so it must be fast."""
@@ -62,7 +62,7 @@ class PermittedTransport:
         """With `gathering`, send all that is written in a turn of the event loop together, until `gather_no_more`."""
         self._transport = transport
         self._resets = False  # whether its close drops what the host has not acknowledged
-        self._gathered: list[bytes] | None = [] if gathering else None
+        self._gathered = Gathered(self._send_together) if gathering else None
         self.use(permit)
 
     def use(self, permit: Permit) -> None:
@@ -74,24 +74,21 @@ class PermittedTransport:
     def write(self, data: bytes) -> None:
         """Send data, or close at once without it."""
         if self._gathered is not None:
-            if not self._gathered:
-                asyncio.get_running_loop().call_soon(self._send_gathered)
-            self._gathered.append(data)
-        elif self._permit():
-            self._transport.write(data)
+            self._gathered.add(data)
         else:
-            self.abort()
+            self._send(data)
 
     def gather_no_more(self) -> None:
         """Send each packet as it is written from now on."""
-        self._send_gathered()
-        self._gathered = None
+        if self._gathered is not None:
+            self._gathered.hand_on()
+            self._gathered = None
 
-    def _send_gathered(self) -> None:
-        if not self._gathered or self._transport.is_closing():
-            return
-        data = b"".join(self._gathered)
-        self._gathered.clear()
+    def _send_together(self, packets: list[bytes]) -> None:
+        if not self._transport.is_closing():
+            self._send(b"".join(packets))
+
+    def _send(self, data: bytes) -> None:
         if self._permit():
             self._transport.write(data)
         else:
@@ -99,7 +96,8 @@ class PermittedTransport:
 
     def abort(self) -> None:
         """Close at once. Without a permit, also drop what the system would go on sending by itself."""
-        self._send_gathered()
+        if self._gathered is not None:
+            self._gathered.hand_on()
         if self._permit() and self._resets:
             self._close_by(_IN_ORDER)
         self._transport.abort()
