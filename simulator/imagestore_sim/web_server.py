@@ -425,8 +425,13 @@ def error_page(status: int, text: str, *, allow: str = "") -> web.Response:
 
 def problem(status: int, text: str) -> web.Response:
     """Return an error as JSON, as the lab's API answers it."""
-    body = orjson.dumps({"error": text}, option=orjson.OPT_APPEND_NEWLINE)
-    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
+    return json_line(status, {"error": text}, charset="utf-8")
+
+
+def json_line(status: int, content: object, *, charset: str | None = None) -> web.Response:
+    """Return JSON that ends in a newline, for those who read it in a terminal."""
+    body = orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
+    return web.Response(status=status, body=body, content_type="application/json", charset=charset)
 
 
 def allowing(*methods: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
 from aiohttp import web
 
 from imagestore_sim.exposure import LAB_API, NO_TLS, is_exposed
 from imagestore_sim.lab_api.guard import Guard
 from imagestore_sim.lab_api.openapi import lab_api_routes
 from imagestore_sim.lab_api.routes import Route
-from imagestore_sim.web_server import Runner, allowing, http_url, problem
+from imagestore_sim.web_server import Runner, allowing, http_url, json_line, problem
 
 REQUEST_SECONDS = 5.0
 """Until a request under way is cut off at a stop. A fault that is half applied could not be healed."""
@@ -49,9 +48,7 @@ class HostsService:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    state = {"alive": True, "ready": True, "waitingFor": []}
-    body = orjson.dumps(state, option=orjson.OPT_APPEND_NEWLINE)
-    return web.Response(body=body, content_type="application/json")
+    return json_line(200, {"alive": True, "ready": True, "waitingFor": []})
 
 
 async def _refuse(request: web.Request) -> web.Response:

@@ -34,7 +34,17 @@ from imagestore_sim.rest.journal import RawHeaders
 from imagestore_sim.rest.origins import is_foreign
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
 from imagestore_sim.virtual_clock import VirtualEventLoop
-from imagestore_sim.web_server import Connection, Handle, LateRoutes, Request, RequestHead, Runner, allowing, http_url
+from imagestore_sim.web_server import (
+    Connection,
+    Handle,
+    LateRoutes,
+    Request,
+    RequestHead,
+    Runner,
+    allowing,
+    http_url,
+    json_line,
+)
 
 if TYPE_CHECKING:
     from imagestore_sim.lab_api import (
@@ -346,26 +356,21 @@ class HttpServer:
         return self._starting() if self._parts is None else await self._parts.metrics_page.answer(request)
 
     def _starting(self) -> web.Response:
-        return _json(503, {"error": "the management node is starting", "waitingFor": self._gate.waiting_for})
+        return json_line(503, {"error": "the management node is starting", "waitingFor": self._gate.waiting_for})
 
     async def _end_streams(self, application: web.Application) -> None:
         if self._parts is not None:
             await self._parts.event_stream.close()
 
     async def _healthz(self, request: web.Request) -> web.Response:
-        return _json(200, {"alive": True})
+        return json_line(200, {"alive": True})
 
     async def _readyz(self, request: web.Request) -> web.Response:
         problems = await self._problems()
         ready = self._gate.is_open and not problems
         body = {"ready": ready, "waitingFor": self._gate.waiting_for, "problems": problems}
-        return _json(200 if ready else 503, body)
+        return json_line(200 if ready else 503, body)
 
 
 def _unchanged(handle: Handle) -> Handle:
     return handle
-
-
-def _json(status: int, body: object) -> web.Response:
-    written = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-    return web.Response(status=status, body=written, content_type="application/json")
