@@ -19,7 +19,7 @@ DIALECTS = (sqlite(), mariadb())
 
 
 def calls_for(number: int, condition: str, dialect: Any) -> int:
-    """Return how many functions are called to compile a query with so many conditions."""
+    """Return the number of function calls that compile a query of `number` conditions."""
     query = parse_query([("q", condition.format(one)) for one in range(number)])
     shape = prepare_query(IMAGE_STORE_BACKUP_STORAGE, query).shape
     count = 0

@@ -94,7 +94,7 @@ class TimerClock(ABC):
             await asyncio.sleep(0)
             return
         future = asyncio.get_running_loop().create_future()
-        timer = self.call_at(time_after(self.monotonic(), seconds), partial(wake, future))
+        timer = self._call_after(seconds, partial(wake, future))
         try:
             await future
         finally:
