@@ -19,7 +19,8 @@ import typer
 
 from imagestore_sim import __version__
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, UNUSABLE_INPUT, InputError, print_error
-from imagestore_sim.cli.help_page import HelpfulCommand, HelpfulGroup
+from imagestore_sim.cli.help_page import HelpfulGroup
+from imagestore_sim.cli.prompts import PromptingCommand
 from imagestore_sim.cli.quick_imports import quick_imports
 from imagestore_sim.cli.rules import source_of
 
@@ -93,7 +94,7 @@ def _status_of(error: Exception) -> int | None:
         case InputError():
             print_error(str(error))
         case UsageProblem() if type(error).__name__ == "NoArgsIsHelpError":
-            pass  # Typer has printed the help
+            typer.echo(error.format_message(), err=True)  # type: ignore[attr-defined]  # the page of --help
         case typer.BadParameter() if error.ctx is not None and error.param is not None:
             context: Any = error.ctx  # its class depends on the version of Typer
             print_error(f"{source_of(context, error.param.name)}: {_expected(error)}")
@@ -174,7 +175,7 @@ def new_app(commands: Iterable[Command]) -> typer.Typer:
     )
     made.callback()(root)
     for command in commands:
-        made.command(cls=HelpfulCommand)(command)
+        made.command(cls=PromptingCommand)(command)
     return made
 
 
