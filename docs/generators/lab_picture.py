@@ -45,7 +45,8 @@ async def _draw() -> str:
         await lab.network["imagestore-3"].stop()
         await lab.wait_for("imagestore-3", "Disconnected", within=10)
         storages = sorted(await lab.node.storages.records.tracked(), key=lambda storage: storage.name)
-        console.print(storage_table(storages, lab.node.storages.status.last_probes, lab.clock.time(), rows=10))
+        probes = lab.node.storages.status.last_probes
+        console.print(storage_table(storages, probes, lab.clock.time(), rows=10, console=console))
     return console.export_svg(title="imagestore-sim lab", theme=MONOKAI, code_format=FRAME, unique_id="lab")
 
 

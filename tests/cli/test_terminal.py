@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from imagestore_sim.cli.lab_output import follow, storage_table
+from imagestore_sim.cli.lab_output import HEADINGS, follow, storage_table
 from imagestore_sim.cli.probe_output import print_outcome
 from imagestore_sim.lab import Lab
 from imagestore_sim.probe import ProbeFailure, Reason
@@ -24,7 +24,8 @@ async def test_no_name_is_markup_or_a_line_of_its_own(
     await imagestore_client.add_image_store("h", name=EVIL)
     shown = io.StringIO()
     storages = await imagestore_lab.node.storages.records.tracked()
-    Console(file=shown, width=200).print(storage_table(storages, {}, 0.0, 9))
+    console = Console(file=shown, width=200)
+    console.print(storage_table(storages, {}, 0.0, 9, console))
     assert "[/red] [link=file:///x]\\x1b[2J\\nready http://evil.example" in shown.getvalue()
     stopped = asyncio.Event()
     following = asyncio.create_task(follow(imagestore_lab, Console(file=io.StringIO()), stopped))
@@ -37,6 +38,23 @@ async def test_no_name_is_markup_or_a_line_of_its_own(
     await following
     assert not [line for line in printed.splitlines() if line.startswith("ready")]
     assert "\x1b" not in printed + shown.getvalue()
+
+
+@pytest.mark.imagestore_lab(hosts=2)
+async def test_a_narrow_terminal_has_fewer_columns_and_cuts_no_word(imagestore_lab: Lab) -> None:
+    storages = await imagestore_lab.node.storages.records.tracked()
+    probes = imagestore_lab.node.storages.status.last_probes
+    seen = []
+    for width in (130, 105, 95, 80, 60):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(storage_table(storages, probes, imagestore_lab.clock.time(), 9, console))
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "…" not in shown
+        assert shown.count("Connected") == 2
+        seen.append([one for one in HEADINGS if f" {one} " in shown])
+    assert seen[0] == list(HEADINGS)
+    assert seen[-1] == ["name", "status", "available"]
+    assert seen == sorted(seen, key=len, reverse=True)
 
 
 def test_text_of_a_host_moves_no_cursor() -> None:

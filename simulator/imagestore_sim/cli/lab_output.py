@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -25,7 +25,10 @@ from imagestore_sim.tasks import cancel_and_wait, until_done_or_set
 from imagestore_sim.units import size_text
 
 REFRESH_SECONDS = 0.5
-BAR_WIDTH = 20
+HEADINGS = ("name", "host", "status", "used", "available", "last probe")
+BAR_WIDTHS = (20, 10)
+DISPENSABLE = ("used", "host", "last probe")
+"""What a narrow terminal does without, in this order: sizes say what is used, and most storages have a host's name."""
 COLOURS = {Status.CONNECTED: "green", Status.CONNECTING: "yellow", Status.DISCONNECTED: "red"}
 
 
@@ -60,7 +63,8 @@ async def _show_table(lab: Lab, console: Console) -> None:
             with suppress(StoreUnavailable):  # the log has it, and the next round tries again
                 storages = await lab.node.storages.records.tracked()
                 probes = lab.node.storages.status.last_probes
-                live.update(storage_table(storages, probes, lab.clock.time(), rows), refresh=True)
+                table = storage_table(storages, probes, lab.clock.time(), rows, console)
+                live.update(table, refresh=True)
             await asyncio.sleep(REFRESH_SECONDS)  # real: people look, whatever the lab's clock does
 
 
@@ -87,21 +91,45 @@ def _plain(value: object) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def storage_table(storages: list[Storage], probes: Mapping[str, LastProbe], now: float, rows: int) -> Table:
-    """Return a table of at most `rows` storages; its caption counts the rest. `now` is in epoch seconds."""
-    table = Table(box=SIMPLE_HEAD, expand=False, caption=_caption(storages, rows), caption_justify="left")
-    for heading in ("name", "host", "status", "used", "available", "last probe"):
-        table.add_column(heading, no_wrap=True)
-    for storage in storages[:rows]:
-        used = storage.total - storage.available
-        table.add_row(
-            Text(on_one_line(storage.name)),  # Rich reads markup in a plain string
-            Text(on_one_line(f"{storage.hostname}:{storage.port}")),
-            Text(storage.status, style=COLOURS[storage.status]),
-            ProgressBar(total=max(1, storage.total), completed=used, width=BAR_WIDTH),
-            f"{size_text(storage.available)} of {size_text(storage.total)}",
-            _probe_text(probes.get(storage.uuid), now),
-        )
+def storage_table(
+    storages: list[Storage], probes: Mapping[str, LastProbe], now: float, rows: int, console: Console
+) -> Table:
+    """Return a table of at most `rows` storages; its caption counts the rest. `now` is in epoch seconds.
+
+    On a narrow terminal it has fewer columns, so that the words of those that are left are whole.
+    """
+    cells = [_cells(storage, probes.get(storage.uuid), now) for storage in storages[:rows]]
+    caption = _caption(storages, rows)
+    layouts: list[tuple[tuple[str, ...], int]] = [(HEADINGS, width) for width in BAR_WIDTHS]
+    for at in range(1, len(DISPENSABLE) + 1):
+        layouts.append((tuple(one for one in HEADINGS if one not in DISPENSABLE[:at]), 0))
+    unlimited = console.options.update_width(sys.maxsize)
+    for headings, bar_width in layouts:
+        table = _table(cells, headings, bar_width, caption)
+        if console.measure(table, options=unlimited).maximum <= console.width:
+            break
+    return table
+
+
+def _cells(storage: Storage, probe: LastProbe | None, now: float) -> dict[str, RenderableType]:
+    """Return what a row says of a storage, by heading, but for the bar of what is used."""
+    return {
+        "name": Text(on_one_line(storage.name)),  # Rich reads markup in a plain string
+        "host": Text(on_one_line(f"{storage.hostname}:{storage.port}")),
+        "status": Text(storage.status, style=COLOURS[storage.status]),
+        "used": ProgressBar(total=max(1, storage.total), completed=storage.total - storage.available),
+        "available": f"{size_text(storage.available)} of {size_text(storage.total)}",
+        "last probe": _probe_text(probe, now),
+    }
+
+
+def _table(cells: Sequence[dict[str, RenderableType]], headings: Sequence[str], bar_width: int, caption: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, expand=False, caption=caption, caption_justify="left")
+    for heading in headings:
+        width = bar_width if heading == "used" else None
+        table.add_column(heading, no_wrap=True, width=width)
+    for row in cells:
+        table.add_row(*(row[heading] for heading in headings))
     return table
 
 
