@@ -80,7 +80,7 @@ def masked_path(target: str) -> str:
 
 def _may_be_secret(decoded: str) -> bool:
     lowered = decoded.lower()
-    if decoded.isascii() and not any(hint in lowered for hint in _HINTS):
+    if decoded.isascii() and not any(map(lowered.__contains__, _HINTS)):
         return False
     return _MAY_BE_SECRET.search(decoded) is not None
 

@@ -13,7 +13,7 @@ import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
 
@@ -29,6 +29,7 @@ from typing_extensions import override
 from yarl import URL
 
 from imagestore_sim.content_codings import CODINGS, BrokenCoding, unpack
+from imagestore_sim.known_heads import Known, KnownHeads, is_one_head
 from imagestore_sim.tasks import in_thread
 from imagestore_sim.whole_response import WholeResponse
 
@@ -63,17 +64,13 @@ PAGE = (
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class RequestHead(NamedTuple):
-    """The head of a request without a body, as an `AtOnce` gets it."""
+AnswerAtOnce = Callable[[str, "Connection"], bytes | None]
+"""Returns the whole answer to a GET of a path that needs no more than a look into memory; None for one to be handled.
 
-    message: RawRequestMessage
-    connection: Connection
-    request: Callable[[], Request]
-    """Makes the request that a handler would get."""
-
-
-AtOnce = Callable[[RequestHead], bytes | None]
-"""Returns the whole answer to a GET that needs no more than a look into memory; None for one to be handled."""
+It gets the path with its query string as sent, and the connection.
+"""
+AtOnce = Callable[["Request"], AnswerAtOnce | None]
+"""Returns what answers GETs that have the headers of this request; None if they are to be handled."""
 
 
 class Refusal(NamedTuple):
@@ -169,6 +166,8 @@ class Connection(RequestHandler):
         self._has_broken_body = False
         self._was_answered_at_once = False
         """Whether what has just come was a request that was answered at once."""
+        self._is_to_be_handled = False
+        """Whether what has just come is a request that could not be answered at once."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -214,6 +213,11 @@ class Connection(RequestHandler):
 
     @override
     def data_received(self, data: bytes) -> None:
+        known = self._known(data) if self._parser.is_between else None
+        if known is not None and self._send_at_once(known.found, known.path):
+            self._head_is_there()
+            return
+        self._is_to_be_handled = known is not None
         before = self._request_count
         super().data_received(data)
         if self._request_count != before:
@@ -225,22 +229,46 @@ class Connection(RequestHandler):
         elif self._waiter is not None and self._head_timer is None:
             self._expect_head()
 
-    def _answer_at_once(self, message: RawRequestMessage, body: StreamReader) -> bool:
-        """Answer a request here if that is possible; return whether it was. aiohttp takes five times as long."""
-        server, waiter, transport = self._manager, self._waiter, self.transport
-        if not isinstance(server, _Server) or server.at_once is None or transport is None or transport.is_closing():
+    def _known(self, data: bytes) -> Known[AnswerAtOnce] | None:
+        """Return what is known of a request by its head, without reading that again."""
+        server = self._manager
+        if self._close or self._force_close or not isinstance(server, _Server) or not self._is_idle:
+            return None
+        return server.known_heads.find(data)
+
+    def _answer_at_once(self, data: bytes, message: RawRequestMessage, body: StreamReader) -> bool:
+        """Answer a request here if that is possible; return whether it was. aiohttp takes five times as long.
+
+        `data` is empty if it is not known to be all of the request.
+        """
+        server = self._manager
+        if self._is_to_be_handled or not isinstance(server, _Server) or server.at_once is None or not self._is_idle:
             return False
-        is_idle = waiter is not None and not waiter.done() and not self._messages and not self._paused
-        if not is_idle or body is not EMPTY_PAYLOAD or not _is_plain(message):
+        if body is not EMPTY_PAYLOAD or not _is_plain(message):
             return False
-        answer = server.at_once(RequestHead(message, self, partial(self._request, message, body)))
-        if answer is None:
+        answer = server.at_once(self._request(message, body)) or _leave
+        if data:
+            server.known_heads.keep(data, answer)
+        self._was_answered_at_once = self._send_at_once(answer, message.path)
+        return self._was_answered_at_once
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the client may get an answer now: no other request of it is there, and it has read what it got."""
+        waiter, transport = self._waiter, self.transport
+        if waiter is None or waiter.done() or self._messages or self._paused:
             return False
-        server.requests_count += 1
-        self.latest_path = message.path
-        self._was_answered_at_once = True
+        return transport is not None and not transport.is_closing()
+
+    def _send_at_once(self, answer: AnswerAtOnce, path: str) -> bool:
+        """Answer a GET of a path, if that is possible; return whether it was."""
+        sent = answer(path, self)
+        if sent is None or self.transport is None or self._manager is None:
+            return False
+        self._manager.requests_count += 1
+        self.latest_path = path
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        transport.write(answer)
+        self.transport.write(sent)
         return True
 
     def _request(self, message: RawRequestMessage, body: StreamReader) -> Request:
@@ -368,23 +396,33 @@ class _Parser:
     def __init__(
         self,
         parser: Any,
-        answer: Callable[[RawRequestMessage, StreamReader], bool],
+        answer: Callable[[bytes, RawRequestMessage, StreamReader], bool],
         broken: Callable[[bytes], bool],
     ) -> None:
-        """`broken` is called with what has come and cannot be read, and returns whether it has followed that."""
+        """Take `answer`, which answers a request at once, if it can; the bytes are all of it, or empty.
+
+        `broken` is called with what has come and cannot be read, and returns whether it has followed that.
+        """
         self._parser = parser
         self._answer = answer
         self._broken = broken
+        self.is_between = True
+        """Whether all that came has been read, so that a request begins with what comes next."""
 
     def feed_data(self, data: bytes) -> tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]:
         """Return what aiohttp's parser returns, less a request that was answered."""
+        was_between, self.is_between = self.is_between, False
         try:
             messages, is_upgraded, tail = self._parser.feed_data(data)
         except HttpProcessingError:
             if self._broken(data):
                 return (), False, b""
             raise
-        if len(messages) == 1 and self._answer(*messages[0]):
+        if len(messages) != 1:
+            return messages, is_upgraded, tail
+        message, body = messages[0]
+        self.is_between = body is EMPTY_PAYLOAD and not is_upgraded and is_one_head(data)
+        if self._answer(data if was_between and self.is_between else b"", message, body):
             self._parser.message_consumed()
             return (), is_upgraded, tail
         return messages, is_upgraded, tail
@@ -392,6 +430,10 @@ class _Parser:
     def __getattr__(self, name: str) -> Any:
         """Return what aiohttp's parser has by that name."""
         return getattr(self._parser, name)
+
+
+def _leave(_path: str, _connection: Connection) -> None:
+    """Return None: each request with that head is to be handled."""
 
 
 def _is_plain(message: RawRequestMessage) -> bool:
@@ -568,6 +610,11 @@ class _Server(web.Server):
     is_cut_off = False
     """Whether each connection is reset as soon as it is made."""
     at_once: AtOnce | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.known_heads: KnownHeads[AnswerAtOnce] = KnownHeads()
+        """What answers GETs, by the heads that they have."""
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Note a connection, or reset it."""

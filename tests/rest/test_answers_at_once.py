@@ -217,6 +217,59 @@ async def test_a_head_in_pieces_and_heads_together_are_answered_in_their_order(r
         assert [await connection.answer() for _ in range(3)] == [whole] * 3
 
 
+async def test_a_head_that_is_known_is_read_as_what_it_is_wherever_it_comes(raw_client: RawClient) -> None:
+    await keep_an_answer(raw_client)
+    async with connected(raw_client) as connection:
+        whole = await connection.ask()
+        assert await connection.ask() == whole  # its head is known now
+        known = connection.head()
+
+        connection.writer.write(f"GET {ZONES} HTTP/1.1\r\nX-Note: ".encode())
+        await asyncio.sleep(0.05)
+        connection.writer.write(known)  # as the end of a header's value, and the rest of another head
+        assert b'"isDefault"' in await connection.answer()
+
+        connection.writer.write(connection.head("/zstack/v1/nothing") + known[:20])
+        assert (await connection.answer()).startswith(b"HTTP/1.1 404 ")
+        connection.writer.write(known[20:] + known)
+        assert [await connection.answer() for _ in range(2)] == [whole] * 2
+
+        connection.writer.write(connection.head(ZONES, f"Content-Length: {len(known)}", method="PUT"))
+        await asyncio.sleep(0.05)
+        connection.writer.write(known)  # as a body
+        assert b"Expected BEGIN_OBJECT but was STRING" in await connection.answer()
+
+
+async def test_requests_with_the_same_head_each_have_their_own_answer(
+    raw_client: RawClient, handled: list[str]
+) -> None:
+    targets = [TARGET, ZONES, f"{STORAGES}/{STORAGE}", f"{STORAGES}/{UNKNOWN}"]
+    async with connected(raw_client) as connection:
+        by_handler = [await connection.ask(BY_HANDLER, target=target) for target in targets]
+        handled.clear()
+        for _ in range(2):
+            assert [await connection.ask(target=target) for target in targets] == by_handler
+        assert handled == []
+
+
+async def test_a_head_that_is_known_says_nothing_of_a_session_that_has_ended(raw_client: RawClient) -> None:
+    session = (await raw_client.log_in())["uuid"]
+    async with connected(raw_client, session) as connection:
+        assert [(await connection.ask()).split()[1] for _ in range(2)] == [b"200"] * 2
+        await raw_client.call("DELETE", f"/zstack/v1/accounts/sessions/{session}")
+        assert b"ID.1001" in await connection.ask()
+
+
+async def test_a_known_head_is_in_the_journal_with_the_client_and_path_of_its_request(raw_client: RawClient) -> None:
+    async with connected(raw_client) as connection:
+        await connection.ask()
+        last = raw_client.node.foundation.journal.last
+        await connection.ask(target=f"{ZONES}?limit=3")
+        [row] = raw_client.node.foundation.journal.since(last)
+        assert (row.path, row.client, row.api) == (f"{ZONES}?limit=3", "127.0.0.1", "APIQueryZoneMsg")
+        assert ("authorization", "OAuth ***") in row.headers
+
+
 async def test_a_client_that_has_closed_its_side_gets_its_answer(raw_client: RawClient) -> None:
     await keep_an_answer(raw_client)
     async with connected(raw_client) as connection:

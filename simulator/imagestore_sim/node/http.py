@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -35,11 +35,11 @@ from imagestore_sim.rest.origins import is_foreign
 from imagestore_sim.rest.server import BODY_LIMIT, RestServer
 from imagestore_sim.virtual_clock import VirtualEventLoop
 from imagestore_sim.web_server import (
+    AnswerAtOnce,
     Connection,
     Handle,
     LateRoutes,
     Request,
-    RequestHead,
     Runner,
     allowing,
     http_url,
@@ -58,8 +58,6 @@ if TYPE_CHECKING:
     )
     from imagestore_sim.lab_api.routes import Route
 
-KEPT_HEADERS = 256
-"""Headers of clients whose session is kept."""
 SHUTDOWN_SECONDS = 0.5
 MESSAGE_BYTES = 16 * 2**20
 """Bytes of a message of another management node: sealed, the largest body of a call takes three times its size."""
@@ -120,8 +118,6 @@ class HttpServer:
         self.around_rest: Callable[[Handle], Handle] = _unchanged
         """Wraps what answers ZStack's API, from the moment that it is served."""
         self._answer_rest: Handle | None = None
-        self._sessions: dict[RawHeaders, str | None] = {}
-        """What `_session_of` has returned for the headers of clients."""
         application = web.Application(client_max_size=BODY_LIMIT)
         application.router.register_resource(LateRoutes("/lab/v1", self._register_lab_routes))
         application.router.register_resource(LateRoutes("/", self._register_routes))
@@ -154,7 +150,7 @@ class HttpServer:
         self._runner = Runner(
             self.application,
             before=self._before_the_router,
-            at_once=None if isinstance(asyncio.get_running_loop(), VirtualEventLoop) else self._answer_at_once,
+            at_once=None if isinstance(asyncio.get_running_loop(), VirtualEventLoop) else self._answers_at_once,
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
         await self._runner.setup()
@@ -216,38 +212,33 @@ class HttpServer:
         guard = self._foundation.guard
         return guard.before(self._lab_time.before(guard, lambda: self._gate.is_open, handle))
 
-    def _answer_at_once(self, head: RequestHead) -> bytes | None:
-        """Return a kept answer of ZStack's API to a request that nothing has to be waited for; None for all others.
+    def _answers_at_once(self, request: Request) -> AnswerAtOnce | None:
+        """Return what answers GETs of ZStack's API that have the headers of a request; None if it is not admitted.
 
-        In virtual time none is: the turns that an answer takes count there.
+        None for a request that asks for something special, too. In virtual time no request is answered so: the turns
+        that an answer takes count there.
         """
-        rest, path = self._rest, head.message.path
+        session = self._session_of(request)
+        return None if session is None else partial(self._answer_at_once, session, request.raw_headers)
+
+    def _answer_at_once(self, session: str, headers: RawHeaders, path: str, connection: Connection) -> bytes | None:
+        """Return the answer of ZStack's API to a request that nothing has to be waited for; None for all others."""
+        rest = self._rest
         if rest is None or not path.startswith(API_PATHS) or self._lab_time.is_followed or self._waits_before_rest:
             return None
-        session = self._session_of(head)
-        if session is None:
-            return None
         moved()
-        return rest.answer_at_once(path, head.message.raw_headers, session, head.connection.client)
+        return rest.answer_at_once(path, headers, session, connection.client)
 
     @property
     def _waits_before_rest(self) -> bool:
         """Whether a request may have to wait before it gets to ZStack's API, or something is around that."""
         return self._followed is not None or self._foundation.links is not None or self.around_rest is not _unchanged
 
-    def _session_of(self, head: RequestHead) -> str | None:
+    def _session_of(self, request: Request) -> str | None:
         """Return the session of a request that the guard admits and that asks for nothing special; None for others.
 
-        It depends on the headers alone: those that a client sends with each request are read once.
+        For a path of ZStack's API it depends on the headers alone.
         """
-        headers = head.message.raw_headers
-        if headers not in self._sessions:
-            if len(self._sessions) == KEPT_HEADERS:
-                del self._sessions[next(iter(self._sessions))]
-            self._sessions[headers] = self._read_session(head.request())
-        return self._sessions[headers]
-
-    def _read_session(self, request: Request) -> str | None:
         authorization = request.headers.get("Authorization", "")
         if request.refusal is not None or request.waits_for_us or TIME_HEADER in request.headers:
             return None
