@@ -10,14 +10,15 @@ import signal
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
 from imagestore_sim.cli import explore as command
 from imagestore_sim.cli.explore import NODES
-from imagestore_sim.explore import invariants, searching, time_limit
+from imagestore_sim.explore import client, invariants, searching, time_limit
+from imagestore_sim.explore.client import ProgramFails, stories_around
 from imagestore_sim.explore.findings import Finding, signature
 from imagestore_sim.explore.generation import generate
 from imagestore_sim.explore.invariants import Found, Violation
@@ -196,26 +197,42 @@ def test_a_run_that_is_given_up_where_c_calls_python_shows_nothing(monkeypatch: 
     assert play_seed(QUICK).problem == ""
 
 
-def test_nothing_of_a_run_that_is_given_up_ends_within_another(monkeypatch: pytest.MonkeyPatch) -> None:
+class Waiting:
+    """Ends once Python looks for what nothing refers to: it refers to itself."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["broken off", "ends"])
+@pytest.mark.parametrize("around_program", [False, True], ids=["drawn", "around a program"])
+def test_nothing_of_a_run_that_is_given_up_ends_within_another(
+    monkeypatch: pytest.MonkeyPatch, *, ends: bool, around_program: bool
+) -> None:
     left: list[weakref.ref[object]] = []
 
-    class Waiting:
-        """Ends once Python looks for what nothing refers to: it refers to itself."""
-
-        def __init__(self) -> None:
-            self.own = self
-
-    def play(_: object) -> None:
+    def wait() -> None:
         waiting = Waiting()
         left.append(weakref.ref(waiting))
         time.sleep(60)
         waiting.own = waiting
 
-    monkeypatch.setattr(searching, "LONGEST_RUN", 0.1)
-    monkeypatch.setattr(searching, "play", play)
+    def play(story: Scenario) -> Played:
+        """Be broken off; or end all the same, as where Python ignores exceptions."""
+        with suppress(KeyboardInterrupt) if ends else nullcontext():
+            wait()
+        return play_nothing(story)
+
+    for module in (searching, client):
+        monkeypatch.setattr(module, "LONGEST_RUN", 0.1)
+        monkeypatch.setattr(module, "play", play)
     gc.disable()
     try:
-        assert play_seed(1).problem == "it took more than 0.1 s"
+        if around_program:
+            with pytest.raises(ProgramFails, match=r"its story does not end: it took more than 0\.1 s"):
+                stories_around("true", 10.0)
+        else:
+            assert play_seed(1).problem == "it took more than 0.1 s"
         assert [one() for one in left] == [None]
     finally:
         gc.enable()

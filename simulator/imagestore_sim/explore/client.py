@@ -24,7 +24,7 @@ from imagestore_sim.explore.generation import (
 )
 from imagestore_sim.explore.playing import play
 from imagestore_sim.explore.story import Content, read
-from imagestore_sim.explore.time_limit import LONGEST_RUN, TimeLimit, TooLong
+from imagestore_sim.explore.time_limit import LONGEST_RUN, TimeLimit, TooLong, collect_what_is_left
 from imagestore_sim.faults import NODE_FAULTS
 from imagestore_sim.scenario.format.api_steps import ApiStep
 from imagestore_sim.scenario.format.steps import STEPS
@@ -106,6 +106,7 @@ def stories_around(command: str, within: float) -> Around:
             played = play(read(story))
         limited.check()
     except TooLong as error:
+        collect_what_is_left(error)
         raise ProgramFails(f"nothing goes wrong, and its story does not end: {error}") from None
     if played.result.interrupted:  # Ctrl-C has cancelled it
         raise KeyboardInterrupt

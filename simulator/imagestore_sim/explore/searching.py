@@ -150,15 +150,15 @@ def _play(story: Content, limit: float) -> tuple[Played, list[Violation]]:
     try:
         with TimeLimit(limit) as limited:
             played = play(scenario)
+        if played.result.interrupted:  # Ctrl-C has cancelled the run, which returned what it had seen
+            raise KeyboardInterrupt
+        limited.check()
     except TooLong as error:
         collect_what_is_left(error)
         raise
     except Exception as error:  # whatever it is, a story must not end so
         check_room()
         return Played(scenario, Result("", scenario.title)), [_broken_off(error)]
-    if played.result.interrupted:  # Ctrl-C has cancelled the run, which returned what it had seen
-        raise KeyboardInterrupt
-    limited.check()
     if violations := write_verdicts(played):
         check_room()
     return played, violations
