@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, false, select, update
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers, has_left
 from imagestore_sim.correlation import correlated
-from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database import Database, OutcomeUnknown, StoreUnavailable
 from imagestore_sim.database.models import Image, LongJob
 from imagestore_sim.images.bits import install_path
 from imagestore_sim.images.images import Images
@@ -149,9 +149,9 @@ class LongJobRunner:
             await connection.execute(update(LongJob).where(LongJob.uuid == job.uuid).values(**row))
 
     async def upload_suspended(self, image_uuid: str, error: ErrorCode) -> bool:
-        """Suspend the job that adds an image; return False if none runs."""
+        """Suspend the job that adds an image; return False if none runs. It may be done again."""
         async with self._database.transaction() as connection:
-            runs = (LongJob.targetResourceUuid == image_uuid, LongJob.state == RUNNING)
+            runs = (LongJob.targetResourceUuid == image_uuid, LongJob.state.in_((RUNNING, SUSPENDED)))
             uuid = await connection.scalar(select(LongJob.uuid).where(*runs))
             interrupted = ErrorCode("LONG_JOB.1002", INTERRUPTED.format(uuid), cause=error, looked_up=False)
             result = orjson.dumps(interrupted.to_json()).decode()
@@ -200,8 +200,7 @@ class LongJobRunner:
         try:
             if work.message.waits:
                 reply = await self._dispatch(work.message, work.values, work.job_uuid, work.caller)
-                async with self._database.atomic():
-                    await self._succeed(work, reply)
+                await self._succeed_surely(work, reply)
             else:
                 async with self._database.atomic():
                     reply = await self._dispatch(work.message, work.values, work.job_uuid, work.caller)
@@ -209,12 +208,26 @@ class LongJobRunner:
         except ApiError as error:
             await self._fail(work, FAILED, error.error)
         except StoreUnavailable as error:
-            await self._fail(work, FAILED, ErrorCode("SYS.1000", str(error), looked_up=False))
+            in_doubt = isinstance(error, OutcomeUnknown)
+            await self._fail(work, FAILED, ErrorCode("SYS.1000", str(error), looked_up=False), in_doubt=in_doubt)
 
     async def _dispatch(self, message: type[Message], values: Values, uuid: str, caller: Identity) -> Reply:
         if self._carry_out is None:
             raise RuntimeError("nothing carries out messages yet")
         return await self._carry_out(message, values, uuid, caller)
+
+    async def _succeed_surely(self, work: Work, reply: Reply) -> None:
+        """Store the answer of a handler, as soon as the store takes it: nothing undoes what the handler has written."""
+        in_doubt = False
+        while True:
+            try:
+                if not (in_doubt and await self._has_result(work.job_uuid)):
+                    async with self._database.atomic():
+                        await self._succeed(work, reply)
+                return
+            except StoreUnavailable as error:
+                in_doubt = in_doubt or isinstance(error, OutcomeUnknown)
+                await self._database.health.until_next_try()
 
     async def _succeed(self, work: Work, reply: Reply) -> None:
         """Store the answer, and what its handler wants stored with it.
@@ -231,11 +244,13 @@ class LongJobRunner:
         result = {**reply.body, **described, "id": work.job_uuid, "createdTime": milliseconds}
         await self._end(work.job_uuid, None if uploading else SUCCEEDED, result)
 
-    async def _fail(self, work: Work, state: str, error: ErrorCode) -> None:
-        """Store an error as soon as the store takes it."""
+    async def _fail(self, work: Work, state: str, error: ErrorCode, *, in_doubt: bool = False) -> None:
+        """Store an error as soon as the store takes it; leave an answer alone that may be stored, if one is."""
         while True:
             try:
-                return await self._end(work.job_uuid, state, error.to_json())
+                if not (in_doubt and await self._has_result(work.job_uuid)):
+                    await self._end(work.job_uuid, state, error.to_json())
+                return
             except StoreUnavailable:
                 await self._database.health.until_next_try()
 
@@ -251,6 +266,10 @@ class LongJobRunner:
             if state is not None:
                 values |= {"state": state, "executeTime": seconds_since(began, now)}
             await connection.execute(update(LongJob).where(this).values(**values))
+
+    async def _has_result(self, job_uuid: str) -> bool:
+        this = (LongJob.uuid == job_uuid, LongJob.jobResult.is_not(None))
+        return bool(await self._database.read(select(LongJob.uuid).where(*this)))
 
     async def _api_id(self, job_uuid: str) -> str | None:
         rows = await self._database.read(select(LongJob.apiId).where(LongJob.uuid == job_uuid))

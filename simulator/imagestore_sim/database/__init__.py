@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from imagestore_sim.database.engine import Database
-from imagestore_sim.database.errors import DatabaseError, StoreConflict, StoreUnavailable
+from imagestore_sim.database.errors import DatabaseError, OutcomeUnknown, StoreConflict, StoreUnavailable
 from imagestore_sim.database.statement_timeout import ReadTooLong
 from imagestore_sim.database.text_watch import TextWatch
 from imagestore_sim.database.vault import Vault
 
-__all__ = ["Database", "DatabaseError", "ReadTooLong", "StoreConflict", "StoreUnavailable", "TextWatch", "Vault"]
+__all__ = [
+    "Database",
+    "DatabaseError",
+    "OutcomeUnknown",
+    "ReadTooLong",
+    "StoreConflict",
+    "StoreUnavailable",
+    "TextWatch",
+    "Vault",
+]

@@ -36,6 +36,10 @@ class StoreUnavailable(DatabaseError):
     """A read or write of the store that failed and changed nothing. The text holds neither SQL nor values."""
 
 
+class OutcomeUnknown(StoreUnavailable):
+    """A transaction of MariaDB whose connection was lost during its commit: it may have changed all, or nothing."""
+
+
 class StoreConflict(StoreUnavailable):
     """A transaction that MariaDB has undone for the sake of another one. It may be run again at once, as a whole."""
 

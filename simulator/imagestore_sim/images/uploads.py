@@ -22,7 +22,7 @@ from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.records import Storage, StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers
-from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database import Database, OutcomeUnknown, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import Image, ImageBackupStorageRef
 from imagestore_sim.database.zstack_global_config import integer
@@ -348,7 +348,11 @@ class Uploads:
             if upload.job is not None:
                 stack.enter_context(self._transfers.watched(upload.job, Kind.DOWNLOAD)).promises.append(promise)
             await self._write(upload, place, promise)
-            await self._complete(upload, path)
+            try:
+                await self._complete(upload, path)
+            except OutcomeUnknown:
+                if not await self._is_ready(upload):
+                    raise
         await self._space.measure(upload.storage)
 
     async def _write(self, upload: Upload, place: Place, promise: Promise) -> None:
@@ -392,6 +396,15 @@ class Uploads:
             await self._events.status_changed(connection, image, DOWNLOADING, READY, [storage])
             await self._events.tracked(connection, image)
             await self._jobs.upload_ended(image, None, ready)
+
+    async def _is_ready(self, upload: Upload) -> bool:
+        """Return whether an image is stored as being there, as soon as the store tells it."""
+        there = (Ref.imageUuid == upload.image_uuid, Ref.backupStorageUuid == upload.storage.uuid, Ref.status == READY)
+        while True:
+            try:
+                return bool(await self._database.read(select(Ref.imageUuid).where(*there)))
+            except StoreUnavailable:
+                await self._database.health.until_next_try()
 
     # Ends
 

@@ -89,7 +89,7 @@ class JobStore:
     async def insert(self, uuid: str, message: str) -> int:
         """Store a new job of this node; return when it began, in epoch seconds.
 
-        Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5), and StoreUnavailable.
+        Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5), StoreUnavailable, and OutcomeUnknown.
         """
         began = self.now()
         values = {"uuid": uuid, "apiMessageName": message, "createDate": began, "lastOpDate": began}
@@ -135,6 +135,19 @@ class JobStore:
         """Delete a job, if it is stored. Raise StoreUnavailable."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(Job).where(Job.uuid == uuid))
+
+    async def drop_unbegun(self, uuid: str) -> None:
+        """Delete a job of this node that nothing carries out, if it is stored. Raise StoreUnavailable."""
+        async with self._database.transaction() as connection:
+            await connection.execute(delete(Job).where(Job.uuid == uuid, *self._runs_on(self._peers.uuid)))
+
+    async def result_of(self, uuid: str) -> JobResult | None:
+        """Return the stored result of a job, None if it has not ended or is not there. Raise StoreUnavailable."""
+        job = await self.find(uuid)
+        if job is None or job.state is JobState.PROCESSING:
+            return None
+        schema = job.body.pop("schema", {})
+        return JobResult(job.state is JobState.DONE, Reply(job.body, schema if isinstance(schema, dict) else {}))
 
     async def _why_aborted(self, connection: AsyncConnection, uuid: str) -> JobAborted:
         its_node = await connection.scalar(select(Job.managementNodeUuid).where(Job.uuid == uuid))

@@ -12,7 +12,7 @@ from typing import TypeVar
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers
 from imagestore_sim.correlation import correlated
-from imagestore_sim.database import Database, StoreUnavailable, Vault
+from imagestore_sim.database import Database, OutcomeUnknown, StoreUnavailable, Vault
 from imagestore_sim.faults.exchange import Point
 from imagestore_sim.rest.encoding import to_json
 from imagestore_sim.rest.errors import ApiError, PlainError, internal_error
@@ -77,6 +77,8 @@ class Jobs:
         self.running = RunningJobs(clock)
         self._given: set[str] = set()
         """The jobs that are being given to other nodes."""
+        self._in_doubt: set[str] = set()
+        """The jobs that nothing carries out, and that may be stored all the same."""
         self._carrying: dict[str, asyncio.Task[None]] = {}
         """What carries out, or gives away, each job of this node that has not ended."""
         self._tasks = Tasks()
@@ -158,7 +160,7 @@ class Jobs:
         uuid that has been used (wire-protocol 5.5).
         """
         job = _RunningJob(uuid, api_name, waits, faulted)
-        began = await self.store.insert(uuid, api_name) if job.is_stored else self.store.now()
+        began = await self._insert(uuid, api_name) if job.is_stored else self.store.now()
         self._begin(job, work, on_end)
         return began
 
@@ -168,10 +170,27 @@ class Jobs:
         `give` gives it to that node, and returns why that is not possible, or None. Until it is taken, it is a job of
         this node: if that ends before, the job ends as its others do. Raise what `start` raises.
         """
-        began = await self.store.insert(uuid, api_name)
+        began = await self._insert(uuid, api_name)
         self._given.add(uuid)
         self._carry(uuid, self._give(uuid, give), f"job {uuid} {api_name} for {node}")
         return began
+
+    async def _insert(self, uuid: str, api_name: str) -> int:
+        """Store a new job; see `JobStore.insert`. One that may be stored, and does not begin, is deleted later."""
+        if uuid in self._in_doubt:
+            raise StoreUnavailable(f"whether a job {uuid} was stored before is not known yet")
+        try:
+            return await self.store.insert(uuid, api_name)
+        except OutcomeUnknown:
+            self._in_doubt.add(uuid)
+            self._upkeep.begin(self._drop_unbegun(uuid), f"removal of job {uuid}, which has not begun")
+            raise
+
+    async def _drop_unbegun(self, uuid: str) -> None:
+        try:
+            await self._surely(partial(self.store.drop_unbegun, uuid))
+        finally:
+            self._in_doubt.discard(uuid)
 
     async def _give(self, uuid: str, give: Callable[[], Awaitable[str | None]]) -> None:
         try:
@@ -220,16 +239,13 @@ class Jobs:
             return await self._faulted_result(job, job.faulted, work)
         try:
             if job.waits:
-                result = JobResult(True, await work())
-                await self._finish_surely(job, result)
-            else:
-                result = await self._database.atomically(partial(self._worked_and_stored, job, work))
+                return await self._finish_surely(job, JobResult(True, await work()))
+            return await self._database.atomically(partial(self._worked_and_stored, job, work))
         except JobAborted as aborted:
             self._note(aborted)
             return None
         except Exception as error:
             return await self._fail(job, error)
-        return result
 
     async def _worked_and_stored(self, job: _RunningJob, work: Work) -> JobResult:
         result = JobResult(True, await work())
@@ -237,17 +253,19 @@ class Jobs:
         return result
 
     async def _fail(self, job: _RunningJob, error: Exception) -> JobResult | None:
-        """Store an error as the job's result: none of its changes is left, or its handler has undone them."""
-        return await self._stored(job, _failure(job, error))
+        """Store an error as the job's result: none of its changes is left, or its handler has undone them.
 
-    async def _stored(self, job: _RunningJob, result: JobResult) -> JobResult | None:
+        Where that is not known, its changes may be stored, and its result with them: then return that.
+        """
+        return await self._stored(job, _failure(job, error), in_doubt=isinstance(error, OutcomeUnknown))
+
+    async def _stored(self, job: _RunningJob, result: JobResult, *, in_doubt: bool = False) -> JobResult | None:
         """Store a result as soon as the store takes it, and return it; None for a job that was aborted."""
         try:
-            await self._finish_surely(job, result)
+            return await self._finish_surely(job, result, in_doubt=in_doubt)
         except JobAborted as aborted:
             self._note(aborted)
             return None
-        return result
 
     def _note(self, aborted: JobAborted) -> None:
         if isinstance(aborted, JobTaken):
@@ -288,9 +306,26 @@ class Jobs:
         await self.store.commit(reply)
         return reply
 
-    async def _finish_surely(self, job: _RunningJob, result: JobResult) -> None:
-        """Store the result as soon as the store takes it; until then a poll answers that the job still runs."""
-        await self._surely(partial(self.store.finish, job.uuid, result))
+    async def _finish_surely(self, job: _RunningJob, result: JobResult, *, in_doubt: bool = False) -> JobResult:
+        """Store the result as soon as the store takes it; until then a poll answers that the job still runs.
+
+        Return it, or the one that an earlier commit has stored whose outcome was `in_doubt`. Raise JobAborted.
+        """
+        while True:
+            try:
+                async with self._database.atomic():
+                    await self.store.finish(job.uuid, result)
+                return result
+            except StoreUnavailable as error:
+                in_doubt = in_doubt or isinstance(error, OutcomeUnknown)
+                await self._database.health.until_next_try()
+            except JobTaken:
+                raise
+            except JobAborted:
+                stored = await self._surely(partial(self.store.result_of, job.uuid)) if in_doubt else None
+                if stored is None:
+                    raise
+                return stored
 
     async def _surely(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write in one transaction, as soon as the store takes it."""

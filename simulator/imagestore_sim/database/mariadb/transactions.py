@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.cancellation import complete
 from imagestore_sim.database.changes import Plan, carry_out
-from imagestore_sim.database.errors import CLOSED, StoreConflict, StoreUnavailable, describe, is_conflict, original
+from imagestore_sim.database.errors import (
+    CLOSED,
+    OutcomeUnknown,
+    StoreConflict,
+    StoreUnavailable,
+    describe,
+    is_conflict,
+    original,
+)
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.mariadb.connections import (
     MariaDbConnections,
@@ -105,7 +113,10 @@ class MariaDbWriter:
             watcher()
 
     async def _end(self, writer: OpenConnection, number: int) -> None:
-        """Commit, with `number` as the revision of this node. Raise StoreUnavailable if nothing was committed."""
+        """Commit, with `number` as the revision of this node.
+
+        Raise StoreUnavailable if nothing was committed; OutcomeUnknown, one of those, if that cannot be found out.
+        """
         sent = False
         try:
             await writer.run(self.own.set_to(number))
@@ -123,7 +134,7 @@ class MariaDbWriter:
     async def _was_committed(self, number: int) -> bool:
         """Return whether a transaction was committed whose connection was lost meanwhile, once the server answers.
 
-        Raise StoreUnavailable if it does not answer for LOCK_SECONDS.
+        Raise OutcomeUnknown if it does not answer for LOCK_SECONDS.
         """
         end = time.monotonic() + LOCK_SECONDS  # real: a server that starts again
         while time.monotonic() < end:  # real: see above
@@ -133,7 +144,10 @@ class MariaDbWriter:
                 if not is_broken(error):
                     raise
             await asyncio.sleep(_PAUSE_SECONDS)  # real: see above
-        raise self._health.failed(Side.WRITE, UNKNOWN)
+        # A later transaction of this number would leave the sum of all revisions as the lost one may have made it, and
+        # be taken for committed if it is lost as well.
+        self.own.number = number
+        raise OutcomeUnknown(str(self._health.failed(Side.WRITE, UNKNOWN)))
 
     async def _roll_back(self, writer: OpenConnection) -> None:
         """Undo what was written; drop a connection that cannot, since closing it undoes that, too."""
