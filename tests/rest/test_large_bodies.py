@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -16,6 +17,7 @@ LOGIN = "/zstack/v1/accounts/login"
 LEGACY = "/zstack/api"
 ROOM = BODY_LIMIT - 200
 MOST_SECONDS = 0.2
+LONGEST_TURN = 0.1
 TOO_DEEP = (500, "java.lang.StackOverflowError")
 
 
@@ -81,3 +83,13 @@ async def test_a_list_of_very_many_elements_is_refused(raw_client: RawClient, pa
             answer = await raw_client.follow(answer)
             assert answer.error["details"] == f"field[{tags}] cannot have more than 5000 elements, but 100000 got"
     assert stalls.longest < MOST_SECONDS
+
+
+async def test_a_long_job_of_a_large_message_does_not_block_the_event_loop(raw_client: RawClient) -> None:
+    """The message is JSON in a text of the body, so it is read apart from that."""
+    data = json.dumps({f"k{number}": number for number in range(100_000)})
+    body = json.dumps({"params": {"jobName": "APIAddImageMsg", "jobData": data}}).encode()
+    async with measuring_stalls() as stalls:
+        answer = await raw_client.follow(await raw_client.send("POST", "/zstack/v1/longjobs", body))
+    assert "is mandatory, can not be null" in answer.error["details"]
+    assert stalls.longest < LONGEST_TURN

@@ -32,6 +32,7 @@ from imagestore_sim.rest.binding import Values, parse_body
 from imagestore_sim.rest.errors import ApiError, ErrorCode, PlainError, internal_error, invalid_argument
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
 from imagestore_sim.rest.parameters import Rule
+from imagestore_sim.tasks import by_size
 
 PACKAGE = "org.zstack.header.longjob"
 JOBS: Mapping[str, type[Message]] = MappingProxyType(
@@ -103,7 +104,7 @@ async def submit_long_job(services: Services, message: APISubmitLongJobMsg, call
     """
     if message.jobName not in JOBS:
         raise invalid_argument(f"{message.jobName} is not an API")
-    values = _read(JOBS[message.jobName], message.jobData)
+    values = await _read(JOBS[message.jobName], message.jobData)
     work = Work(new_uuid(message.resourceUuid), JOBS[message.jobName], values, str(call.account_uuid))
     await services.long_jobs.check(work.message, values, call.uuid, work.account_uuid)
     resource = _resource(work.message, values)
@@ -189,7 +190,7 @@ async def rerun_long_job(services: Services, message: APIRerunLongJobMsg, call: 
     job = await _job(services, message.uuid)
     if job.state not in ENDED:
         raise invalid_argument("rerun longjob only when its succeeded, canceled, or failed")
-    values = _read(JOBS[job.jobName], job.jobData)
+    values = await _read(JOBS[job.jobName], job.jobData)
     work = Work(job.uuid, JOBS[job.jobName], values, job.accountUuid)
     await services.long_jobs.check(work.message, values, call.uuid, work.account_uuid)
     await _change(services, job.uuid, {"jobResult": None, "executeTime": None, **_begun(services, call)})
@@ -284,7 +285,12 @@ def _begun(services: Services, call: Call) -> dict[str, object]:
     return {"state": RUNNING, "apiId": call.uuid, "managementNodeUuid": services.node.uuid, **began}
 
 
-def _read(message: type[Message], text: str) -> Values:
+async def _read(message: type[Message], text: str) -> Values:
+    """Return what `_values_of` does."""
+    return await by_size(len(text), _values_of, message, text)
+
+
+def _values_of(message: type[Message], text: str) -> Values:
     """Return the values of a message in JSON. Raise ApiError SYS.1000 for a text that Gson does not read as one."""
     blanks = len(text) - len(text.lstrip())
     if text[blanks:].startswith("["):
