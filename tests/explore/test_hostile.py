@@ -325,3 +325,10 @@ async def test_a_program_that_writes_without_end_is_killed_in_time() -> None:
     async with asyncio.timeout(20):
         status, text = await run_command("yes", 0.3, {})
     assert (status, set(text.splitlines()) <= {"y", ""}) == (None, True)
+
+
+def test_a_state_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / STATE)
+    done = explored("--runs", "1", "--out", str(tmp_path))
+    assert (done.status, f"{STATE}: is a pipe; remove the file" in done.errors) == (2, True)
+    assert (tmp_path / STATE).is_fifo()

@@ -41,6 +41,8 @@ class SavedSearch(BaseModel):
     def read(cls, file: Path) -> SavedSearch:
         """Return what a file holds; what a first search begins with if there is none. Raise FolderProblem."""
         try:
+            if file.is_fifo():
+                raise damaged(file, "is a pipe")
             return cls.model_validate_json(read_bytes(file))
         except FileNotFoundError:
             return cls()

@@ -49,7 +49,7 @@ class HostKeys:
         self._first: bytes | None = None
         if policy is not HostKeyPolicy.IGNORE:
             self._read()
-            self._first = file.read_bytes() if file.exists() else None
+            self._first = whole_files.read_bytes(file) if file.exists() else None
 
     def restart(self) -> None:
         """Remove the keys that were added since the start, from the file too. Raise OSError."""

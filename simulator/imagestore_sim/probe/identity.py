@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import asyncssh
+
+from imagestore_sim.whole_files import read_bytes
 
 logger = logging.getLogger(__name__)
 _LONGEST = 1024 * 1024  # bytes of a file that is read for a key
@@ -15,11 +16,10 @@ _LONGEST = 1024 * 1024  # bytes of a file that is read for a key
 def read_identity(path: Path) -> asyncssh.SSHKey:
     """Return the private key in a file. Raise ValueError, with what to do, without a key or with a passphrase."""
     try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST)
-            mode = os.fstat(file.fileno()).st_mode
-            if mode & 0o077:
-                logger.warning("identity file %s: others may read it (mode %03o); chmod 600 it", path, mode & 0o777)
+        text = read_bytes(path, _LONGEST)
+        mode = path.stat().st_mode
+        if mode & 0o077:
+            logger.warning("identity file %s: others may read it (mode %03o); chmod 600 it", path, mode & 0o777)
         return asyncssh.import_private_key(text)
     except PermissionError as error:
         raise ValueError(f"identity file {path}: {error.strerror}: this user may not read it") from error
