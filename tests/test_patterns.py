@@ -46,7 +46,7 @@ BY_THE_USER = {
 }
 """Rooms whose patterns read what the user of this machine gives, or this package."""
 SHORT_TEXTS = {
-    "imagestore_sim.web_server.EXCERPT": "the first 200 characters of a message",
+    "imagestore_sim.web_server.connections.EXCERPT": "the first 200 characters of a message",
     "imagestore_sim.units._PARTS": "what _DURATION matches as a whole",
     "imagestore_sim.probe.df._RECORD": "the last 4096 characters of a line, from their beginning",
     "imagestore_sim.query.sorting.TOKEN": "a text from each place where the token before it ended",

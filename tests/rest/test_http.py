@@ -18,9 +18,10 @@ import pytest_asyncio
 from raw_client import ZONES, RawClient, ShiftedClock, open_raw_client, sha512
 
 from imagestore_sim import web_server
-from imagestore_sim.content_codings import unpack
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
+from imagestore_sim.web_server import connections, requests
+from imagestore_sim.web_server.content_codings import unpack
 from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -336,7 +337,7 @@ async def test_a_packed_body_that_is_too_large_is_unpacked_no_further_than_its_b
         sizes.append(len(found) - most)
         return found
 
-    monkeypatch.setattr(web_server, "unpack", measured)
+    monkeypatch.setattr(requests, "unpack", measured)
     async with connected(raw_client) as client:
         lines = ("Content-Encoding: gzip", f"Content-Length: {len(BOMB)}", "Connection: close")
         client.writer.write(client.head("POST" if path == "/lab/v1/snapshot" else "PUT", path, *lines) + BOMB)
@@ -424,7 +425,7 @@ async def test_a_call_without_a_host_gets_the_address_that_it_connected_to(raw_c
 async def test_a_connection_without_a_complete_head_is_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(web_server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     async with connected(raw_client) as client:
         client.writer.write(sent)
         assert await client.rest() == b""
@@ -433,7 +434,7 @@ async def test_a_connection_without_a_complete_head_is_closed(
 async def test_a_connection_without_a_complete_second_head_is_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     async with connected(raw_client) as client:
         client.writer.write(client.head("GET", "/healthz"))
         assert await client.line() == "HTTP/1.1 200 OK"
@@ -445,7 +446,7 @@ async def test_a_connection_without_a_complete_second_head_is_closed(
 async def test_a_connection_without_a_complete_body_is_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(web_server, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(requests, "BODY_SECONDS", 0.2)
     async with connected(raw_client) as client:
         client.writer.write(client.head("PUT", path, "Content-Length: 9", "Connection: close") + b"{")
         assert await client.line() == "HTTP/1.1 408 Request Timeout"
@@ -454,7 +455,7 @@ async def test_a_connection_without_a_complete_body_is_closed(
 async def test_a_connection_whose_answer_is_not_read_is_closed(
     raw_client: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.2)
     tasks = len(asyncio.all_tasks())
     host, _, port = raw_client.address.rpartition(":")
     with socket.socket() as client:

@@ -12,10 +12,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from imagestore_sim.content_codings import ACCEPTED
 from imagestore_sim.host_names import AllowedHosts
 from imagestore_sim.rest.origins import authorities, is_foreign, is_unasked, is_visit
-from imagestore_sim.web_server import Request, problem
+from imagestore_sim.web_server import ACCEPTED, Request, problem
 
 API_PATHS = ("/zstack/", "/v1/")
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics")

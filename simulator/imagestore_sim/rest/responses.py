@@ -7,8 +7,7 @@ from aiohttp import web
 
 from imagestore_sim.rest.encoding import to_plain_json
 from imagestore_sim.rest.errors import ApiError, ContainerError
-from imagestore_sim.web_server import error_page
-from imagestore_sim.whole_response import WholeResponse
+from imagestore_sim.web_server import WholeResponse, error_page
 
 JSON = "application/json; charset=utf-8"
 CLOSING_STATUSES = (400, 413, 500, 503)

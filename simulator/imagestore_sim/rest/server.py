@@ -43,8 +43,7 @@ from imagestore_sim.rest.responses import (
 )
 from imagestore_sim.rest.rest_api import RestApi
 from imagestore_sim.rest.routing import Router
-from imagestore_sim.web_server import connection_of
-from imagestore_sim.whole_response import whole_answer
+from imagestore_sim.web_server import connection_of, whole_answer
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imagestore_sim.known_heads import MOST_BYTES, MOST_HEADS, Known, KnownHeads, is_one_head
+from imagestore_sim.web_server.known_heads import MOST_BYTES, MOST_HEADS, Known, KnownHeads, is_one_head
 
 REST = b"Host: node\r\nAuthorization: OAuth 1\r\n\r\n"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from imagestore_sim.whole_response import WholeResponse
+from imagestore_sim.web_server.whole_response import WholeResponse
 
 JSON = "application/json; charset=utf-8"
 DATE = re.compile(rb"Date: [^\r]*")
