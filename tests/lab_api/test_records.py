@@ -69,6 +69,32 @@ async def test_a_snapshot_holds_fixed_records_unchanged(imagestore_client: Clien
 
 
 @pytest.mark.imagestore_lab(hosts=1)
+async def test_whatever_calls_can_store_a_snapshot_holds_and_puts_back(imagestore_client: Client) -> None:
+    """ZStack lets names be empty or stand twice, and a simulator storage have more left than it has."""
+    await put(imagestore_client, "backupStorages: [{name: a, hostname: 10.0.0.1, url: /zs, tracked: false}]")
+    await imagestore_client.log_in()
+    call = imagestore_client.call
+    [storage] = await imagestore_client.query(STORAGES)
+    empty = {"name": "", "username": " "}
+    await call("PUT", f"{STORAGES}/image-store/{storage['uuid']}/actions", {"updateImageStoreBackupStorage": empty})
+    simulator = {"url": "/x", "totalCapacity": 5, "availableCapacity": 10}
+    hook = {"url": "http://127.0.0.1:1/", "type": "", "opaque": "x"}
+    await call("POST", "/zones", {"params": {"name": ""}})
+    await call("POST", f"{STORAGES}/simulators", {"params": {"name": "", **simulator}})
+    await call("POST", "/web-hooks", {"params": {"name": "", **hook}})
+    user = (await call("POST", "/accounts/users", {"params": {"name": "u", "password": "p"}}))["inventory"]["uuid"]
+    statements = [{"effect": "Allow", "actions": ["*:read"]}]
+    for _ in range(2):
+        policy = await call("POST", "/accounts/policies", {"params": {"name": "same", "statements": statements}})
+        await call("POST", f"/accounts/users/{user}/policies", {"params": {"policyUuid": policy["inventory"]["uuid"]}})
+    taken = await snapshot(imagestore_client)
+    for _ in range(2):  # over what is the same, and over nothing
+        assert (await put(imagestore_client, taken)).body == {"replaced": True}
+        assert re.sub("sealed: .*", "", await snapshot(imagestore_client)) == re.sub("sealed: .*", "", taken)
+        await reset(imagestore_client)
+
+
+@pytest.mark.imagestore_lab(hosts=1)
 async def test_a_reset_of_a_locked_store_is_a_503(
     imagestore_client: Client, imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

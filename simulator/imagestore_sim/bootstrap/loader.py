@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import CompoundSelect, insert, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -137,6 +137,9 @@ def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str
     return accounts[name]
 
 
+P = TypeVar("P", bound=PolicyRecord)
+
+
 async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
     """Return the uuid of the user that an access key belongs to. Raise BootstrapError."""
     user = await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.user))
@@ -145,9 +148,22 @@ async def _user(connection: AsyncConnection, account: str, record: AccessKeyReco
     return user
 
 
-async def _has(connection: AsyncConnection, model: type[Policy | Role], account: str, name: str) -> bool:
-    mine = select(model.uuid).where(model.accountUuid == account, model.name == name)
-    return await connection.scalar(mine.limit(1)) is not None
+async def _new_of(
+    connection: AsyncConnection, model: type[Policy | Role], account: str, records: Sequence[P]
+) -> Sequence[tuple[str, P]]:
+    """Return the policies or roles whose names an account does not have yet, each with its uuid.
+
+    Several of them may have one name, as in ZStack.
+    """
+    mine = select(model.uuid, model.name).where(model.accountUuid == account)
+    rows = (await connection.execute(mine)).all()
+    names, uuids = {row.name for row in rows}, {row.uuid for row in rows}
+    found: dict[str, P] = {}
+    for record in records:
+        uuid = record.uuid or stable_uuid(model.__name__.lower(), f"{account}/{record.name}")
+        if record.name not in names and uuid not in uuids:
+            found.setdefault(uuid, record)
+    return list(found.items())
 
 
 class BootstrapLoader:
@@ -250,30 +266,21 @@ class BootstrapLoader:
             account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
             named = {"name": record.name, "type": "SystemAdmin" if record.name == ADMIN_NAME else record.type}
             await connection.execute(insert(Account), {"uuid": account, **named, **values, **self._dates(record)})
-        for policy in record.policies:
-            await self._add_policy(connection, account, policy)
-        if account != ADMIN_UUID and not await _has(connection, Policy, account, DEFAULT_POLICY):
+        for uuid, policy in await _new_of(connection, Policy, account, record.policies):
+            row = {"uuid": uuid, "accountUuid": account, "name": policy.name, "statements": policy.statements}
+            await connection.execute(insert(Policy), row)
+        reads = select(Policy.uuid).where(Policy.accountUuid == account, Policy.name == DEFAULT_POLICY)
+        if account != ADMIN_UUID and await connection.scalar(reads.limit(1)) is None:
             await connection.execute(insert(Policy), default_policy(account))
         for user in record.users:
             await self._add_user(connection, account, user)
         for group in record.groups:
             await self._add_group(connection, account, group)
-        for role in record.roles:
-            await self._add_role(connection, account, role)
+        for uuid, role in await _new_of(connection, Role, account, record.roles):
+            others = role.model_dump(exclude={"uuid", *_WRITTEN_APART})
+            its = {"uuid": uuid, "accountUuid": account, **others, **self._dates(role)}
+            await connection.execute(insert(Role), its)
         return account
-
-    async def _add_policy(self, connection: AsyncConnection, account: str, record: PolicyRecord) -> None:
-        if not await _has(connection, Policy, account, record.name):
-            uuid = record.uuid or stable_uuid("policy", f"{account}/{record.name}")
-            row = {"uuid": uuid, "accountUuid": account, "name": record.name, "statements": record.statements}
-            await connection.execute(insert(Policy), row)
-
-    async def _add_role(self, connection: AsyncConnection, account: str, record: RoleRecord) -> None:
-        if not await _has(connection, Role, account, record.name):
-            uuid = record.uuid or stable_uuid("role", f"{account}/{record.name}")
-            values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-            row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
-            await connection.execute(insert(Role), row)
 
     async def _add_group(self, connection: AsyncConnection, account: str, record: UserGroupRecord) -> None:
         mine = (UserGroup.accountUuid == account, UserGroup.name == record.name)
@@ -291,9 +298,11 @@ class BootstrapLoader:
                 await self._connect(connection, UserGroupPolicyRef, groupUuid=uuid, policyUuid=policy)
 
     async def _named(self, connection: AsyncConnection, model: type[User | Policy], account: str, name: str) -> str:
-        """Return the uuid of a user or policy of an account. Raise BootstrapError."""
-        mine = select(model.uuid).where(model.accountUuid == account, model.name == name)
-        found = await connection.scalar(mine.order_by(model.uuid).limit(1))
+        """Return the uuid of a user or policy of an account, by its name, or else that. Raise BootstrapError."""
+        mine = select(model.uuid).where(model.accountUuid == account).order_by(model.uuid).limit(1)
+        found = await connection.scalar(mine.where(model.name == name))
+        if found is None:
+            found = await connection.scalar(mine.where(model.uuid == name))
         if found is None:
             raise BootstrapError(f"accounts: the account has no {model.__name__.lower()} of the name {name}")
         return found

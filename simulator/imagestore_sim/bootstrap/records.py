@@ -52,6 +52,8 @@ class Sealed(Record):
 
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
+Text = Annotated[str, Field(max_length=255)]
+"""May be empty, as ZStack lets names and the like be: a snapshot holds whatever a call has stored."""
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 QuotaName = Literal[NAMES]  # type: ignore[valid-type]  # they are strings
 
@@ -71,7 +73,7 @@ class ZoneRecord(Record):
     """A zone."""
 
     uuid: Uuid | None = None
-    name: Name
+    name: Text
     description: str | None = None
     state: State = State.ENABLED
     type: str = ZONE_TYPE
@@ -86,11 +88,11 @@ class BackupStorageRecord(Record):
     """A backup storage; capacities in bytes. A simulator storage has no host, and is never tracked."""
 
     uuid: Uuid | None = None
-    name: Name
+    name: Text
     description: str | None = None
     type: Literal["ImageStoreBackupStorage", "SftpBackupStorage", "SimulatorBackupStorage"] = IMAGE_STORE_TYPE
     hostname: Name | None = None
-    username: Name = "root"
+    username: Text = "root"
     password: str | Sealed = Field("password", repr=False)
     sshPort: int = Field(22, ge=1, le=65535)
     url: Annotated[str, Field(min_length=1, max_length=2048)]
@@ -125,7 +127,7 @@ class ImageRecord(Record):
     """
 
     uuid: Uuid | None = None
-    name: Name
+    name: Text
     account: str = ADMIN_NAME
     sharedWith: tuple[str, ...] = ()
     toPublic: bool = False
@@ -202,11 +204,12 @@ class ImageSourceRecord(Record):
 class UserRecord(Record):
     """A user of an account, with the password in plain text, or the sealed hash of it.
 
-    `policies` has the names of the account's policies that it has beside DEFAULT-READ, which `reads` stands for.
+    `policies` has the names of the account's policies that it has beside DEFAULT-READ, which `reads` stands for;
+    the uuid in place of a name that the account has twice.
     """
 
     uuid: Uuid | None = None
-    name: Annotated[str, Field(max_length=255)]
+    name: Text
     description: str | None = None
     password: str | Sealed = Field(repr=False)
     reads: bool = True
@@ -219,7 +222,7 @@ class UserGroupRecord(Record):
     """A group of users of an account, with the names of its users and policies."""
 
     uuid: Uuid | None = None
-    name: Annotated[str, Field(max_length=255)]
+    name: Text
     description: str | None = None
     users: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
@@ -231,7 +234,7 @@ class PolicyRecord(Record):
     """A policy of an account; `statements` is JSON."""
 
     uuid: Uuid | None = None
-    name: Annotated[str, Field(max_length=255)]
+    name: Text
     statements: str = "[]"
 
 
@@ -253,7 +256,7 @@ class AccountRecord(Record):
     """
 
     uuid: Uuid | None = None
-    name: Annotated[str, Field(max_length=255)]
+    name: Text
     description: str | None = None
     type: Literal["SystemAdmin", "Normal"] = "Normal"
     password: str | Sealed = Field(repr=False)
@@ -284,10 +287,10 @@ class WebHookRecord(Record):
     """An address that events are posted to."""
 
     uuid: Uuid | None = None
-    name: Name
+    name: Text
     description: str | None = None
     url: Annotated[str, Field(min_length=1, max_length=2048)]
-    type: Name
+    type: Text
     opaque: str | None = None
     createDate: datetime | None = None
     lastOpDate: datetime | None = None

@@ -6,7 +6,7 @@ Secrets in it are encrypted as in the database: only a node with the same key fi
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -263,7 +263,7 @@ class _RowConverter:
         groups: dict[str, list[UserGroupRecord]] = defaultdict(list)
         quotas: dict[str, dict[str, int]] = defaultdict(dict)
         fields = ("uuid", "name", "description", *DATED)
-        names = {row.uuid: row.name for model in (User, Policy) for row in self._rows[model]}
+        names = {row.uuid: row.name for row in self._rows[User]} | _told_apart(self._rows[Policy])
         of_users = _grouped(self._rows[UserPolicyRef], "userUuid", "policyUuid", names)
         members = _grouped(self._rows[UserGroupUserRef], "groupUuid", "userUuid", names)
         of_groups = _grouped(self._rows[UserGroupPolicyRef], "groupUuid", "policyUuid", names)
@@ -346,6 +346,13 @@ class _RowConverter:
     def _seal(self, password: str) -> Sealed:
         # What is stored does not let a client log in, but someone with the key file could guess the password by it.
         return Sealed(sealed=self._vault.encrypt(password))
+
+
+def _told_apart(policies: Rows) -> dict[str, str]:
+    """Return the names of policies by their uuids; in place of a name that an account has twice, the uuid."""
+    counts = Counter((row.accountUuid, row.name) for row in policies)
+    twice = {name for name, count in counts.items() if count > 1 and name[1] != DEFAULT_POLICY}
+    return {row.uuid: row.uuid if (row.accountUuid, row.name) in twice else row.name for row in policies}
 
 
 def _grouped(rows: Rows, by: str, of: str, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
