@@ -62,6 +62,7 @@ def test_the_clock_is_paused_stepped_and_sped_up(fresh_lab: LabThread, open_page
     expect(clock.get_by_role("button", name="Let the clock run")).to_be_visible()
     before = clock.locator("time").inner_text()
     clock.get_by_role("button", name="Let time pass at once").click()
+    expect(page.get_by_role("menuitem")).to_have_text(["1 s", "10 s", "1 min", "10 min", "1 h", "1 d"])
     picture(page, "console-step-menu")
     page.get_by_role("menuitem", name="10 s", exact=True).click()
     expect(page.get_by_text("10 s have passed")).to_be_visible()

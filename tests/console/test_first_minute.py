@@ -47,7 +47,7 @@ def test_a_host_is_broken_seen_healed_and_saved_within_a_minute(
     step("4-healed")
 
     page.get_by_role("link", name="Timeline").click()
-    page.get_by_role("button", name="Save as scenario…").click()
+    page.get_by_role("button", name="Save as scenario …").click()
     page.get_by_label("Title").fill("A host refuses")
     page.get_by_role("button", name="Write the scenario").click()
     expect(page.get_by_label("The scenario")).to_contain_text(f"fault: {{host: {NAME}, kind: refuse}}")

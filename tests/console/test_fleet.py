@@ -57,6 +57,20 @@ def test_an_error_of_zstack_is_shown_as_it_is(fresh_lab: LabThread, open_page: O
     expect(page.locator(".fleet-body .fleet-row:visible")).to_have_count(0)
 
 
+def test_a_long_word_of_an_error_is_not_cut_on_a_phone(fresh_lab: LabThread, open_page: OpenPage) -> None:
+    page = open_page(f"{fresh_lab.lab.url}/#/storages?q=nosuch%3D1", width=360, expected=(400, 503))
+    problem = page.get_by_role("alert").filter(has_text="org.zstack.header.storage.backup.BackupStorageInventory")
+    expect(problem).to_be_visible()
+    assert problem.evaluate("it => it.scrollWidth <= it.clientWidth")
+
+
+def test_the_focus_of_a_heading_is_seen_whole(fresh_lab: LabThread, open_page: OpenPage) -> None:
+    page = open_page(fresh_lab.lab.url)
+    expect_names(page, "imagestore-1", "imagestore-2", "imagestore-3")
+    for heading in page.get_by_role("columnheader").all():  # what clips its content clips the outline around it
+        assert heading.evaluate("it => getComputedStyle(it).overflow") == "visible"
+
+
 def test_a_filter_follows_what_changes(fresh_lab: LabThread, open_page: OpenPage) -> None:
     page = open_page(fresh_lab.lab.url)
     page.get_by_title("Disconnected: show only these").click()

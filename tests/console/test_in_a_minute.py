@@ -80,7 +80,7 @@ def heal_host(page: Page) -> None:
 def save_story(page: Page) -> str:
     page.keyboard.press("Escape")
     page.get_by_role("navigation", name="Views").get_by_role("link", name="Timeline").click()
-    page.get_by_role("button", name="Save as scenario…").click()
+    page.get_by_role("button", name="Save as scenario …").click()
     page.get_by_label("Title").fill("The SSH port is closed")
     page.get_by_role("button", name="Write the scenario").click()
     return page.get_by_label("The scenario").text_content() or ""

@@ -118,10 +118,20 @@ def test_a_pause_holds_the_table_and_all_can_be_forgotten(open_page: OpenPage, f
     expect(row(page, "nosuch")).to_have_count(0)
     page.get_by_role("button", name="Live").click()
     expect(row(page, "nosuch")).to_have_count(1)
-    page.get_by_role("button", name="Forget all…").click()
+    page.get_by_role("button", name="Forget all …").click()
     page.get_by_role("dialog").get_by_role("button", name="Forget all").click()
     expect(row(page, "nosuch")).to_have_count(0)
     expect(page.get_by_text("All requests are forgotten")).to_be_visible()
+
+
+def test_a_phone_shows_the_whole_path_of_a_request(open_page: OpenPage, fresh_lab: LabThread) -> None:
+    page = open_page(f"{fresh_lab.lab.url}/#/requests?path=*nosuch*", width=360)
+    call(page, "GET", "/zstack/v1/backup-storage/image-store/nosuch")
+    path = row(page, "nosuch").locator(".path")
+    expect(path).to_be_visible()
+    assert path.evaluate("it => it.scrollWidth <= it.clientWidth")
+    holder = page.locator(".table-holder")
+    assert holder.evaluate("it => it.scrollWidth <= it.clientWidth"), "the end of the path is beyond the screen"
 
 
 def test_a_request_that_met_a_fault_names_it(open_page: OpenPage, fresh_lab: LabThread) -> None:

@@ -53,7 +53,7 @@ def test_a_host_is_broken_pinged_and_healed(fresh_lab: LabThread, open_page: Ope
     drawer.get_by_role("button", name=f"Break {NAME}").click()
     expect(toast(page, f"refuse is on {NAME}")).to_be_visible()
     chip = drawer.get_by_role("list", name="Faults of its host").get_by_role("listitem")
-    expect(chip).to_contain_text(re.compile(r"refuse.*1m \d+s left"))
+    expect(chip).to_contain_text(re.compile(r"refuse.*1 min \d+ s left"))
     expect(status_in(drawer)).to_have_text("✕ Disconnected")
     expect(drawer.get_by_role("img")).to_have_attribute(
         "aria-label", re.compile("now Disconnected, once Disconnected, 1 fault")

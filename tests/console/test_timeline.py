@@ -53,7 +53,7 @@ def test_a_story_is_seen_and_saved_in_each_look(open_page: OpenPage, fresh_lab: 
     page.get_by_role("button", name="Capacity").click()
     picture(page, f"timeline-{look[0]}-{look[1]}")
     assert serious_violations(page) == []
-    page.get_by_role("button", name="Save as scenario…").click()
+    page.get_by_role("button", name="Save as scenario …").click()
     page.get_by_label("Title").fill("A cable is pulled")
     picture(page, f"timeline-save-{look[0]}-{look[1]}")
     page.get_by_role("button", name="Write the scenario").click()
@@ -132,7 +132,7 @@ def test_a_state_of_the_timeline_has_a_url(open_page: OpenPage, fresh_lab: LabTh
 def test_a_story_is_checked_by_playing_it(open_page: OpenPage, fresh_lab: LabThread) -> None:
     page = open_timeline(open_page, fresh_lab)
     break_and_heal(page)
-    page.get_by_role("button", name="Save as scenario…").click()
+    page.get_by_role("button", name="Save as scenario …").click()
     page.get_by_label("Play it once").check()
     page.get_by_role("button", name="curl").first.click()
     expect(page.get_by_role("dialog", name="The same with curl")).to_contain_text("/lab/v1/scenario")

@@ -23,7 +23,7 @@ export function mount(parent, context) {
   const number = context.route.parts[1] ?? '';
   let timer = 0;
   let ended = false;
-  const place = h('div', { class: 'request' }, h('p', { class: 'soft' }, 'Reading it…'));
+  const place = h('div', { class: 'request' }, h('p', { class: 'soft' }, 'Reading it …'));
   parent.append(place);
 
   async function read() {

@@ -46,7 +46,7 @@ export function mount(parent) {
   const more = h('details', { open: isWide || FILTERS.some((name) => query().has(name)) }, h('summary', null, 'More filters'), h('div', { class: 'row' }, inputs));
   const live = h('button', { class: 'small', 'aria-pressed': 'true', onclick: toggle }, 'Live');
   const own = h('button', { class: 'small', 'aria-pressed': String(query().has('own')), title: 'Also the queries and polls with which this page stays up to date', onclick: () => setQuery({ own: query().has('own') ? null : '1' }, { replace: true }) }, 'Own queries');
-  const forget = h('button', { class: 'small danger', onclick: clear }, 'Forget all…');
+  const forget = h('button', { class: 'small danger', onclick: clear }, 'Forget all …');
   const summary = h('span', { class: 'soft', role: 'status' });
   const problem = h('p', { class: 'problem', role: 'alert', hidden: true });
   const body = h('tbody');

@@ -41,7 +41,7 @@ export function openSaveStory(choices) {
     event.preventDefault();
     write.disabled = true;
     const asked = body();
-    replace(result, h('p', { class: 'soft' }, check.checked ? 'Writing it, and playing it once…' : 'Writing it…'));
+    replace(result, h('p', { class: 'soft' }, check.checked ? 'Writing it, and playing it once …' : 'Writing it …'));
     const written = await perform(said, () => lab('POST', '/scenario', asked));
     write.disabled = false;
     replace(result, written === null ? h('p', { class: 'problem' }, 'Nothing was written.') : shown(written, asked));

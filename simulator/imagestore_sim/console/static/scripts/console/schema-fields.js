@@ -159,7 +159,7 @@ function suggestions(schema, id) {
 /** Return a value as people read it, with its unit. @param {unknown} value @param {Schema} schema */
 export function shown(value, schema) {
   if (value === null || value === undefined) return '';
-  if (typeof value === 'number' && unitOf(schema) === 'seconds') return value === 0 ? '0' : duration(value).replaceAll(' ', '');
+  if (typeof value === 'number' && unitOf(schema) === 'seconds') return value === 0 ? '0' : duration(value).replaceAll(' min', 'm').replaceAll(' ', '');
   if (typeof value === 'number' && unitOf(schema).startsWith('bytes')) return bytes(value);
   return String(value).trim();
 }

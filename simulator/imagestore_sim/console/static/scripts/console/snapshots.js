@@ -118,7 +118,7 @@ function about() {
     'p',
     { class: 'snapshot-note' },
     'A snapshot is all records of the node, as a file that ',
-    h('code', null, '--bootstrap'),
+    h('code', { class: 'whole' }, '--bootstrap'),
     ' takes. It is private: it holds the passwords of storages and accounts, sealed with this node’s own key; a file that you write may hold them in plain text. ' +
       'Snapshots are kept in this page alone, and are gone when it is closed or loaded again: download what you need.',
   );

@@ -52,7 +52,7 @@ export function mount(parent, context) {
   const live = toggle('Live', fixed === null, () => (fixed === null ? hold(shownRange()) : follow()));
   const spans = h('select', { 'aria-label': 'How much time is shown', onchange: () => show(Number(spans.value)) });
   const shownTime = h('span', { class: 'soft shown-time' });
-  const save = h('button', { class: 'primary', onclick: openSave }, 'Save as scenario…');
+  const save = h('button', { class: 'primary', onclick: openSave }, 'Save as scenario …');
   const axis = svg('svg', { class: 'axis', 'aria-hidden': 'true', height: 26 });
   const ticks = svg('svg', { height: TICK_HEIGHT, role: 'img' });
   const nodeFaults = svg('svg', { height: LANE_HEIGHT, role: 'img' });

@@ -18,21 +18,21 @@ export function bytes(value) {
   return `${value < 0 ? '-' : ''}${amount.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** Return seconds as `250 ms`, `2.5 s`, `2m 30s`, `3h`, `2d 4h`. @param {number} seconds */
+/** Return seconds as `250 ms`, `2.5 s`, `2 min 30 s`, `3 h`, `2 d 4 h`. @param {number} seconds */
 export function duration(seconds) {
   const whole = Math.round(seconds);
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
   if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return two(whole, 60, 'm', 1, 's');
-  if (whole < 86400) return two(whole, 3600, 'h', 60, 'm');
+  if (whole < 3600) return two(whole, 60, 'min', 1, 's');
+  if (whole < 86400) return two(whole, 3600, 'h', 60, 'min');
   return two(whole, 86400, 'd', 3600, 'h');
 }
 
 /** @param {number} seconds @param {number} large @param {string} unit @param {number} small @param {string} smaller */
 function two(seconds, large, unit, small, smaller) {
   const rest = Math.floor((seconds % large) / small);
-  return `${Math.floor(seconds / large)}${unit}${rest > 0 ? ` ${rest}${smaller}` : ''}`;
+  return `${Math.floor(seconds / large)} ${unit}${rest > 0 ? ` ${rest} ${smaller}` : ''}`;
 }
 
 /** Return milliseconds as `0.4 ms`, `12 ms`, `1.2 s`. @param {number} value */
@@ -55,7 +55,7 @@ export function dayTime(seconds) {
   return `${DAY.format(seconds * 1000)} ${time(seconds)}`;
 }
 
-/** Return how long ago, or until, a moment is: `12 s ago`, `in 3m 5s`. @param {number} seconds @param {number} now */
+/** Return how long ago, or until, a moment is: `12 s ago`, `in 3 min 5 s`. @param {number} seconds @param {number} now */
 export function ago(seconds, now) {
   const passed = now - seconds;
   if (Math.abs(passed) < 1) return 'now';
