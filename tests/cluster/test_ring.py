@@ -21,6 +21,15 @@ def test_zstacks_hash_is_javas() -> None:
     assert zstack_hash("") == 629
 
 
+def test_the_points_of_a_node_are_the_hashes_of_its_uuid_with_a_number() -> None:
+    """ZStack puts a node on the ring at each of these; a resource belongs to the next point (management-nodes 1.4)."""
+    points = sorted((zstack_hash(f"{node}{number}"), node) for node in NODES for number in range(500))
+    ring = Ring(NODES, even=False)
+    for uuid in STORAGES[:100]:
+        following = [node for point, node in points if point >= zstack_hash(uuid)]
+        assert ring.owner_of(uuid) == (following or [points[0][1]])[0]
+
+
 @pytest.mark.parametrize("even", [True, False])
 def test_a_node_that_joins_or_leaves_moves_only_its_own_share(even: bool) -> None:
     two, three = Ring(NODES[:2], even=even), Ring(reversed(NODES), even=even)
