@@ -11,7 +11,16 @@ import threading
 import pytest
 
 from imagestore_sim import tasks as tasks_module
-from imagestore_sim.tasks import LARGE, OneThread, Tasks, by_size, cancel_and_wait, new_event_loop, together
+from imagestore_sim.tasks import (
+    LARGE,
+    OneThread,
+    Tasks,
+    by_size,
+    cancel_and_wait,
+    new_event_loop,
+    together,
+    until_ended,
+)
 from processes import child
 
 
@@ -215,3 +224,22 @@ def test_a_loop_is_closed_with_a_connection_left_open_where_warnings_are_errors(
             loop.close()
     assert loop.is_closed()
     del left
+
+
+async def test_who_waits_for_a_task_gets_none_of_its_errors_and_may_stop_waiting() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    failing = asyncio.create_task(fail())
+    await until_ended(failing)
+    assert isinstance(failing.exception(), ValueError)
+    await until_ended(failing)  # one that ended before
+    running = asyncio.create_task(_for_ever())
+    waiting = [asyncio.create_task(until_ended(running)) for _ in range(2)]
+    await asyncio.sleep(0)
+    await cancel_and_wait(waiting[0])
+    assert waiting[0].cancelled()
+    assert not running.done()
+    running.cancel()
+    await waiting[1]
+    assert running.cancelled()

@@ -126,6 +126,24 @@ async def until_done_or_set(task: asyncio.Future[Any], event: asyncio.Event) -> 
         setting.cancel()
 
 
+async def until_ended(task: asyncio.Future[Any]) -> None:
+    """Wait until `task` has ended, and leave its result to the caller; leave it as it is if the caller is cancelled.
+
+    `asyncio.wait` does the same for any number of tasks, in three times as long.
+    """
+    ended = asyncio.get_running_loop().create_future()
+
+    def wake(_: object) -> None:
+        if not ended.done():  # the caller may have been cancelled
+            ended.set_result(None)
+
+    task.add_done_callback(wake)
+    try:
+        await ended
+    finally:
+        task.remove_done_callback(wake)
+
+
 def is_being_cancelled() -> bool:
     """Return whether the current task itself is cancelled, rather than what it waits for."""
     task = asyncio.current_task()

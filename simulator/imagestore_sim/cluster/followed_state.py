@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.supervision import Supervisor
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, until_ended
 
 LOOK_EVERY_SECONDS = 1.0
 """How often a node looks for changes that other nodes have made, beside each request."""
@@ -77,7 +77,7 @@ class FollowedState:
 
     async def _take_over(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
-            await asyncio.wait([before])
+            await until_ended(before)
         self._running, self._next = self._next, None
         try:
             revision = await self._database.current_revision()

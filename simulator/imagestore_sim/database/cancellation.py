@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from imagestore_sim.tasks import until_ended
+
 
 async def complete(work: Coroutine[Any, Any, None]) -> None:
     """Run `work` until it has finished, even if the caller is cancelled; raise CancelledError afterwards if it was.
@@ -16,7 +18,7 @@ async def complete(work: Coroutine[Any, Any, None]) -> None:
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.wait([task])
+            await until_ended(task)
         except asyncio.CancelledError as error:
             cancelled = error
     try:
