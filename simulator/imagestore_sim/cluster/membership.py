@@ -314,9 +314,7 @@ class Membership:
     async def _write_beat(self) -> tuple[Table, float]:
         """Write when the heart has beaten; return the rows after that, and the store's time."""
         async with self._store.beat() as (connection, now):
-            beat = {"beatAt": int(now * 1000), "heartBeat": self._clock.local(now)}
-            await self._rows.change(connection, self.uuid, self._start, **beat)
-            return await self._rows.read(connection), now
+            return await self._rows.beat(connection, self.uuid, self._start, now, self._clock.local(now)), now
 
     def _silent(self, table: Table) -> list[Member]:
         """Return the nodes whose heartbeat this one has seen standing still for too long, by its own clock."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.database.changes import carry_out
+from imagestore_sim.database.changes import Changes, carry_out
 from imagestore_sim.database.models import Cluster, ManagementNodeRecord
 
 JOINING, RUNNING = "JOINING", "RUNNING"
@@ -34,8 +35,7 @@ _CHANGED = update(ManagementNodeRecord).where(
 """The columns that it sets are the other parameters: made once, for a heart beats each second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A node's row. `beat_at` is when its heart beat last, in epoch milliseconds of the store's clock."""
 
     uuid: str
@@ -71,9 +71,17 @@ class MemberRows:
 
     async def read(self, connection: AsyncConnection) -> Table:
         """Return all rows, and the epoch that they are of: one statement, so one moment."""
-        rows = await connection.run_sync(carry_out(lambda changes: changes.rows(_MEMBERS, {})))
-        members = [Member(*row[:-1]) for row in rows]
-        return Table(rows[0][-1] if rows else 0, members)
+        return await connection.run_sync(carry_out(_read))
+
+    async def beat(self, connection: AsyncConnection, uuid: str, epoch: int, at: float, local: datetime) -> Table:
+        """Write when the heart of one start has beaten, and return all rows after that; `at` by the store's clock."""
+        parameters = {"beatAt": int(at * 1000), "heartBeat": local, _OF_UUID: uuid, _OF_EPOCH: epoch}
+
+        def write_and_read(changes: Changes) -> Table:
+            changes.write(_CHANGED, parameters)
+            return _read(changes)
+
+        return await connection.run_sync(carry_out(write_and_read))
 
     async def raise_epoch(self, connection: AsyncConnection) -> int:
         """Raise the epoch of the cluster, and return it. Until the commit, no other node can."""
@@ -111,3 +119,8 @@ class MemberRows:
         if beat_at is not None:
             gone = gone.where(row.beatAt == beat_at)
         return bool((await connection.execute(gone)).rowcount)
+
+
+def _read(changes: Changes) -> Table:
+    rows = changes.rows(_MEMBERS, {})
+    return Table(rows[0][-1] if rows else 0, [Member(*row[:-1]) for row in rows])
