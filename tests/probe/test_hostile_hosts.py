@@ -17,7 +17,7 @@ from ssh_stubs import PASSWORD, Process, SshStub, _Account, ssh_stub
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
-from imagestore_sim.probe.shell import MarkedOutput
+from imagestore_sim.probe.shell import Answer, MarkedOutput, parse
 from processes import child
 from stalls import measuring_stalls
 
@@ -285,6 +285,16 @@ def test_an_answer_is_found_in_time_that_grows_as_the_text_does() -> None:
     output.feed("directory=0")
     assert output.answer is not None
     assert output.answer.output == "fs 1 0 1 0% /\n"
+
+
+def test_a_marker_that_a_shell_repeats_in_a_line_begins_and_ends_nothing() -> None:
+    said = (
+        "+ echo __BEGIN__00ff; df\n__BEGIN__00ff\r\na __END__00ff rc= b\n"
+        "__END__00ff rc=7 directory=2\n__END__00ff rc=0 directory=0\n"
+    )
+    answer = parse(said, "00ff")
+    assert answer == Answer("a __END__00ff rc= b\n", 7, directory=False, file=True)
+    assert parse(said, "00fe") is None
 
 
 async def test_an_answer_counts_though_its_session_lingers() -> None:

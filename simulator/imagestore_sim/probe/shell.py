@@ -33,6 +33,7 @@ _SCRIPT = (
     'd=1; test $rc -ge 124 || {{ test -d "$1" && d=0; }} || {{ test -e "$1" && d=2; }}; '
     'echo "__END__$2 rc=$rc directory=$d"'
 )
+_END_OF_LINE = re.compile(r"\r?\n")
 _END = re.compile(r" rc=(?P<status>\d{1,3}) directory=(?P<directory>\d)")
 _LONGEST_END = 32  # characters, at least as many as `_END` can match
 _NOT_RUN = (126, 127)
@@ -113,14 +114,25 @@ def script(command: str, url: str, seconds: int, token: str = "") -> str:
 
 def parse(text: str, token: str = "") -> Answer | None:
     """Return the answer in a host's output; None without one."""
-    begin = re.search(rf"__BEGIN__{token}\r?\n", text)
+    begin = _find(f"__BEGIN__{token}", _END_OF_LINE, text, 0)
     if begin is None:
         return None
-    end = re.compile(f"__END__{token}{_END.pattern}").search(text, begin.end())
+    marker = f"__END__{token}"
+    end = _find(marker, _END, text, begin.end())
     if end is None:
         return None
-    output = text[begin.end() : end.start()]
+    output = text[begin.end() : end.start() - len(marker)]
     return Answer(output, int(end["status"]), end["directory"] == "0", end["directory"] == "2")
+
+
+def _find(marker: str, following: re.Pattern[str], text: str, start: int) -> re.Match[str] | None:
+    """Return the first match of `following` right after `marker`, which is another one for each command."""
+    at = text.find(marker, start)
+    while at >= 0:
+        if (found := following.match(text, at + len(marker))) is not None:
+            return found
+        at = text.find(marker, at + 1)
+    return None
 
 
 async def measure(connection: Connection, request: Request, command: str, read: Callable[[str], Space]) -> Space:
