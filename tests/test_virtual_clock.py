@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +24,9 @@ from imagestore_sim.clock import START, RealClock
 from imagestore_sim.database import Database
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.ids import new_uuid
+from imagestore_sim.orders import SeededOrder
 from imagestore_sim.probe import Capacity, Prober, Target
+from imagestore_sim.tasks import cancel_and_wait
 from imagestore_sim.virtual_clock import VirtualClock, VirtualEventLoop, run_virtually, virtual_clock
 from rows import rows
 from sshd import OpenSshServer
@@ -207,6 +210,34 @@ def test_a_loop_without_threads_carries_out_calls_itself_in_the_same_order() -> 
     run_virtually(main(without), without_threads=True)
     assert with_threads == [0, 1, 2, *[False] * 3]
     assert without == [0, 1, 2, *[True] * 3]
+
+
+def test_calls_that_are_done_at_once_come_in_their_order_with_those_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagestore_sim.virtual_clock.PATIENCE", 60.0)  # a busy machine may start them late
+
+    async def main() -> list[int]:
+        loop, heard = asyncio.get_running_loop(), list[int]()
+        assert isinstance(loop, VirtualEventLoop)
+
+        async def ask(number: int) -> None:
+            call = loop.do_at_once(partial(int, number)) if number % 2 else asyncio.to_thread(slow, number)
+            heard.append(await call)
+
+        await asyncio.gather(*(ask(number) for number in range(6)))
+        heard.append(await loop.do_at_once(lambda: 6))
+        with pytest.raises(ZeroDivisionError):
+            await loop.do_at_once(lambda: 1 // 0)
+        given_up = asyncio.ensure_future(ask(7))
+        await asyncio.sleep(0)  # its result is among the arrivals
+        await cancel_and_wait(given_up)
+        return heard
+
+    def slow(number: int) -> int:
+        time.sleep(0.02)
+        return number
+
+    for order in (None, SeededOrder()):
+        assert run_virtually(main(), order=order, without_threads=True) == [*range(7)]
 
 
 def test_time_stands_still_while_the_database_is_at_work(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ class VirtualClock(TimerClock):
         super().__init__(zone)
         self._start = start
         self._now = 0.0
-        self._timers: list[Timer] = []
+        self._timers: list[tuple[float, int, Timer]] = []
+        """A heap: by their times, and then by when they were made."""
         self._limit = NEVER
         """The time that it does not pass while it is paused."""
         self._paused = False
@@ -204,7 +205,7 @@ class VirtualClock(TimerClock):
     def _arm(self, timer: Timer) -> None:
         if not isinstance(asyncio.get_running_loop(), VirtualEventLoop):
             raise RuntimeError("a virtual clock needs an event loop of its own: see run_virtually")
-        heapq.heappush(self._timers, timer)
+        heapq.heappush(self._timers, (timer.deadline, timer.number, timer))
 
     def advance(self) -> bool:
         """Wake what waits for this moment to settle, else jump to the next timer and fire what is due.
@@ -220,8 +221,8 @@ class VirtualClock(TimerClock):
         if first is None or (self._rate != NEVER and first.deadline > self._now):
             return False
         self._now = max(self._now, first.deadline)
-        while self._timers and self._timers[0].deadline <= self._now:
-            heapq.heappop(self._timers).fire()
+        while self._timers and self._timers[0][0] <= self._now:
+            heapq.heappop(self._timers)[-1].fire()
         return True
 
     def real_seconds(self) -> float | None:
@@ -254,9 +255,9 @@ class VirtualClock(TimerClock):
 
     def _first(self) -> Timer | None:
         """Return the next timer, None if there is none before the limit of a paused clock."""
-        while self._timers and self._timers[0].over:
+        while self._timers and self._timers[0][-1].over:
             heapq.heappop(self._timers)
-        return self._timers[0] if self._timers and self._timers[0].deadline <= self._limit else None
+        return self._timers[0][-1] if self._timers and self._timers[0][0] <= self._limit else None
 
 
 def run_virtually(
@@ -423,10 +424,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
         Return whether there was a result.
         """
-        if not self._threaded and self._arrivals.empty():
-            return False
         arrived: list[asyncio.Handle] = []
-        while True:
+        if not self._threaded:
+            while not self._arrivals.empty():
+                arrived.append(self._arrivals.get_nowait())
+        while self._threaded:
             while not self._arrivals.empty():
                 arrived.append(self._arrivals.get_nowait())
             if (handle := self._next_arrival(self._patience(arrived))) is None:
@@ -434,36 +436,44 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             arrived.append(handle)
         if len(arrived) > 1:
             arrived.sort(key=_number)
-        if self.order is not None and arrived:
-            self._bring(arrived, self.order)
-            return True
-        for handle in arrived:
-            self._deliver(handle)
+        if arrived:
+            self._deliver(arrived if self.order is None else self._arranged(arrived, self.order))
         return bool(arrived)
 
-    def _bring(self, arrived: list[asyncio.Handle], order: Order) -> None:
-        """Schedule the results of threads as `order` draws it: one of them first, and some of them later."""
+    def _arranged(self, arrived: list[asyncio.Handle], order: Order) -> list[asyncio.Handle]:
+        """Return the results of threads as `order` draws it: one of them first, and without those that come later."""
         if len(arrived) > 1 and order.is_open(Draw.THREADS):
             arrived.insert(0, arrived.pop(order.first(Draw.THREADS, len(arrived), _owner(arrived[0]))))
-        for handle in arrived:
-            future = _future(handle)
-            is_late = self._is_awaited(future) and order.is_open(Draw.DELAYS)
-            seconds = order.delay(_owner(handle)) if is_late else 0.0
-            if seconds and future is not None:
-                self._unwatch(future)  # time may pass now
-                self.clock.call_at(self.clock.monotonic() + seconds, partial(self.call_soon, _run, handle))
-            else:
-                self._deliver(handle)
+        return [one for one in arrived if not self._is_late(one, order)] if order.is_open(Draw.DELAYS) else arrived
+
+    def _is_late(self, handle: asyncio.Handle, order: Order) -> bool:
+        """Return whether the result of a thread comes later, as `order` draws it; then it is scheduled."""
+        future = _future(handle)
+        seconds = order.delay(_owner(handle)) if self._is_awaited(future) else 0.0
+        if not seconds or future is None:
+            return False
+        self._unwatch(future)  # time may pass now
+        self.clock.call_at(self.clock.monotonic() + seconds, partial(self.call_soon, _run, handle))
+        return True
 
     def _is_awaited(self, future: _NumberedFuture | None) -> bool:
         return future in self._threaded or (future is not None and future.is_at_once and not future.done())
 
-    def _deliver(self, handle: asyncio.Handle) -> None:
-        future = _future(handle)
-        if future is not None and future.is_at_once:
-            self._ready.append(handle)
-        else:
-            self.call_soon(_run, handle)
+    def _deliver(self, arrived: list[asyncio.Handle]) -> None:
+        """Schedule results. Where this thread did all the work and nothing else is ready, what waits for them goes on.
+
+        That saves a turn in which nothing else would run: most of a run's turns would be such.
+        """
+        at_once = [_is_at_once(handle) for handle in arrived]
+        if all(at_once) and not self._ready:
+            for handle in arrived:
+                handle._run()
+            return
+        for handle, is_at_once in zip(arrived, at_once, strict=True):
+            if is_at_once:
+                self._ready.append(handle)
+            else:
+                self.call_soon(_run, handle)
 
     def arrange_tasks(self, order: Order) -> None:
         """Let the task that `order` draws be the first that goes on in the next turn; those before it go on last.
@@ -553,6 +563,12 @@ def _future(handle: asyncio.Handle) -> _NumberedFuture | None:
     return arguments[0] if arguments and isinstance(arguments[0], _NumberedFuture) else None
 
 
+def _is_at_once(handle: asyncio.Handle) -> bool:
+    """Return whether a handle completes a future whose work the loop's own thread did."""
+    future = _future(handle)
+    return future is not None and future.is_at_once
+
+
 def _owner(handle: asyncio.Handle) -> str:
     future = _future(handle)
     return (future.owner if future is not None else "") or OTHER
@@ -614,16 +630,17 @@ class _Selector(selectors.DefaultSelector):
 
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        events = self._look(timeout)
+        if timeout is not None and timeout <= 0 and self._turns < MOST_TURNS:
+            self._turns += 1
+            events = []
+        else:
+            self._turns = 0
+            events = self._look(timeout)
         if self._loop.order is not None:
             self._loop.arrange_tasks(self._loop.order)
         return events
 
     def _look(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout <= 0 and self._turns < MOST_TURNS:
-            self._turns += 1
-            return []
-        self._turns = 0
         if self._loop.take_arrivals():
             return []
         events = self._poll(0)
