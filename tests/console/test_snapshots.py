@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
 from console.accessibility import serious_violations
 from console.browser_pages import Look, OpenPage, lab_call, picture
+from console.served_node import served_node
 from console.test_stories import expect_no_sideways_scroll
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
 pytestmark = pytest.mark.browser
 
+LOOK = "it => ['color', 'borderColor', 'backgroundColor'].map((one) => getComputedStyle(it)[one])"
 OTHER = "zones: [{name: z, isDefault: true}]\nbackupStorages: [{name: other, hostname: other, url: /x}]"
 
 
@@ -54,6 +58,28 @@ def test_two_snapshots_are_compared_without_their_secrets(fresh_lab: LabThread, 
     assert "password" not in dialog.inner_text()
     assert serious_violations(page) == []
     picture(page, "snapshots-compared")
+
+
+def test_two_snapshots_that_are_alike_say_so(fresh_lab: LabThread, open_page: OpenPage) -> None:
+    page = open_page(f"{fresh_lab.lab.url}/#/snapshots")
+    for number in (1, 2):
+        page.get_by_role("button", name="Take a snapshot").click()
+        expect(page.locator(".snapshot-list li")).to_have_count(number)
+    for box in page.get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("button", name="Compare two").click()
+    expect(page.get_by_role("dialog", name="What is different")).to_contain_text("nothing is different")
+
+
+def test_what_a_node_does_not_offer_looks_alike(open_page: OpenPage, tmp_path: Path) -> None:
+    with served_node(tmp_path) as url:
+        page = open_page(f"{url}/#/snapshots", expected=(401, 403))
+        looks = []
+        for name in ("Take a snapshot", "Open a file …", "Reset the lab …"):
+            button = page.get_by_role("button", name=name)
+            expect(button).to_be_disabled()
+            looks.append(button.evaluate(LOOK))
+        assert looks[0] == looks[1] == looks[2]
 
 
 def test_a_snapshot_goes_into_a_file_and_back(fresh_lab: LabThread, open_page: OpenPage) -> None:

@@ -155,7 +155,8 @@ function download(one) {
 /** @param {Snapshot} before @param {Snapshot} after */
 function showDifferences(before, after) {
   const found = compareSnapshots(before.text, after.text);
-  const text = `From “${before.name}” to “${after.name}”: ${plural(found.length, 'difference')}. Secrets are not compared.`;
+  const many = found.length === 0 ? 'nothing is different' : plural(found.length, 'difference');
+  const text = `From “${before.name}” to “${after.name}”: ${many}. Secrets are not compared.`;
   const more = found.length > MOST_DIFFERENCES && h('p', { class: 'soft' }, `These are the first ${MOST_DIFFERENCES}.`);
   const titles = ['kind', 'record', 'what'].map((title) => h('th', { scope: 'col' }, title));
   const table = h('table', { class: 'differences' }, h('thead', null, h('tr', null, titles)), h('tbody', null, found.slice(0, MOST_DIFFERENCES).map(difference)));

@@ -134,7 +134,7 @@ export function fidelity({ api, facts }) {
   if (api === 'lab') return h('p', { class: 'soft' }, 'The lab’s own API: ZStack has no such call.');
   const deviates = facts.state === 'deviates';
   const said = deviates ? `Unlike ZStack: ${facts.deviation ?? ''}.` : 'As ZStack, as far as a client can see.';
-  const source = facts.source ? h('span', { class: 'soft' }, ` Source: ${facts.source}.`) : null;
+  const source = facts.source ? h('span', { class: 'soft' }, ` Source, in docs/reference: ${facts.source}.`) : null;
   const sign = h('span', { class: ['chip', deviates ? 'wait' : 'good'] }, deviates ? '▲ deviates' : '✓ same');
   return h('p', { class: 'fidelity' }, sign, ' ', prose(said), source);
 }
