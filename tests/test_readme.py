@@ -133,6 +133,7 @@ async def test_the_example_of_a_test_passes_in_an_environment_of_its_own(tmp_pat
     (tmp_path / "tests" / "test_example.py").write_text(example)
     status, output = await shell(f"{python} -m pytest -q", cwd=tmp_path / "tests", seconds=120)
     assert (status, "3 passed" in output) == (0, True), output
+    assert "Warning" not in output, output  # such as one that asks for a setting
 
 
 def test_every_file_that_the_readme_points_to_is_there() -> None:
