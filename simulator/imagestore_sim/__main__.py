@@ -22,12 +22,17 @@ def main() -> None:
 
 
 def _open_standard_files() -> None:
-    """Open /dev/null in place of a closed standard file, whose number a socket would get otherwise."""
-    for number in range(3):
+    """Open /dev/null in place of a closed standard file, whose number a socket would get otherwise.
+
+    Python has None in the place of such a file, which has no `isatty` and no `write`.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 if __name__ == "__main__":

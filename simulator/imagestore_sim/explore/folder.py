@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +24,15 @@ class NoRoom(Exception):
 
 
 def check_room() -> None:
-    """Raise NoRoom if the folder of temporary files, where stories have their databases, is full, or nearly so."""
+    """Raise NoRoom if the folder of temporary files, where stories have their databases, is full, or nearly so.
+
+    A limit of the length of files, too, shows as what a story does wrong.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if most != resource.RLIM_INFINITY and most < LEAST_BYTES:
+        raise NoRoom(
+            f"files may be {most} bytes long at most, which is too little for stories; raise that by ulimit -f"
+        )
     folder = tempfile.gettempdir()
     there = os.statvfs(folder)
     has_files = not there.f_files or there.f_favail >= LEAST_FILES  # some file systems do not count them
@@ -38,7 +47,9 @@ def damaged(file: Path, what: str) -> FolderProblem:
 
 def check_writable(folder: Path) -> None:
     """Check that files can be written into a folder, or that it can be made. Raise FolderProblem."""
-    there = next((one for one in (folder, *folder.absolute().parents) if one.exists() or one.is_symlink()), folder)
+    with _told(folder):
+        absolute = folder.absolute()  # raises where the working directory is gone
+    there = next((one for one in (folder, *absolute.parents) if one.exists() or one.is_symlink()), folder)
     with _told(there), tempfile.TemporaryFile(dir=there):
         pass
 

@@ -60,7 +60,6 @@ class SshConfig:
         address, port = host.address
         if not NAME.fullmatch(host.name):
             return ""  # it cannot be asked for by that name anyway
-        file = str(self._identity_file.absolute()).replace("%", "%%")
         username = host.credentials.username if host.credentials else "root"
         quoted = username if NAME.fullmatch(username) else f'"{username}"'
         user = f"    User {quoted}\n" if is_user_name(username) else ""
@@ -69,12 +68,20 @@ class SshConfig:
             f"    HostName {address}\n"
             f"    Port {port}\n"
             f"{user}"
-            f'    IdentityFile "{file}"\n'
-            "    IdentitiesOnly yes\n"
+            f"{self._identity_lines()}"
             "    StrictHostKeyChecking no\n"
             "    UserKnownHostsFile /dev/null\n"
             "    LogLevel ERROR\n"
         )
+
+    def _identity_lines(self) -> str:
+        """Return the lines that name the private key; none for a path with a line feed, which no line can hold."""
+        file = str(self._identity_file.absolute())
+        if "\n" in file:
+            return ""
+        for one, quoted in (("\\", r"\\"), ('"', r"\""), ("%", "%%")):
+            file = file.replace(one, quoted)
+        return f'    IdentityFile "{file}"\n    IdentitiesOnly yes\n'
 
 
 def _identity(file: Path) -> asyncssh.SSHKey:
@@ -94,6 +101,6 @@ def _replace(file: Path, text: str) -> None:
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as opened:
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as opened:  # a path may be no UTF-8
         opened.write(text)
     draft.replace(file)

@@ -77,7 +77,7 @@ def _callbacks(alike: Sequence[Json]) -> Json:
 
 
 def _lower(text: str) -> str:
-    return f"{text[0].lower()}{text[1:]}"
+    return f"{text[:1].lower()}{text[1:]}"  # `python -OO` has no docstrings, which summaries are made of
 
 
 def _renamed(operation: Operation, path: str) -> Json:

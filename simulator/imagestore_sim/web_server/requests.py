@@ -40,6 +40,8 @@ class Refusal(NamedTuple):
 class Request(web.Request):
     """A request that asks the client for its body when it is read (RFC 9110, 10.1.1), and waits for it BODY_SECONDS."""
 
+    ATTRS = web.Request.ATTRS | {"refusal", "coding", "target_host", "_waits_for_us"}
+    """What may be set. In Python's development mode aiohttp warns of all else, which is an error under `-W error`."""
     refusal: Refusal | None = None
     """Why it has to be refused before it reaches a handler, if it has."""
     coding = ""
