@@ -243,3 +243,21 @@ async def test_who_waits_for_a_task_gets_none_of_its_errors_and_may_stop_waiting
     running.cancel()
     await waiting[1]
     assert running.cancelled()
+
+
+async def test_tasks_are_cancelled_in_the_order_in_which_they_began() -> None:
+    """Undone work shows in events: two runs of a story must undo it in the same order."""
+    ended: list[int] = []
+
+    async def work(number: int) -> None:
+        try:
+            await _for_ever()
+        finally:
+            ended.append(number)
+
+    tasks = Tasks()
+    for number in range(500):
+        tasks.begin(work(number), f"work {number}")
+    await asyncio.sleep(0)
+    await tasks.close()
+    assert ended == [*range(500)]

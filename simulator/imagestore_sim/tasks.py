@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from functools import cache
@@ -155,12 +155,14 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
 
     A cancellation can be lost: Python 3.11's `wait_for`, which drivers use, drops one that comes in one turn with what
     it waits for (https://github.com/python/cpython/issues/86296). A task that goes on is cancelled again.
+    They are cancelled in the order of the arguments: that of a set changes with the addresses of the tasks in memory.
     """
-    running = set(tasks)
+    running: Sequence[asyncio.Future[Any]] = tasks
     while running:
         for task in running:
             task.cancel()
-        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)  # real: whatever the lab's clock says
+        _, left = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)  # real: whatever the lab's clock says
+        running = [task for task in running if task in left]
     for task in tasks:
         if not task.cancelled():
             task.exception()  # asyncio reports an error that nothing has asked for
