@@ -25,6 +25,8 @@ CANCEL_AGAIN_SECONDS = 5.0
 """How long a cancelled task may take to end before it is cancelled again."""
 LARGE = 32 * 1024
 """Bytes from which on an input is worked on in a thread. Smaller ones block the loop for a few milliseconds at most."""
+BYTES_OF_A_ROW = 64
+"""The bytes of an input that are worked on in the time that it takes to write one row of an answer, about."""
 
 
 class OneThread(Executor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from imagestore_sim.rest.encoding import list_schema, to_json, to_plain_json, write_stored_date
+from imagestore_sim.rest.encoding import ROWS_OF_A_PIECE, list_schema, to_json, to_plain_json, write_stored_date
 from imagestore_sim.units import write_date
 from rows import rows
 
@@ -35,7 +35,16 @@ def test_a_date_is_written_in_english_with_only_minutes_and_seconds_padded(momen
     ],
 )
 def test_success_bodies_are_safe_in_html_and_otherwise_raw_utf8(text: str, escaped: bytes) -> None:
-    assert to_json(text) == escaped
+    assert to_json({"text": text}) == b'{"text":%b}' % escaped
+
+
+@rows("count", [0, 1, ROWS_OF_A_PIECE, ROWS_OF_A_PIECE + 1, 2 * ROWS_OF_A_PIECE, 2 * ROWS_OF_A_PIECE + 1])
+def test_long_lists_and_mappings_are_written_as_short_ones(count: int) -> None:
+    inventories: list[object] = [{"name": f"<{number}>", "tags": [number, None, {}]} for number in range(count)]
+    schema = {f"inventories[{number}]": "a.b.C" for number in reversed(range(count))}
+    body = {"inventories": inventories, "total": count, "schema": schema, "empty": [], "none": None}
+    plain = to_plain_json(body)
+    assert to_json(body) == plain.replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
 
 
 def test_errors_of_synchronous_calls_are_not_escaped() -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 from raw_client import STORAGE, Json, RawClient, open_raw_client
+from sqlalchemy import insert
 
 from imagestore_sim.database import Database, ReadTooLong
+from imagestore_sim.database.models import UserTag
 from sqlite_store import connections_of
 from stalls import measuring_stalls
 
 pytestmark = [pytest.mark.thorough, pytest.mark.asyncio(loop_scope="module")]
 QUERY = "org.zstack.header.storage.backup.APIQueryBackupStorage"
 MOST_SECONDS = 0.2
+MOST_ROWS = 60_000
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
 
@@ -142,3 +146,33 @@ async def test_a_read_that_does_not_end_is_ended_after_a_while(tmp_path: Path, m
         assert await database.fetch("SELECT 1", ()) == [(1,)]
     finally:
         await database.close()
+
+
+async def test_very_many_rows_do_not_stop_the_event_loop(raw_client: RawClient) -> None:
+    database = raw_client.node.parts.store.database
+    when = datetime(2024, 1, 1)
+    its = {"resourceUuid": "f" * 32, "resourceType": "ZoneVO", "type": "User", "createDate": when, "lastOpDate": when}
+    async with database.transaction() as connection:
+        await connection.execute(
+            insert(UserTag), [{"uuid": f"{number:032x}", "tag": f"tag<{number}>", **its} for number in range(MOST_ROWS)]
+        )
+    async with measuring_stalls() as stalls:
+        rows = await raw_client.send(
+            "GET", f"/zstack/v1/user-tags?limit={MOST_ROWS}&sort=%2Buuid&q=resourceType=ZoneVO"
+        )
+    assert stalls.longest < MOST_SECONDS / 2
+    assert [one["tag"] for one in rows.json["inventories"]] == [f"tag<{number}>" for number in range(MOST_ROWS)]
+    assert len(rows.json["schema"]) == MOST_ROWS
+    zql = f"sum UserTag.createDate by uuid where resourceUuid='{'f' * 32}'"
+    async with measuring_stalls() as stalls:
+        groups = await raw_client.send("GET", f"/zstack/v1/zql?zql={quote(zql)}")
+    assert stalls.longest < MOST_SECONDS / 2
+    assert groups.status == 200, groups.text[:300]
+    assert len(groups.json["results"][0]["inventories"]) == MOST_ROWS
+    legacy = {"conditions": [], "session": {"uuid": raw_client.session}, "limit": MOST_ROWS}
+    async with measuring_stalls() as stalls:
+        reply = await raw_client.send(
+            "POST", "/zstack/api", {"org.zstack.header.tag.APIQueryUserTagMsg": legacy}, anonymous=True
+        )
+    assert stalls.longest < MOST_SECONDS / 2
+    assert len(next(iter(json.loads(reply.json["result"]).values()))["inventories"]) == MOST_ROWS

@@ -11,12 +11,13 @@ from typing_extensions import override
 from imagestore_sim.api.legacy_queries import legacy_query
 from imagestore_sim.api.services import Services
 from imagestore_sim.database.models import ADMIN_UUID
-from imagestore_sim.query import Inventory, Query, QueryParameterError
+from imagestore_sim.query import Inventory, Query, QueryParameterError, QueryResult
 from imagestore_sim.query.conditions import by_uuid, parse_query
 from imagestore_sim.rest.binding import Body, Pairs, Values
 from imagestore_sim.rest.encoding import list_schema
 from imagestore_sim.rest.errors import PlainError
 from imagestore_sim.rest.messages import Call, Reply, SyncMessage
+from imagestore_sim.tasks import BYTES_OF_A_ROW, by_size
 
 
 class QueryMessage(SyncMessage):
@@ -79,9 +80,13 @@ async def answer(services: Services, message: QueryMessage, call: Call) -> Reply
         body["inventories"] = found.rows
     if found.total is not None:
         body["total"] = found.total
+    return Reply(body, await by_size(len(found.java_classes) * BYTES_OF_A_ROW, _schema, found))
+
+
+def _schema(found: QueryResult) -> dict[str, str]:
     if not found.nested:
-        return Reply(body, list_schema("inventories", found.java_classes))
+        return list_schema("inventories", found.java_classes)
     schema: dict[str, str] = {}
     for index in reversed(range(len(found.rows or ()))):
         schema |= found.schema_of(f"inventories[{index}]", index)
-    return Reply(body, schema)
+    return schema

@@ -23,7 +23,7 @@ from imagestore_sim.query.prepared_query import PreparedQuery, prepare_query, pr
 from imagestore_sim.query.rows import Row, RowWriter, WriteDate
 from imagestore_sim.query.text_index import TextCopies
 from imagestore_sim.query.zql_text import is_plain
-from imagestore_sim.tasks import by_size
+from imagestore_sim.tasks import BYTES_OF_A_ROW, by_size
 
 KEPT_STATEMENTS = 256
 MOST_TESTS_OF_A_KEPT_STATEMENT = 16
@@ -137,14 +137,14 @@ class QueryEngine:
         writer, rows = await self._fetch(prepared.shape, prepared)
         if rows and prepared.row_error is not None:
             raise prepared.row_error
-        return writer.write(rows)
+        return await by_size(len(rows) * BYTES_OF_A_ROW, writer.write, rows)
 
     async def _lists(self, prepared: PreparedQuery) -> list[list[object]]:
         """Fetch rows as lists of their values."""
         if not prepared.limit:
             return []
         writer, rows = await self._fetch(prepared.shape, prepared)
-        return [writer.values(row) for row in rows]
+        return await by_size(len(rows) * BYTES_OF_A_ROW, writer.all_values, rows)
 
     async def _group_counts(self, prepared: PreparedQuery) -> dict[str, object]:
         """Count the rows of each group, and all rows."""
@@ -153,7 +153,7 @@ class QueryEngine:
         counts: list[list[object]] = []
         if prepared.limit:
             writer, rows = await self._fetch(counted, prepared)
-            members, _ = writer.write(rows)
+            members, _ = await by_size(len(rows) * BYTES_OF_A_ROW, writer.write, rows)
             counts = [[one, row[-1]] for one, row in zip(members, rows, strict=True)]
         total = await self._count(prepared)
         return {"inventoryCounts": counts, "total": total} if counts else {"total": total}

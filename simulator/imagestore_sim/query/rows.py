@@ -50,8 +50,11 @@ class RowWriter:
             row_format.java_class for row_format in formats
         ]
 
-    def values(self, row: Columns) -> list[object]:
-        """Return the values of a row of groups or sums; a sum of text is written as Java writes a double."""
+    def all_values(self, rows: Sequence[Columns]) -> list[list[object]]:
+        """Return the values of each row of groups or sums; a sum of text is written as Java writes a double."""
+        return [self._values(row) for row in rows]
+
+    def _values(self, row: Columns) -> list[object]:
         return [self._value(name, value) for name, value in zip(self._columns, row, strict=True)]
 
     def _value(self, name: str, value: object) -> object:

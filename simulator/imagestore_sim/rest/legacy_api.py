@@ -18,7 +18,7 @@ from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest import gson
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.dispatch import Dispatcher
-from imagestore_sim.rest.encoding import to_plain_json
+from imagestore_sim.rest.encoding import to_plain_json, work_of
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
 from imagestore_sim.rest.identity import Claim, NoClaim
 from imagestore_sim.rest.job_starter import JobOrder, JobStarter
@@ -134,7 +134,7 @@ class LegacyApi(Generic[S]):
             result = failed(failure)
         except PlainError as error:
             result = failed(internal_error(error.text))
-        return self._done(message.api, began, result)
+        return await by_size(work_of(result.reply.body), self._done, message.api, began, result)
 
     def _failed(self, api: Api, failure: ApiError) -> bytes:
         return self._done(api, self._clock.time(), failed(failure))

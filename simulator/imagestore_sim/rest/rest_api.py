@@ -19,12 +19,12 @@ from imagestore_sim.rest.async_calls import AsyncCalls, timeout_of, wants_schema
 from imagestore_sim.rest.authentication import Authentication, Signed
 from imagestore_sim.rest.binding import Body, Values, bind_tags, parse_body
 from imagestore_sim.rest.dispatch import Dispatcher
-from imagestore_sim.rest.encoding import to_json
+from imagestore_sim.rest.encoding import to_json, work_of
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError
 from imagestore_sim.rest.identity import Claim, Identity
 from imagestore_sim.rest.jobs import POLLS
 from imagestore_sim.rest.leniency import Leniency
-from imagestore_sim.rest.messages import Message
+from imagestore_sim.rest.messages import Message, Reply
 from imagestore_sim.rest.origins import is_foreign, is_unasked
 from imagestore_sim.rest.request_body import read_body
 from imagestore_sim.rest.request_context import RequestContext
@@ -215,7 +215,7 @@ class RestApi(Generic[S]):
         reply = await self._dispatcher.carry_out(message, values, uuid, claim)
         if at_once:
             new_uuid("request")  # after the fact: a call that has to wait draws one when it is made again
-        return to_json({**reply.body, "schema": dict(reply.schema)} if with_schema else dict(reply.body))
+        return await by_size(work_of(reply.body), _written, reply, with_schema)
 
     async def _cached(self, path: str, message: type[Message], values: Values, identity: Identity) -> bytes:
         """Return the body of a query, by way of the cache: kept for this path, or for the same in other words."""
@@ -223,6 +223,10 @@ class RestApi(Generic[S]):
         if "?" in path:
             make = partial(self._response_cache.get, (identity, f"{message.__name__} {values!r}"), make)
         return await self._response_cache.get((identity, path), make, message.__name__)
+
+
+def _written(reply: Reply, with_schema: bool) -> bytes:
+    return to_json({**reply.body, "schema": dict(reply.schema)} if with_schema else dict(reply.body))
 
 
 async def _meet_faults(context: RequestContext, message: type[Message], values: Values) -> Values:
