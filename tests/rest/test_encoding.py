@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from imagestore_sim.rest.encoding import ROWS_OF_A_PIECE, list_schema, to_json, to_plain_json, write_stored_date
+from imagestore_sim.rest.encoding import (
+    FEW,
+    ROWS_OF_A_PIECE,
+    list_schema,
+    to_json,
+    to_plain_json,
+    work_of,
+    write_stored_date,
+)
+from imagestore_sim.tasks import BYTES_OF_A_ROW, LARGE
 from imagestore_sim.units import write_date
 from rows import rows
 
@@ -38,13 +47,30 @@ def test_success_bodies_are_safe_in_html_and_otherwise_raw_utf8(text: str, escap
     assert to_json({"text": text}) == b'{"text":%b}' % escaped
 
 
-@rows("count", [0, 1, ROWS_OF_A_PIECE, ROWS_OF_A_PIECE + 1, 2 * ROWS_OF_A_PIECE, 2 * ROWS_OF_A_PIECE + 1])
+LONG = LARGE // BYTES_OF_A_ROW
+
+
+@rows(
+    "count", [0, 1, LONG - 1, LONG, ROWS_OF_A_PIECE, ROWS_OF_A_PIECE + 1, 2 * ROWS_OF_A_PIECE, 2 * ROWS_OF_A_PIECE + 1]
+)
 def test_long_lists_and_mappings_are_written_as_short_ones(count: int) -> None:
     inventories: list[object] = [{"name": f"<{number}>", "tags": [number, None, {}]} for number in range(count)]
     schema = {f"inventories[{number}]": "a.b.C" for number in reversed(range(count))}
-    body = {"inventories": inventories, "total": count, "schema": schema, "empty": [], "none": None}
-    plain = to_plain_json(body)
-    assert to_json(body) == plain.replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
+    one = {"inventories": inventories, "total": count, "schema": schema, "none": None, "empty": [[], {}, "=", [1, "="]]}
+    for body in (one, {"results": [one, {}, one]}, {"results": [one] * (FEW + 1)}):
+        assert to_json(body) == html_safe(to_plain_json(body))
+
+
+def html_safe(plain: bytes) -> bytes:
+    return plain.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"=", b"\\u003d")
+
+
+def test_the_work_of_an_answer_is_that_of_its_rows() -> None:
+    rows: list[object] = [{}] * 10
+    assert work_of({"total": 10, "schema": {"a": "b"}}) == 0
+    assert work_of({"inventories": rows, "total": 10}) == 10 * BYTES_OF_A_ROW
+    assert work_of({"results": [{"inventories": rows, "total": 3}] * 2}) == (2 + 20) * BYTES_OF_A_ROW
+    assert work_of({"results": ["text"]}) == BYTES_OF_A_ROW
 
 
 def test_errors_of_synchronous_calls_are_not_escaped() -> None:

@@ -163,6 +163,11 @@ async def test_very_many_rows_do_not_stop_the_event_loop(raw_client: RawClient) 
     assert stalls.longest < MOST_SECONDS / 2
     assert [one["tag"] for one in rows.json["inventories"]] == [f"tag<{number}>" for number in range(MOST_ROWS)]
     assert len(rows.json["schema"]) == MOST_ROWS
+    zql = f"query UserTag where resourceUuid='{'f' * 32}'"
+    async with measuring_stalls() as stalls:
+        results = await raw_client.send("GET", f"/zstack/v1/zql?zql={quote(zql)}")
+    assert stalls.longest < MOST_SECONDS / 2
+    assert len(results.json["results"][0]["inventories"]) == MOST_ROWS
     zql = f"sum UserTag.createDate by uuid where resourceUuid='{'f' * 32}'"
     async with measuring_stalls() as stalls:
         groups = await raw_client.send("GET", f"/zstack/v1/zql?zql={quote(zql)}")

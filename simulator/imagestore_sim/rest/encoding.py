@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
-from typing import TypeGuard
+from itertools import chain, islice
 
 import orjson
 
-from imagestore_sim.tasks import BYTES_OF_A_ROW
+from imagestore_sim.tasks import BYTES_OF_A_ROW, LARGE
 from imagestore_sim.units import write_date
 
 HTML_SAFE = (
@@ -24,11 +23,20 @@ HTML_SAFE = (
 
 ROWS_OF_A_PIECE = 1000
 """The members of a long list that are written in one go: orjson lets no other thread run meanwhile."""
+FEW = 16
+"""The members of a list that are written one by one, since each may have long lists."""
 
 
 def work_of(body: Mapping[str, object]) -> int:
-    """Return how large an input is on which one works as long as on writing an answer, in bytes: its lists count."""
-    return BYTES_OF_A_ROW * sum([len(value) for value in body.values() if isinstance(value, list)])
+    """Return how large an input is on which one works as long as on writing an answer, in bytes: its rows count."""
+    rows = _rows_in(body)
+    if isinstance(results := body.get("results"), list):  # one for each statement of a query language
+        rows += sum([_rows_in(one) for one in results if isinstance(one, dict)])
+    return rows * BYTES_OF_A_ROW
+
+
+def _rows_in(members: Mapping[str, object]) -> int:
+    return sum([len(value) for value in members.values() if isinstance(value, list)])
 
 
 def to_json(body: Mapping[str, object]) -> bytes:
@@ -36,28 +44,28 @@ def to_json(body: Mapping[str, object]) -> bytes:
 
     Where that takes long, other threads may run meanwhile.
     """
-    if not any(map(_is_long, body.values())):
-        return _escaped(body)
-    members = (b"%b:%b" % (_escaped(name), b"".join(_pieces(value))) for name, value in body.items())
-    return b"{%b}" % b",".join(members)
+    return _escaped(body) if work_of(body) < LARGE else b"".join(_pieces(body))
 
 
 def _pieces(value: object) -> Iterator[bytes]:
-    """Yield the JSON of a value: in pieces, if it is a long list or mapping."""
-    if not _is_long(value):
+    """Yield the JSON of a value, of which no piece takes long."""
+    pieces: Iterator[Iterator[bytes]]
+    if isinstance(value, (list, dict)) and len(value) > ROWS_OF_A_PIECE:
+        pieces = (iter((_escaped(some)[1:-1],)) for some in _some_of(value))
+    elif isinstance(value, dict):
+        pieces = (chain((_escaped(name), b":"), _pieces(one)) for name, one in value.items())
+    elif isinstance(value, list) and len(value) <= FEW:
+        pieces = map(_pieces, value)
+    else:
         yield _escaped(value)
         return
     begin, end = (b"[", b"]") if isinstance(value, list) else (b"{", b"}")
-    mark = begin
-    for some in _some_of(value):
-        yield mark
-        yield _escaped(some)[1:-1]
-        mark = b","
+    yield begin
+    for number, piece in enumerate(pieces):
+        if number:
+            yield b","
+        yield from piece
     yield end
-
-
-def _is_long(value: object) -> TypeGuard[list[object] | dict[str, object]]:
-    return isinstance(value, (list, dict)) and len(value) > ROWS_OF_A_PIECE
 
 
 def _some_of(value: list[object] | dict[str, object]) -> Iterator[list[object] | dict[str, object]]:
