@@ -9,7 +9,8 @@ import yaml
 
 from imagestore_sim.bootstrap.reader import _FileLoader
 from imagestore_sim.scenario.format.reader import Loader
-from imagestore_sim.yaml_text import MOST_LEVELS, BoundedLoader, read_large_yaml, read_yaml
+from imagestore_sim.yaml_text import MOST_LEVELS, BoundedLoader, read_large_yaml, read_yaml, write_yaml
+from rows import rows
 
 LOADERS = [_FileLoader, Loader]
 TEXTS = [
@@ -70,3 +71,24 @@ def test_a_text_has_the_same_value_or_error_when_it_is_read_as_a_large_one(loade
 def test_a_large_text_is_bounded_in_values() -> None:
     text = "[" + "a," * 500_000 + "]"
     assert "more than 500000 values" in outcome(text, _FileLoader, large=True)
+
+
+ODD = ["", "a: b", "- x", "#", "'", '"', "a\nb\n", " a ", "\t", "\x00", "\x1b", "\x85", "\u2028", "\ufeff", "\ud83d"]
+ODD += ["镜像", "😀", "yes", "null", "~", "1", "1.5", "2024-01-01", "=", "<<", "!t", "&a", "*a", "%d", "{a}", "[b]"]
+ODD += ["x" * 1000, "a " * 500]
+
+
+@rows("text", ODD)
+def test_what_is_written_is_read_as_it_was(text: str) -> None:
+    content = {"name": text, "names": [text, {"name": text}], "many": [{"name": text, "n": n} for n in range(201)]}
+    assert yaml.safe_load(write_yaml(content)) == content
+
+
+@rows("count", [0, 1, 100, 101, 250])
+def test_a_long_list_is_written_as_a_short_one(count: int) -> None:
+    content = {"first": [{"name": f"n{n}", "tags": [{"tag": "t"}], "no": None} for n in range(count)], "last": {"a": 1}}
+    assert write_yaml(content) == yaml.safe_dump(content, sort_keys=False)
+
+
+def test_nothing_is_written_as_an_empty_mapping() -> None:
+    assert write_yaml({}) == "{}\n"

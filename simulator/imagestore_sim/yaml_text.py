@@ -5,8 +5,9 @@ Where PyYAML was built with libyaml, that does the scanning, in a tenth of the t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
@@ -30,7 +31,10 @@ else:
 
 
 L = TypeVar("L", bound="BoundedLoader")
+_DUMPERS = (yaml.SafeDumper,) if TYPE_CHECKING or not yaml.__with_libyaml__ else (yaml.CSafeDumper, yaml.SafeDumper)
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float")}
+_WIDTH = 2**31 - 1
+_MEMBERS_OF_A_PIECE = 100
 MOST_LEVELS = 64
 MOST_NODES = 500_000
 """Scalars, lists and mappings. Those behind an alias count once for each use of the alias."""
@@ -97,6 +101,35 @@ class TwiceGiven(ConstructorError):
 
 class _NotPlain(Exception):
     """A text with anchors, tags, or an error: only the nodes themselves tell what it means, or what is wrong."""
+
+
+def write_yaml(content: Mapping[str, object]) -> str:
+    """Return the text of members with plain names, each scalar on one line.
+
+    Long lists are written in pieces: libyaml lets no other thread run until it is done.
+    """
+    return "".join(chain.from_iterable(starmap(_pieces, content.items()))) or _written({})
+
+
+def _pieces(name: str, value: object) -> Iterator[str]:
+    if not isinstance(value, list) or len(value) <= _MEMBERS_OF_A_PIECE:
+        yield _written({name: value})
+        return
+    yield f"{name}:\n"
+    for first in range(0, len(value), _MEMBERS_OF_A_PIECE):
+        yield _written(value[first : first + _MEMBERS_OF_A_PIECE])
+
+
+def _written(content: object) -> str:
+    try:
+        return _dumped(content, _DUMPERS[0])
+    except UnicodeEncodeError:  # half a surrogate pair, which libyaml does not write
+        return _dumped(content, _DUMPERS[-1])
+
+
+def _dumped(content: object, dumper: Any) -> str:
+    text: str = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return text
 
 
 def read_yaml(text: str, loader: type[L]) -> tuple[yaml.Node | None, Any]:

@@ -65,6 +65,7 @@ from imagestore_sim.database.models import (
 from imagestore_sim.identity.accounts import DEFAULT_POLICY
 from imagestore_sim.identity.quotas import CATEGORY
 from imagestore_sim.images.sources import ImageSources
+from imagestore_sim.tasks import in_thread
 
 MODELS = (
     Zone,
@@ -108,10 +109,14 @@ Rows = Sequence[Any]
 
 def write_snapshot(bootstrap: Bootstrap) -> str:
     """Return the text of a bootstrap file, without fields that are empty or None."""
-    content = _without_empty(bootstrap.model_dump(mode="json", exclude_none=True))
-    import yaml
+    from imagestore_sim.yaml_text import write_yaml
 
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=float("inf"))
+    return write_yaml(_without_empty({name: _plain(getattr(bootstrap, name)) for name in Bootstrap.model_fields}))
+
+
+def _plain(value: Any) -> Any:
+    """Return records as plain values, one after another: Pydantic lets no other thread run until it is done."""
+    return [one.model_dump(mode="json", exclude_none=True) for one in value] if isinstance(value, tuple) else value
 
 
 def _without_empty(value: Any) -> Any:
@@ -145,7 +150,7 @@ class Snapshots:
         """
         async with self._database.read_snapshot() as connection:
             rows = {model: await _read(connection, model) for model in MODELS}
-        taken = await asyncio.to_thread(_RowConverter(rows, self._vault).bootstrap)
+        taken = await in_thread(_converted, rows, self._vault)
         sources = tuple(
             ImageSourceRecord(
                 url=one.url,
@@ -167,6 +172,10 @@ async def _read(connection: AsyncConnection, model: Any) -> Rows:
             found += rows
             await asyncio.sleep(0)  # lets other tasks run
     return found
+
+
+def _converted(rows: Mapping[Any, Rows], vault: Vault) -> Bootstrap:
+    return _RowConverter(rows, vault).bootstrap()
 
 
 class _RowConverter:
