@@ -11,7 +11,6 @@ storage has been tried as well. An invalid file is a 400 whose `error` names lin
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -21,7 +20,7 @@ from pydantic import Field
 
 from imagestore_sim.bootstrap import Bootstrap, BootstrapError, parse_bootstrap, write_snapshot
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_query
-from imagestore_sim.tasks import OneThread, by_size
+from imagestore_sim.tasks import OneThread, by_size, in_thread
 from imagestore_sim.web_server import Request
 
 NAME = "snapshot"
@@ -119,7 +118,7 @@ class RecordsRoutes:
     async def take(self, request: web.Request) -> Answer:
         """Return all records as YAML, which --bootstrap and PUT take; passwords are sealed."""
         records = await self._keeper().snapshot()
-        text = await asyncio.get_running_loop().run_in_executor(_thread, write_snapshot, records)
+        text = await in_thread(write_snapshot, records, thread=_thread)
         return web.Response(text=text, content_type=YAML, charset="utf-8")
 
     async def put(self, request: web.Request, how: Waiting) -> Answer:
