@@ -114,7 +114,7 @@ CASES = [
     case("host_key_changed", None),
     case("host_key_changed", Reason.HOST_KEY_CHANGED, keys=HostKeyPolicy.TOFU),
     case("slow_login", None, seconds="500ms"),
-    case("slow_login", Reason.TIMEOUT, seconds="4s"),
+    case("slow_login", Reason.TIMEOUT, seconds="8s"),
     case("no_sftp", None),
     case("no_sftp", None, cut=False),
     case("no_statvfs", None),
