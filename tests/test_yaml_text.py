@@ -9,7 +9,14 @@ import yaml
 
 from imagestore_sim.bootstrap.reader import _FileLoader
 from imagestore_sim.scenario.format.reader import Loader
-from imagestore_sim.yaml_text import MOST_LEVELS, BoundedLoader, read_large_yaml, read_yaml, write_yaml
+from imagestore_sim.yaml_text import (
+    MOST_LEVELS,
+    BoundedLoader,
+    read_large_yaml,
+    read_yaml,
+    write_compact_yaml,
+    write_yaml,
+)
 from rows import rows
 
 LOADERS = [_FileLoader, Loader]
@@ -82,6 +89,7 @@ ODD += ["x" * 1000, "a " * 500]
 def test_what_is_written_is_read_as_it_was(text: str) -> None:
     content = {"name": text, "names": [text, {"name": text}], "many": [{"name": text, "n": n} for n in range(201)]}
     assert yaml.safe_load(write_yaml(content)) == content
+    assert yaml.safe_load(write_compact_yaml(content)) == content
 
 
 @rows("count", [0, 1, 100, 101, 250])

@@ -33,7 +33,7 @@ else:
 L = TypeVar("L", bound="BoundedLoader")
 _DUMPERS = (yaml.SafeDumper,) if TYPE_CHECKING or not yaml.__with_libyaml__ else (yaml.CSafeDumper, yaml.SafeDumper)
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float")}
-_WIDTH = 2**31 - 1
+_UNLIMITED = 2**31 - 1
 _MEMBERS_OF_A_PIECE = 100
 MOST_LEVELS = 64
 MOST_NODES = 500_000
@@ -108,27 +108,34 @@ def write_yaml(content: Mapping[str, object]) -> str:
 
     Long lists are written in pieces: libyaml lets no other thread run until it is done.
     """
-    return "".join(chain.from_iterable(starmap(_pieces, content.items()))) or _written({})
+    return "".join(chain.from_iterable(starmap(_pieces, content.items()))) or _one_by_line({})
+
+
+def write_compact_yaml(content: object) -> str:
+    """Return the text of a value, with each list and mapping of scalars on lines of its own, 120 characters wide."""
+    return _written(content, default_flow_style=None, width=120)
 
 
 def _pieces(name: str, value: object) -> Iterator[str]:
     if not isinstance(value, list) or len(value) <= _MEMBERS_OF_A_PIECE:
-        yield _written({name: value})
+        yield _one_by_line({name: value})
         return
     yield f"{name}:\n"
     for first in range(0, len(value), _MEMBERS_OF_A_PIECE):
-        yield _written(value[first : first + _MEMBERS_OF_A_PIECE])
+        yield _one_by_line(value[first : first + _MEMBERS_OF_A_PIECE])
 
 
-def _written(content: object) -> str:
+def _one_by_line(content: object) -> str:
+    return _written(content, default_flow_style=False, width=_UNLIMITED)
+
+
+def _written(content: object, **style: Any) -> str:
+    style |= {"sort_keys": False, "allow_unicode": True}
+    text: str
     try:
-        return _dumped(content, _DUMPERS[0])
+        text = yaml.dump(content, Dumper=_DUMPERS[0], **style)
     except UnicodeEncodeError:  # half a surrogate pair, which libyaml does not write
-        return _dumped(content, _DUMPERS[-1])
-
-
-def _dumped(content: object, dumper: Any) -> str:
-    text: str = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+        text = yaml.dump(content, Dumper=_DUMPERS[-1], **style)
     return text
 
 

@@ -42,7 +42,7 @@ def test_a_fault_is_chosen_set_met_and_healed(fresh_lab: LabThread, open_page: O
     now = page.get_by_role("region", name="Set now")
     row = now.get_by_role("row", name=re.compile("status"))
     expect(row).to_contain_text("path /v1/zones*, first 2")
-    expect(row).to_contain_text(re.compile(r"2 hits, 4m \d+s left"))
+    expect(row).to_contain_text(re.compile(r"2 hits, 4 min \d+ s left"))
     with urllib.request.urlopen(f"{fresh_lab.lab.url}/zstack/v1/zones", timeout=30) as answer:
         assert answer.status == 204
     expect(row).to_contain_text("1 hit, ")

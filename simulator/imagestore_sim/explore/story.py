@@ -10,6 +10,7 @@ import yaml
 
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import Loader, parse_scenario, read_text, scenario_of
+from imagestore_sim.yaml_text import write_compact_yaml
 
 Content = dict[str, Any]
 
@@ -26,7 +27,7 @@ def key_of(content: Content) -> bytes:
 
 def text_of(content: Content) -> str:
     """Return a story as the text of a file."""
-    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+    return write_compact_yaml(content)
 
 
 def content_of(file: Path) -> Content:

@@ -10,8 +10,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from imagestore_sim.backup_storage.events import ADDED
 from imagestore_sim.backup_storage.global_config import AUTO_RECONNECT, PING_INTERVAL, PING_MODE
 from imagestore_sim.backup_storage.image_events import ADDED as IMAGE_ADDED
@@ -23,6 +21,7 @@ from imagestore_sim.probe import PingMode
 from imagestore_sim.scenario.recording.image_story import ImageStory
 from imagestore_sim.scenario.recording.recording import Recording
 from imagestore_sim.scenario.recording.storage_story import StorageStory, reason_of
+from imagestore_sim.yaml_text import write_compact_yaml
 
 
 def scenario_text(recording: Recording) -> str:
@@ -45,7 +44,7 @@ def scenario_text(recording: Recording) -> str:
         "timeline": [{"at": f"{at:.3f}s", **step} for at, step in steps] or [{"at": "0s", "note": "nothing happened"}],
         "ends": f"{ends:.0f}s",
     }
-    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+    return write_compact_yaml(content)
 
 
 def _settings(recording: Recording) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from imagestore_sim.backup_storage.events import ADDED, DELETED, STATUS_CHANGED
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_MAX_FAILURE, PING_SLEEP_AFTER_FAILURE
 from imagestore_sim.backup_storage.image_events import REMOVED
@@ -38,6 +36,7 @@ from imagestore_sim.scenario.recording.scenario_text import (
 from imagestore_sim.scenario.recording.storage_story import StorageStory
 from imagestore_sim.temporary_folders import TemporaryFolder
 from imagestore_sim.units import duration_text
+from imagestore_sim.yaml_text import write_compact_yaml
 
 BEFORE = 1.0
 """Seconds before the first thing that was done, from which on a story begins by itself."""
@@ -102,9 +101,7 @@ def _write(story: Story, began: float, records: StoryRecords) -> WrittenStory:
     told = _Told(story, recording, records, left_out)
     timeline = told.timeline()
     content = told.content(timeline)
-    text = _header(story, began) + yaml.safe_dump(
-        content, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
-    )
+    text = _header(story, began) + write_compact_yaml(content)
     try:
         parse_scenario(text)
     except ScenarioError as error:
