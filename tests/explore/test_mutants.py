@@ -22,6 +22,9 @@ def test_a_few_stories_show_a_planted_fault_that_many_meet(mutant: Mutant) -> No
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # of connections that a fault leaves open
 @pytest.mark.parametrize("mutant", MUTANTS, ids=_ids)
 def test_each_planted_fault_is_found_and_shrunk_to_a_few_steps(mutant: Mutant) -> None:
     row = search(mutant, 1, 1000)
