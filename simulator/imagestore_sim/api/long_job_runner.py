@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import orjson
 from sqlalchemy import ColumnElement, false, select, update
@@ -200,7 +201,8 @@ class LongJobRunner:
         try:
             if work.message.waits:
                 reply = await self._dispatch(work.message, work.values, work.job_uuid, work.caller)
-                await self._succeed_surely(work, reply)
+                # Nothing undoes what the handler has written.
+                await self._store_surely(work, partial(self._succeed, work, reply))
             else:
                 async with self._database.atomic():
                     reply = await self._dispatch(work.message, work.values, work.job_uuid, work.caller)
@@ -215,19 +217,6 @@ class LongJobRunner:
         if self._carry_out is None:
             raise RuntimeError("nothing carries out messages yet")
         return await self._carry_out(message, values, uuid, caller)
-
-    async def _succeed_surely(self, work: Work, reply: Reply) -> None:
-        """Store the answer of a handler, as soon as the store takes it: nothing undoes what the handler has written."""
-        in_doubt = False
-        while True:
-            try:
-                if not (in_doubt and await self._has_result(work.job_uuid)):
-                    async with self._database.atomic():
-                        await self._succeed(work, reply)
-                return
-            except StoreUnavailable as error:
-                in_doubt = in_doubt or isinstance(error, OutcomeUnknown)
-                await self._database.health.until_next_try()
 
     async def _succeed(self, work: Work, reply: Reply) -> None:
         """Store the answer, and what its handler wants stored with it.
@@ -246,12 +235,21 @@ class LongJobRunner:
 
     async def _fail(self, work: Work, state: str, error: ErrorCode, *, in_doubt: bool = False) -> None:
         """Store an error as soon as the store takes it; leave an answer alone that may be stored, if one is."""
+        await self._store_surely(work, partial(self._end, work.job_uuid, state, error.to_json()), in_doubt=in_doubt)
+
+    async def _store_surely(self, work: Work, store: Callable[[], Awaitable[None]], *, in_doubt: bool = False) -> None:
+        """Store how a job ended in one transaction, as soon as the store takes it.
+
+        `in_doubt`: an earlier commit may have stored it; then leave what is there.
+        """
         while True:
             try:
                 if not (in_doubt and await self._has_result(work.job_uuid)):
-                    await self._end(work.job_uuid, state, error.to_json())
+                    async with self._database.atomic():
+                        await store()
                 return
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                in_doubt = in_doubt or isinstance(error, OutcomeUnknown)
                 await self._database.health.until_next_try()
 
     async def _end(self, job_uuid: str, state: str | None, result: object) -> None:

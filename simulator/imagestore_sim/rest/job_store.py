@@ -65,6 +65,13 @@ class StoredJob:
     ended: int
     node: str | None
 
+    @property
+    def result(self) -> JobResult:
+        """How it ended, if it has."""
+        body = {name: value for name, value in self.body.items() if name != "schema"}
+        schema = self.body.get("schema")
+        return JobResult(self.state is JobState.DONE, Reply(body, schema if isinstance(schema, dict) else {}))
+
 
 _OF_UUID = select(Job).where(Job.uuid == bindparam("of_uuid"))
 
@@ -144,10 +151,7 @@ class JobStore:
     async def result_of(self, uuid: str) -> JobResult | None:
         """Return the stored result of a job, None if it has not ended or is not there. Raise StoreUnavailable."""
         job = await self.find(uuid)
-        if job is None or job.state is JobState.PROCESSING:
-            return None
-        schema = job.body.pop("schema", {})
-        return JobResult(job.state is JobState.DONE, Reply(job.body, schema if isinstance(schema, dict) else {}))
+        return None if job is None or job.state is JobState.PROCESSING else job.result
 
     async def _why_aborted(self, connection: AsyncConnection, uuid: str) -> JobAborted:
         its_node = await connection.scalar(select(Job.managementNodeUuid).where(Job.uuid == uuid))

@@ -22,9 +22,9 @@ from imagestore_sim.rest.encoding import to_plain_json, work_of
 from imagestore_sim.rest.errors import ApiError, ContainerError, PlainError, internal_error
 from imagestore_sim.rest.identity import Claim, NoClaim
 from imagestore_sim.rest.job_starter import JobOrder, JobStarter
-from imagestore_sim.rest.job_store import JobResult, JobState, StoredJob
+from imagestore_sim.rest.job_store import JobResult, JobState
 from imagestore_sim.rest.jobs import ANSWER_CLASS, NO_OWN_CLASS, POLLS, Jobs, failed
-from imagestore_sim.rest.messages import Declared, Handlers, LateMessage, Message, Reply, made
+from imagestore_sim.rest.messages import Declared, Handlers, LateMessage, Message, made
 from imagestore_sim.rest.parameters import Api
 from imagestore_sim.rest.request_context import RequestContext
 from imagestore_sim.rest.request_target import CONTEXT
@@ -159,7 +159,7 @@ class LegacyApi(Generic[S]):
             raise ContainerError(404, f"No api result[uuid:{job_uuid}] found")
         if job.state == JobState.PROCESSING:
             return to_plain_json({"uuid": job_uuid, "state": job.state, **self._dates(job.began)})
-        members = self._dates(job.began, job.ended) | {"result": _stored_result(made(message).api, job)}
+        members = self._dates(job.began, job.ended) | {"result": _result(made(message).api, job.result)}
         return to_plain_json({"uuid": job_uuid, "state": JobState.DONE, **members})
 
     def _dates(self, began: float, finished: float | None = None) -> dict[str, object]:
@@ -201,13 +201,6 @@ def _session(fields: Mapping[str, object]) -> Claim:
         return NoClaim.NO_SESSION
     session_uuid = session.get("uuid")
     return session_uuid if isinstance(session_uuid, str) else NoClaim.NO_UUID
-
-
-def _stored_result(api: Api, job: StoredJob) -> str:
-    body = {name: value for name, value in job.body.items() if name != "schema"}
-    schema = job.body.get("schema")
-    success = job.state == JobState.DONE
-    return _result(api, JobResult(success, Reply(body, schema if isinstance(schema, dict) else {})))
 
 
 def _result(api: Api, result: JobResult) -> str:
