@@ -1,6 +1,6 @@
-"""YAML text, read into values and the places of their nodes, with bounds on depth and size.
+"""YAML text: read into values and the places of their nodes, with bounds on depth and size; and written.
 
-Where PyYAML was built with libyaml, that does the scanning, in a tenth of the time.
+Where PyYAML was built with libyaml, that scans in a tenth of the time, and writes in a sixth.
 """
 
 from __future__ import annotations

@@ -95,6 +95,7 @@ DatedRecord = (
     | TagPatternRecord
     | ResourceConfigRecord
 )
+P = TypeVar("P", bound=PolicyRecord)
 _WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 """Fields of a record that are not columns of its table, or are converted first."""
 
@@ -135,9 +136,6 @@ def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str
     if name not in accounts:
         raise BootstrapError(f"images: {record.name}: no account has the name {name}")
     return accounts[name]
-
-
-P = TypeVar("P", bound=PolicyRecord)
 
 
 async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
