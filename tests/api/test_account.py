@@ -171,3 +171,46 @@ async def test_a_snapshot_keeps_accounts_with_all_that_belongs_to_them(fixed: Cl
             for row in rows:
                 row.pop("createDate", None), row.pop("lastOpDate", None)
         assert after == before
+
+
+async def test_a_snapshot_tells_the_first_policy_of_an_account_from_others_of_its_name(fixed: Client) -> None:
+    statements = [{"effect": "Allow", "actions": ["image:*"]}]
+    paths = ("/accounts/policies", "/accounts/users", "/accounts/groups")
+
+    async def fill(client: Client) -> str:
+        """Make a policy DEFAULT-READ of an account, which a user and a group have; return its uuid."""
+        made = {}
+        for path, more in (("policies", {"statements": statements}), ("users", {"password": PASSWORD}), ("groups", {})):
+            given = {"params": {"name": "DEFAULT-READ", **more}}
+            made[path] = (await client.call("POST", f"/accounts/{path}", given))["inventory"]["uuid"]
+        for path in ("users", "groups"):
+            having = {"params": {"policyUuid": made["policies"]}}
+            await client.call("POST", f"/accounts/{path}/{made[path]}/policies", having)
+        return str(made["policies"])
+
+    async def policies() -> list[tuple[list[str], ...]]:
+        """Return the uuids of all policies, and of those that each user and each group has."""
+        queries = ("/accounts/users", "/accounts/groups")
+        every = [one["uuid"] for one in await fixed.query(paths[0], sort="+uuid")]
+        return [
+            ([policy], *[[one["uuid"] for one in await fixed.query(path, f"policy.uuid={policy}")] for path in queries])
+            for policy in every
+        ]
+
+    for name in ("both", "own", "none"):
+        await new_account(fixed, name)
+        async with client_of(fixed, name) as client:
+            own = "" if name == "none" else await fill(client)
+            if name != "both":
+                [first] = [one for one in await client.query(paths[0]) if one["uuid"] != own]
+                await client.call("DELETE", f"/accounts/policies/{first['uuid']}")
+    await fill(fixed)
+    before, url = await policies(), f"{fixed.url}/lab/v1/snapshot"
+    taken = (await fixed.request("GET", url)).text
+    assert [len(one) for one in before] == [3] * 4
+    for _ in range(2):  # over nothing, and over what is the same
+        assert (await fixed.request("PUT", url, data=taken.encode())).status == 200
+        await fixed.log_in()
+        assert await policies() == before
+        await fixed.request("PUT", url, data=b"{}")
+        await fixed.log_in()

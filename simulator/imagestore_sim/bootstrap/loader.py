@@ -72,7 +72,7 @@ from imagestore_sim.database.models import (
 from imagestore_sim.database.models import InstallPathRecycle as Recycle
 from imagestore_sim.database.vault import ANY_SECRET, is_protected
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.identity.accounts import DEFAULT_POLICY, allow_reading, default_policy
+from imagestore_sim.identity.accounts import default_policy, default_policy_uuid
 from imagestore_sim.identity.quotas import CATEGORY, NAMES, insert_quotas
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.sources import ImageSource, ImageSources
@@ -162,6 +162,12 @@ async def _new_of(
         if record.name not in names and uuid not in uuids:
             found.setdefault(uuid, record)
     return list(found.items())
+
+
+async def _has_default_policy(connection: AsyncConnection, account: str) -> bool:
+    """Return whether an account has the policy of its start, not just one of its name."""
+    mine = select(Policy.uuid).where(Policy.uuid == default_policy_uuid(account))
+    return await connection.scalar(mine) is not None
 
 
 class BootstrapLoader:
@@ -267,8 +273,7 @@ class BootstrapLoader:
         for uuid, policy in await _new_of(connection, Policy, account, record.policies):
             row = {"uuid": uuid, "accountUuid": account, "name": policy.name, "statements": policy.statements}
             await connection.execute(insert(Policy), row)
-        reads = select(Policy.uuid).where(Policy.accountUuid == account, Policy.name == DEFAULT_POLICY)
-        if account != ADMIN_UUID and await connection.scalar(reads.limit(1)) is None:
+        if record.reads and account != ADMIN_UUID and not await _has_default_policy(connection, account):
             await connection.execute(insert(Policy), default_policy(account))
         for user in record.users:
             await self._add_user(connection, account, user)
@@ -296,13 +301,18 @@ class BootstrapLoader:
                 await self._connect(connection, UserGroupPolicyRef, groupUuid=uuid, policyUuid=policy)
 
     async def _named(self, connection: AsyncConnection, model: type[User | Policy], account: str, name: str) -> str:
-        """Return the uuid of a user or policy of an account, by its name, or else that. Raise BootstrapError."""
-        mine = select(model.uuid).where(model.accountUuid == account).order_by(model.uuid).limit(1)
+        """Return the uuid of a user or policy of an account, by its name, or else that. Raise BootstrapError.
+
+        Of policies of one name it is the one that the account has from the start, or else the first.
+        """
+        first = (model.uuid != default_policy_uuid(account), model.uuid)
+        mine = select(model.uuid).where(model.accountUuid == account).order_by(*first).limit(1)
         found = await connection.scalar(mine.where(model.name == name))
         if found is None:
             found = await connection.scalar(mine.where(model.uuid == name))
         if found is None:
-            raise BootstrapError(f"accounts: the account has no {model.__name__.lower()} of the name {name}")
+            its = await connection.scalar(select(Account.name).where(Account.uuid == account))
+            raise BootstrapError(f"accounts: {its}: the account has no {model.__name__.lower()} of the name {name}")
         return found
 
     async def _connect(
@@ -320,8 +330,8 @@ class BootstrapLoader:
         values = {"name": record.name, "description": record.description, "password": self._protect(record.password)}
         row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
         await connection.execute(insert(User), row)
-        if record.reads:
-            await allow_reading(connection, uuid, account, self._now)
+        if record.reads and await _has_default_policy(connection, account):
+            await self._connect(connection, UserPolicyRef, userUuid=uuid, policyUuid=default_policy_uuid(account))
         for name in record.policies:
             policy = await self._named(connection, Policy, account, name)
             await self._connect(connection, UserPolicyRef, userUuid=uuid, policyUuid=policy)

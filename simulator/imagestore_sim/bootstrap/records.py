@@ -252,7 +252,8 @@ class RoleRecord(PolicyRecord):
 class AccountRecord(Record):
     """An account, with the password in plain text, or the sealed hash of it.
 
-    `quotas` has those that differ from the options of the category `quota`.
+    `quotas` has those that differ from the options of the category `quota`. `reads` says whether it has the policy
+    DEFAULT-READ, as accounts but admin have from the start; `policies` has all others.
     """
 
     uuid: Uuid | None = None
@@ -261,6 +262,7 @@ class AccountRecord(Record):
     type: Literal["SystemAdmin", "Normal"] = "Normal"
     password: str | Sealed = Field(repr=False)
     quotas: Annotated[Mapping[QuotaName, Bytes], Field(max_length=len(NAMES))] = {}
+    reads: bool = True
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
     users: tuple[UserRecord, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import delete, exists, select
@@ -62,7 +63,7 @@ from imagestore_sim.database.models import (
     WebHook,
     Zone,
 )
-from imagestore_sim.identity.accounts import DEFAULT_POLICY
+from imagestore_sim.identity.accounts import default_policy_uuid
 from imagestore_sim.identity.quotas import CATEGORY
 from imagestore_sim.images.sources import ImageSources
 from imagestore_sim.tasks import in_thread
@@ -272,26 +273,31 @@ class _RowConverter:
         groups: dict[str, list[UserGroupRecord]] = defaultdict(list)
         quotas: dict[str, dict[str, int]] = defaultdict(dict)
         fields = ("uuid", "name", "description", *DATED)
-        names = {row.uuid: row.name for row in self._rows[User]} | _told_apart(self._rows[Policy])
-        of_users = _grouped(self._rows[UserPolicyRef], "userUuid", "policyUuid", names)
+        first = {default_policy_uuid(row.uuid) for row in self._rows[Account]}
+        reading = {row.userUuid for row in self._rows[UserPolicyRef] if row.policyUuid in first}
+        beside = [row for row in self._rows[UserPolicyRef] if row.policyUuid not in first]
+        names = {row.uuid: row.name for row in self._rows[User]} | _told_apart(self._rows[Policy], first)
+        of_users = _grouped(beside, "userUuid", "policyUuid", names)
         members = _grouped(self._rows[UserGroupUserRef], "groupUuid", "userUuid", names)
         of_groups = _grouped(self._rows[UserGroupPolicyRef], "groupUuid", "policyUuid", names)
         for row in self._rows[User]:
-            own = of_users.get(row.uuid, ())
             users[row.accountUuid].append(
                 UserRecord(
                     **_pick(row, fields),
                     password=self._seal(row.password),
-                    reads=DEFAULT_POLICY in own or row.accountUuid == ADMIN_UUID,
-                    policies=tuple(one for one in own if one != DEFAULT_POLICY),
+                    reads=row.uuid in reading or row.accountUuid == ADMIN_UUID,
+                    policies=of_users.get(row.uuid, ()),
                 )
             )
         for row in self._rows[UserGroup]:
             both = {"users": members.get(row.uuid, ()), "policies": of_groups.get(row.uuid, ())}
             groups[row.accountUuid].append(UserGroupRecord(**_pick(row, fields), **both))
         policies: dict[str, list[PolicyRecord]] = defaultdict(list)
+        reads = {ADMIN_UUID}  # which never has the policy
         for row in self._rows[Policy]:
-            if row.name != DEFAULT_POLICY:
+            if row.uuid in first:
+                reads.add(row.accountUuid)
+            else:
                 policies[row.accountUuid].append(PolicyRecord(**_pick(row, tuple(PolicyRecord.model_fields))))
         roles: dict[str, list[RoleRecord]] = defaultdict(list)
         for row in self._rows[Role]:
@@ -305,6 +311,7 @@ class _RowConverter:
                 **_pick(row, (*fields, "type")),
                 password=self._seal(row.password),
                 quotas=quotas[row.uuid],
+                reads=row.uuid in reads,
                 users=tuple(users[row.uuid]),
                 groups=tuple(groups[row.uuid]),
                 policies=tuple(policies[row.uuid]),
@@ -357,11 +364,15 @@ class _RowConverter:
         return Sealed(sealed=self._vault.encrypt(password))
 
 
-def _told_apart(policies: Rows) -> dict[str, str]:
-    """Return the names of policies by their uuids; in place of a name that an account has twice, the uuid."""
+def _told_apart(policies: Rows, first: AbstractSet[str]) -> dict[str, str]:
+    """Return the names of policies by their uuids; in place of a name that an account has twice, the uuid.
+
+    The `first` of each account keeps its name: its uuid is that of the account in another form.
+    """
     counts = Counter((row.accountUuid, row.name) for row in policies)
-    twice = {name for name, count in counts.items() if count > 1 and name[1] != DEFAULT_POLICY}
-    return {row.uuid: row.uuid if (row.accountUuid, row.name) in twice else row.name for row in policies}
+    twice = {name for name, count in counts.items() if count > 1}
+    apart = {row.uuid for row in policies if (row.accountUuid, row.name) in twice and row.uuid not in first}
+    return {row.uuid: row.uuid if row.uuid in apart else row.name for row in policies}
 
 
 def _grouped(rows: Rows, by: str, of: str, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -117,10 +117,15 @@ class AccountRecords:
         return {**values, **hashed, **dates}
 
 
+def default_policy_uuid(account_uuid: str) -> str:
+    """Return the uuid of the policy that an account has from the start; a later one may have its name."""
+    return uuid5(NAMESPACE, f"{account_uuid}/{DEFAULT_POLICY}").hex
+
+
 def default_policy(account_uuid: str) -> dict[str, object]:
     """Return the policy that every account but admin has: its users may make all calls that change nothing."""
     return {
-        "uuid": uuid5(NAMESPACE, f"{account_uuid}/{DEFAULT_POLICY}").hex,
+        "uuid": default_policy_uuid(account_uuid),
         "accountUuid": account_uuid,
         "name": DEFAULT_POLICY,
         "statements": '[{"effect":"Allow","actions":["*:read"]}]',
@@ -130,7 +135,8 @@ def default_policy(account_uuid: str) -> dict[str, object]:
 async def allow_reading(connection: AsyncConnection, user: str, account: str, now: datetime) -> None:
     """Give a new user the policy DEFAULT-READ of its account, if the account has it; admin has not."""
     mine = select(Policy.uuid).where(Policy.accountUuid == account, Policy.name == DEFAULT_POLICY)
-    policy = await connection.scalar(mine.order_by(Policy.uuid).limit(1))
+    first = (Policy.uuid != default_policy_uuid(account), Policy.uuid)
+    policy = await connection.scalar(mine.order_by(*first).limit(1))
     if policy is not None:
         row = insert(UserPolicyRef).values(userUuid=user, policyUuid=policy)
         await connection.execute(row.values(createDate=now, lastOpDate=now))
