@@ -66,6 +66,7 @@ class Step:
 
 STEPS: Sequence[Step] = (
     Step("GET", "/about"),
+    Step("GET", "/nodes"),
     Step("POST", "/sessions", body={"account": "admin"}),
     Step("GET", "/hosts"),
     Step("GET", "/hosts/{name}", HOST_1),

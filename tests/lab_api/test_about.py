@@ -14,7 +14,7 @@ async def test_a_lab_says_what_it_allows(shared_client: Client) -> None:
     assert about.pop("version") == __version__
     assert about == {
         "zstack": "5.2", "strict": False, "seed": 0, "ready": True, "mayChange": True, "tokenNeeded": False,
-        "hasHosts": True, "clockAdjustable": True,
+        "hasHosts": True, "sharesStore": False, "clockAdjustable": True,
     }  # fmt: skip
 
 

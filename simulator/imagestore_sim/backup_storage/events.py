@@ -245,6 +245,11 @@ class EventLog:
         rows = await self._database.read(select(func.min(StoredEvent.id)).group_by(StoredEvent.path).having(full))
         return max((row[0] - 1 for row in rows), default=0)
 
+    async def latest(self, path: str, limit: int) -> list[Event]:
+        """Return the latest `limit` events with one path, the latest first."""
+        columns = select(StoredEvent.__table__).where(StoredEvent.path == path)
+        return [_event(row) for row in await self._database.read(columns.order_by(StoredEvent.id.desc()).limit(limit))]
+
     async def of(self, resource_uuid: str, path: str, limit: int = KEPT_EVENTS) -> list[Event]:
         """Return the latest `limit` events of a resource with one path, oldest first."""
         columns = select(StoredEvent.__table__).where(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
     """Times of the heartbeat, in seconds."""
 
-    name: str
+    name: Literal["faithful", "quick"]
     beat: float
     """Between two heartbeats of a node."""
     silent: float

@@ -12,6 +12,7 @@ from imagestore_sim.lab_api.lab_hosts import LabHosts, SimulatedHosts
 from imagestore_sim.lab_api.lab_time import LabTime
 from imagestore_sim.lab_api.metrics import ClusterFigures, Metrics, MetricsPage
 from imagestore_sim.lab_api.node_faults import NodeFaultsRoutes
+from imagestore_sim.lab_api.nodes import NodesRoutes, NodesView
 from imagestore_sim.lab_api.openapi import document, lab_api_routes
 from imagestore_sim.lab_api.probe_modules import ProbeModule, read_modules
 from imagestore_sim.lab_api.probe_page import ProbePage
@@ -48,6 +49,8 @@ __all__ = [
     "Metrics",
     "MetricsPage",
     "NodeFaultsRoutes",
+    "NodesRoutes",
+    "NodesView",
     "OpenStories",
     "ProbeModule",
     "ProbePage",

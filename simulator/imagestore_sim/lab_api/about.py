@@ -24,6 +24,7 @@ class AboutShape(Shape):
     may_change: bool = Field(description="whether `/lab/v1` changes things; false: start the node with --lab-api")
     token_needed: bool = Field(description="whether calls of `/lab/v1` need the token of --lab-token")
     has_hosts: bool = Field(description="whether it has simulated hosts; false: it probes hosts of other machines")
+    shares_store: bool = Field(description="whether other nodes may share its store; `/lab/v1/nodes` lists them")
     clock_adjustable: bool = Field(description="whether its clock can be paused, stepped and sped up")
 
 
@@ -40,6 +41,7 @@ class AboutRoutes:
         seed: int,
         has_hosts: bool,
         ready: Callable[[], bool],
+        shares_store: Callable[[], bool],
     ) -> None:
         self._about = AboutShape(
             version=__version__,
@@ -50,9 +52,11 @@ class AboutRoutes:
             may_change=guard.may_change,
             token_needed=guard.needs_token,
             has_hosts=has_hosts,
+            shares_store=False,
             clock_adjustable=is_adjustable(clock),
         )
         self._ready = ready
+        self._shares_store = shares_store
 
     def routes(self) -> list[Route]:
         """Return the declaration of its call."""
@@ -60,4 +64,4 @@ class AboutRoutes:
 
     async def show(self, request: web.Request) -> Answer:
         """Return the versions of the node, and which calls it allows to whom."""
-        return self._about.model_copy(update={"ready": self._ready()})
+        return self._about.model_copy(update={"ready": self._ready(), "shares_store": self._shares_store()})

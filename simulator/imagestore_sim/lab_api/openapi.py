@@ -35,6 +35,7 @@ TAGS = {
     "heal": "Healing everything.",
     "faults": "The kinds of fault.",
     "node": "Faults of the management plane.",
+    "nodes": "The management nodes that share the store.",
     "probes": "The latest probes.",
     "storages": "Backup storages, beyond what ZStack's API shows.",
     "image-sources": "What images weigh.",

@@ -49,6 +49,7 @@ from imagestore_sim.web_server import (
 if TYPE_CHECKING:
     from imagestore_sim.lab_api import (
         LabHosts,
+        NodesView,
         OpenStories,
         RecordKeeper,
         StorageHistory,
@@ -269,7 +270,9 @@ class HttpServer:
             seed=settings.seed,
             has_hosts=self._hosts is not None,
             ready=lambda: self._gate.is_open,
+            shares_store=lambda: self._followed is not None,
         ).routes()
+        yield from lab_api.NodesRoutes(self._nodes).routes()
         yield from lab_api.SessionsRoutes(
             lambda: None if self._rest is None or self._parts is None else self._parts.sessions
         ).routes()
@@ -302,6 +305,19 @@ class HttpServer:
         """Have the other nodes of the store take the sources of images."""
         if self._parts is not None:
             await self._parts.shared_sources.tell()
+
+    def _nodes(self) -> NodesView | None:
+        parts = self._parts
+        if parts is None:
+            return None
+        return lab_api.NodesView(
+            database=parts.store.database,
+            log=parts.store.event_log,
+            clock=self._foundation.clock,
+            peers=parts.cluster.peers,
+            mode=None if parts.cluster.membership is None else parts.cluster.membership.mode,
+            beat=parts.node_record.beat,
+        )
 
     def _database(self) -> Database | None:
         return None if self._parts is None else self._parts.store.database
