@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 from sqlalchemy import delete, insert, select, update
@@ -14,7 +15,7 @@ from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR,
 from imagestore_sim.backup_storage.events import STATUS_CHANGED, Event, Events, Subscription
 from imagestore_sim.backup_storage.image_events import TRACKED
 from imagestore_sim.clock import Clock
-from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database import Database
 from imagestore_sim.database.models import WebHook
 from imagestore_sim.faults.node_fault import EVENTS
 from imagestore_sim.globs import glob_matcher, shortest_match
@@ -143,7 +144,9 @@ class EventWebHooks:
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)
-        inventory = await self._inventory_of(event) if event.path in (STATUS_CHANGED, TRACKED) else None
+        inventory = None
+        if event.path in (STATUS_CHANGED, TRACKED):
+            inventory = await self._database.health.insist(partial(self._inventory, event))
         if inventory is not None:
             # The current status may already be a later one.
             now = {"status": content["newStatus"]} if event.path == STATUS_CHANGED else {}
@@ -153,13 +156,6 @@ class EventWebHooks:
                 content[name] = _error_code(error)
         body = {"path": event.path, "content": content, "managementNodeId": self._node_uuid()}
         return orjson.dumps({**body, "headers": {}, "id": new_uuid("request"), "createdTime": 0})
-
-    async def _inventory_of(self, event: Event) -> Mapping[str, object] | None:
-        while True:
-            try:
-                return await self._inventory(event)
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
 
 
 def _matcher(opaque: str) -> Callable[[str], bool]:

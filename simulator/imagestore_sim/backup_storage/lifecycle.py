@@ -169,13 +169,12 @@ class Lifecycle:
 
     async def _remove(self, new: NewStorage) -> None:
         """Delete the row of a storage, waiting as long as the store cannot be written."""
-        while True:
-            try:
-                async with self._database.transaction() as connection:
-                    await self._records.delete(connection, new.uuid)
-                break
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
+
+        async def delete() -> None:
+            async with self._database.transaction() as connection:
+                await self._records.delete(connection, new.uuid)
+
+        await self._database.health.insist(delete)
         await self.hosts.release(new.hostname)
 
     async def reconnect(self, uuid: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
@@ -17,7 +18,7 @@ from imagestore_sim.backup_storage.records import Status, Storage, change
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import CAPACITY, STATUS, Fence, PastOwner
 from imagestore_sim.correlation import correlation
-from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database import Database
 from imagestore_sim.database.changes import Changes, Plan
 from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.database.statement_cache import sql_of
@@ -90,11 +91,8 @@ class StatusStore:
         self, storage: Storage, why: BackupStorageError, *, was_connected: bool
     ) -> None:
         """Do what `set_disconnected` does, waiting as long as the store cannot be written."""
-        while True:
-            try:
-                return await self.set_disconnected(storage, why, was_connected=was_connected)
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
+        write = partial(self.set_disconnected, storage, why, was_connected=was_connected)
+        await self._database.health.insist(write)
 
     async def set_capacity(self, storage: Storage, capacity: Capacity) -> None:
         """Write the capacity that a ping has found, and leave the status alone (domain 1.6).

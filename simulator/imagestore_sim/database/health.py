@@ -8,10 +8,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from typing import TypeVar
 
 from imagestore_sim.database.errors import CLOSED, StoreUnavailable
 from imagestore_sim.tasks import Tasks
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
 RETRY_SECONDS = 2.0
@@ -100,6 +102,17 @@ class Health:
             raise StoreUnavailable(CLOSED)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)  # real: see the class
+
+    async def insist(self, use: Callable[[], Awaitable[T]]) -> T:
+        """Use the store again and again until it could be used; return what that use returned.
+
+        Raise what else `use` raises, and StoreUnavailable once the database is closed.
+        """
+        while True:
+            try:
+                return await use()
+            except StoreUnavailable:
+                await self.until_next_try()
 
     async def close(self) -> None:
         """Cancel the checks, and end what tries again."""

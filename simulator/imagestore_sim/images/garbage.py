@@ -98,14 +98,12 @@ class Garbage:
 
         `why` is the error of their transfer.
         """
-        while True:
-            try:
-                async with self._database.atomic(), self._database.transaction() as connection:
-                    dropped = await self._drop(connection, Image.addedByJob == job, why)
-                break
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
-        for image_uuid in dropped:
+
+        async def drop() -> Sequence[str]:
+            async with self._database.atomic(), self._database.transaction() as connection:
+                return await self._drop(connection, Image.addedByJob == job, why)
+
+        for image_uuid in await self._database.health.insist(drop):
             await self.collect(image_uuid)
 
     async def _drop(self, connection: AsyncConnection, which: ColumnElement[bool], why: str = "") -> Sequence[str]:

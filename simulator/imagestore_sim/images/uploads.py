@@ -400,11 +400,8 @@ class Uploads:
     async def _is_ready(self, upload: Upload) -> bool:
         """Return whether an image is stored as being there, as soon as the store tells it."""
         there = (Ref.imageUuid == upload.image_uuid, Ref.backupStorageUuid == upload.storage.uuid, Ref.status == READY)
-        while True:
-            try:
-                return bool(await self._database.read(select(Ref.imageUuid).where(*there)))
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
+        rows = select(Ref.imageUuid).where(*there)
+        return bool(await self._database.health.insist(lambda: self._database.read(rows)))
 
     # Ends
 
@@ -413,15 +410,16 @@ class Uploads:
 
         If it can be resumed, and a long job waits for it, suspend that in place of it.
         """
-        while True:
-            try:
-                if can_be_resumed and await self._jobs.upload_suspended(upload.image_uuid, error):
-                    upload.end(error.details)
-                    return
+
+        async def suspend_or_remove() -> bool:
+            suspended = can_be_resumed and await self._jobs.upload_suspended(upload.image_uuid, error)
+            if not suspended:
                 await self._remove(upload, error)
-                break
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
+            return suspended
+
+        if await self._database.health.insist(suspend_or_remove):
+            upload.end(error.details)
+            return
         await self._garbage.collect(upload.image_uuid)
         self._forget(upload, error.details)
 

@@ -329,12 +329,12 @@ class Jobs:
 
     async def _surely(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write in one transaction, as soon as the store takes it."""
-        while True:
-            try:
-                async with self._database.atomic():
-                    return await write()
-            except StoreUnavailable:
-                await self._database.health.until_next_try()
+
+        async def write_it() -> T:
+            async with self._database.atomic():
+                return await write()
+
+        return await self._database.health.insist(write_it)
 
     async def find_for_poll(self, uuid: str, connection: Connection | None) -> StoredJob | None:
         """Return the job of that uuid, None if it is unknown or purged. Wait a moment for the end of one that runs."""
