@@ -11,10 +11,14 @@ from aiohttp import ClientSession
 
 from hook_receiver import Receiver, open_receiver
 from imagestore_sim.api.url_validator import is_url
+from imagestore_sim.backup_storage import event_web_hooks
+from imagestore_sim.backup_storage.events import Event
+from imagestore_sim.backup_storage.hook_addresses import HookRow
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
 from kept_lab import reset_fixtures
+from loop_turns import Turns, counting
 from rows import rows
 from stalls import measuring_stalls
 
@@ -205,6 +209,60 @@ async def test_a_hook_can_be_found_changed_and_deleted(
     await settled(imagestore_lab)
     assert len(receiver.bodies) == 2
     assert await client.query("/web-hooks") == []
+
+
+async def test_a_change_of_a_hook_reads_no_other(
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(uuid: str, url: str, opaque: str) -> HookRow:
+        read.append(url)
+        return HookRow(uuid, url, opaque)
+
+    read: list[str] = []
+    monkeypatch.setattr(event_web_hooks, "HookRow", counted)
+    urls = [f"http://127.0.0.1:1/{number}" for number in range(3)]
+    first, second, third = [await create(imagestore_client, url, f"/none/{url}") for url in urls]
+    assert read == urls
+    await imagestore_client.call("PUT", f"/web-hooks/{second['uuid']}", {"updateWebhook": {"url": receiver.url}})
+    assert read == [*urls, receiver.url]
+    await imagestore_client.call("DELETE", f"/web-hooks/{first['uuid']}")
+    await imagestore_client.call("PUT", f"/web-hooks/{third['uuid']}", {"updateWebhook": {"type": "Other"}})
+    assert len(read) == 4
+
+
+async def test_events_that_come_faster_than_they_are_posted_are_dropped_and_logged(
+    imagestore_lab: Lab,
+    imagestore_client: Client,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await create(imagestore_client, receiver.url, "/some/path")
+    hooks, events = imagestore_lab.node.parts.services.web_hooks, imagestore_lab.node.events
+    await hooks.close()
+    monkeypatch.setattr(event_web_hooks, "MOST_UNREAD", 3)
+    await hooks.open()
+    for first in (1, 11):
+        events.publish(*(Event(number, 0, "/some/path", "f" * 32, {}) for number in range(first, first + 5)))
+        await settled(imagestore_lab)
+    assert len(receiver.bodies) == 6, "three of each five"
+    dropped = [one.getMessage() for one in caplog.records if "were dropped" in one.getMessage()]
+    assert dropped == [f"web hooks: events after {last} were dropped: 3 waited already" for last in (3, 13)]
+
+
+async def test_others_have_their_turn_while_an_event_goes_to_very_many_hooks(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks, posted = imagestore_lab.node.parts.services.web_hooks, list[str]()
+    monkeypatch.setattr(hooks._outbox, "post", lambda delivery: posted.append(delivery.url))
+    for number in range(1000):
+        hooks._addresses.put(HookRow(f"{number:04}", f"http://{number}/", "/some/path"))
+    turns = Turns()
+    async with counting(turns):
+        await hooks._post(Event(1, 0, "/some/path", "f" * 32, {}))
+    assert posted == [f"http://{number}/" for number in range(1000)]
+    assert turns.count >= 10
+    await hooks.read()
 
 
 async def test_a_hook_for_events_needs_their_path(imagestore_client: Client) -> None:

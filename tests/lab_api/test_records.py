@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hook_receiver import open_receiver
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
@@ -286,6 +287,20 @@ async def test_added_records_stand_beside_the_others_and_are_connected(
         ("more-1", "/zs", "Connected"),
     }
     assert imagestore_lab.network["imagestore-1"].logins == logins, "what was there is left alone"
+
+
+@pytest.mark.imagestore_lab(hosts=1, ping_interval=60, clock="virtual")
+async def test_added_web_hooks_get_events(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    async with open_receiver(imagestore_lab) as receiver:
+        hook = {"name": "h", "url": receiver.url, "type": "CanonicalEvent", "opaque": "/backup-storage/status/*"}
+        answer = await imagestore_client.request(
+            "POST", f"{imagestore_client.url}/lab/v1/snapshot", data=json.dumps({"webHooks": [hook]}).encode()
+        )
+        assert (answer.status, answer.body) == (200, {"added": True})
+        storage = await imagestore_lab.wait_for("imagestore-1", "Connected")
+        await imagestore_lab.node.storages.lifecycle.reconnect(storage.uuid)
+        await imagestore_lab.clock.sleep(10)
+    assert [one["content"]["newStatus"] for one in receiver.bodies] == ["Connecting", "Connected"]
 
 
 @pytest.mark.imagestore_lab(hosts=1)

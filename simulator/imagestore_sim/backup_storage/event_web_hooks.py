@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from imagestore_sim.backup_storage.errors import CONNECT_ERROR, OPERATION_ERROR, data_exception
 from imagestore_sim.backup_storage.events import STATUS_CHANGED, Event, Events, Subscription
+from imagestore_sim.backup_storage.hook_addresses import HookAddresses, HookRow
 from imagestore_sim.backup_storage.image_events import TRACKED
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import WebHook
+from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.faults.node_fault import EVENTS
-from imagestore_sim.globs import glob_matcher, shortest_match
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.outbox import Delivery, FindCourse, Outbox, RetryPolicy
 from imagestore_sim.supervision import Supervisor
-from imagestore_sim.tasks import Tasks
+from imagestore_sim.tasks import Tasks, by_size
 
+logger = logging.getLogger(__name__)
 CANONICAL_EVENT = "CanonicalEvent"
-ANY_TEXT = re.compile(r"\*+")
-LONGEST_PATH = 255
-"""Characters of the longest path of an event: a glob that requires more matches none."""
 LONGEST_TEXT_BYTES = 65535
+BYTES_OF_A_HOOK = 512
+"""The bytes of an input that are worked on in the time that it takes to compile the glob of a hook, about."""
+POSTS_OF_A_TURN = 100
+"""Posts of an event that begin before the event loop has its turn."""
+MOST_UNREAD = 50_000
+"""Events that may wait until it is found which hooks get them. One more is not posted, and that is logged."""
 DESCRIPTIONS: Mapping[str, str] = {
     CONNECT_ERROR: "Unable to connect a backup storage",
     OPERATION_ERROR: "An operation failed",
@@ -40,18 +45,11 @@ HEADERS = {
     "Content-Type": "application/json;charset=utf-8",
     "Accept": "text/plain, application/json, application/*+json, */*",
 }
-_HOOKS = select(WebHook.url, WebHook.opaque).where(WebHook.type == CANONICAL_EVENT).order_by(WebHook.uuid)
+_COLUMNS = (WebHook.uuid, WebHook.url, WebHook.opaque, WebHook.type)
+_HOOKS = select(*_COLUMNS)
+_HOOK = select(*_COLUMNS).where(WebHook.uuid == bindparam("uuid"))
 Inventory = Callable[[Event], Awaitable[Mapping[str, object] | None]]
 """The inventory of the backup storage or the image that an event is about; None if there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """Where a hook gets its events, and whether a path is one of them: the glob is compiled once."""
-
-    url: str
-    opaque: str
-    matches: Callable[[str], bool]
 
 
 class EventWebHooks:
@@ -76,13 +74,16 @@ class EventWebHooks:
         self._node_uuid = node_uuid
         self._inventory = inventory
         self._tasks = Tasks()
-        self._addresses: list[_Address] = []
+        self._addresses = HookAddresses()
+        self._rows: list[tuple[object, ...]] | None = None
+        """The rows of all hooks, if no change has come after the last `read`."""
+        self._reading = asyncio.Lock()
         self._outbox = Outbox(clock, RETRIES, find_course)
 
     async def open(self) -> None:
         """Read the hooks, and subscribe to events."""
         await self.read()
-        self._unread = events = self._subscription.enter_context(self._events.subscribe())
+        self._unread = events = self._subscription.enter_context(self._events.subscribe(MOST_UNREAD))
         self._supervisor.keep(self._tasks, "web hooks", events.get, self._post)
 
     def cut_off(self) -> None:
@@ -107,7 +108,7 @@ class EventWebHooks:
         now = self._clock.local()
         async with self._database.transaction() as connection:
             await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
-        await self._database.after_commit(self.read)
+        await self._database.after_commit(partial(self._take_over, uuid))
 
     async def change(self, uuid: str, values: Mapping[str, object]) -> None:
         """Change columns of a hook. Raise NotStored for a value that a column cannot hold."""
@@ -117,30 +118,43 @@ class EventWebHooks:
         change = update(WebHook).where(WebHook.uuid == uuid)
         async with self._database.transaction() as connection:
             await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
-        await self._database.after_commit(self.read)
+        await self._database.after_commit(partial(self._take_over, uuid))
 
     async def delete(self, uuid: str) -> None:
         """Delete a hook. Posts to it that have begun are completed."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(WebHook).where(WebHook.uuid == uuid))
-        await self._database.after_commit(self.read)
+        await self._database.after_commit(partial(self._take_over, uuid))
 
     async def read(self) -> None:
-        """Read the hooks from the database."""
-        rows = [(url, opaque or "") for url, opaque in await self._database.read(_HOOKS)]
-        known = {one.opaque: one.matches for one in self._addresses}
-        for _, opaque in rows:
-            known[opaque] = known.get(opaque) or _matcher(opaque)
-        self._addresses = [_Address(url, opaque, known[opaque]) for url, opaque in rows]
+        """Read all hooks from the database, after others may have changed them."""
+        async with self._reading:
+            rows = await self._database.fetch(sql_of(_HOOKS, self._database.dialect), ())
+            if rows != self._rows:
+                self._addresses = await by_size(len(rows) * BYTES_OF_A_HOOK, _addresses, rows)
+                self._rows = rows
+
+    async def _take_over(self, uuid: str) -> None:
+        """Take over what is stored of one hook."""
+        async with self._reading:  # so that the latest to read has read the latest
+            rows = await self._database.fetch_few(sql_of(_HOOK, self._database.dialect), (uuid,))
+            self._rows = None
+            self._addresses.remove(uuid)
+            for hook in _hooks_of_events(rows):
+                self._addresses.put(hook)
 
     async def _post(self, event: Event) -> None:
+        if self._unread.dropped and self._unread.empty():
+            logger.warning("web hooks: events after %d were dropped: %d waited already", event.id, MOST_UNREAD)
+            self._unread.take_up()
         if event.path.startswith(EVENTS):
             return
-        matching = [one for one in self._addresses if one.matches(event.path)]
-        if matching:
-            body = await self._body(event)
-            for one in matching:
-                self._outbox.post(Delivery(one.url, body, f"event {event.id}", HEADERS, event.path))
+        urls = await self._addresses.of(event.path)
+        body = await self._body(event) if urls else b""
+        for number, url in enumerate(urls, 1):
+            self._outbox.post(Delivery(url, body, f"event {event.id}", HEADERS, event.path))
+            if number % POSTS_OF_A_TURN == 0:
+                await asyncio.sleep(0)
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)
@@ -158,15 +172,12 @@ class EventWebHooks:
         return orjson.dumps({**body, "headers": {}, "id": new_uuid("request"), "createdTime": 0})
 
 
-def _matcher(opaque: str) -> Callable[[str], bool]:
-    """Return whether a path matches a hook's `opaque`: `*` and `?` as usual, `.` any character, `{…}` one or more."""
-    first, last = opaque.find("{"), opaque.rfind("}")
-    if 0 <= first < last:
-        opaque = f"{opaque[:first]}?*{opaque[last + 1 :]}"
-    glob = ANY_TEXT.sub("*", opaque)
-    if shortest_match(glob) > LONGEST_PATH:
-        return lambda path: False
-    return glob_matcher(glob.replace(".", "?").replace("[", "[[]"))
+def _addresses(rows: list[tuple[str, str, str | None, str]]) -> HookAddresses:
+    return HookAddresses(_hooks_of_events(rows))
+
+
+def _hooks_of_events(rows: Iterable[tuple[str, str, str | None, str]]) -> Iterator[HookRow]:
+    return (HookRow(uuid, url, opaque or "") for uuid, url, opaque, kind in rows if kind == CANONICAL_EVENT)
 
 
 def _error_code(reason: Mapping[str, object]) -> dict[str, object]:

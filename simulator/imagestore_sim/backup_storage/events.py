@@ -104,6 +104,10 @@ class Subscription(asyncio.Queue[Event]):
             self.get_nowait()
         self.restarts += 1
 
+    def take_up(self) -> None:
+        """Queue events again, after some were dropped."""
+        self.dropped = False
+
     def offer(self, event: Event) -> None:
         """Queue an event if there is room and none has been dropped."""
         if self.dropped or self.full():

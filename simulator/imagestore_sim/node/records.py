@@ -66,6 +66,7 @@ class RecordChanges:
         async with self._one_change:
             existing = {storage.uuid for storage in await self._parts.storages.records.tracked()}
             await self._parts.store.bootstrap_loader.load(records)
+            await self._parts.services.web_hooks.read()
             await self._before_connecting()
             connecting = self._connect(but=existing)
         await self._tell_others(ADDED, wait=wait)
