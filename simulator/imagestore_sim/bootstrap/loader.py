@@ -8,13 +8,13 @@ gives it; a storage with `tracked: false` stays as written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import CompoundSelect, insert, select, text, union_all, update
+from sqlalchemy import insert, or_, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import HOSTS, Status
@@ -96,6 +96,9 @@ DatedRecord = (
     | ResourceConfigRecord
 )
 P = TypeVar("P", bound=PolicyRecord)
+R = TypeVar("R")
+MOST_ASKED = 200
+"""Records that the store is asked about at once."""
 _WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 """Fields of a record that are not columns of its table, or are converted first."""
 
@@ -121,14 +124,17 @@ def _names(bootstrap: Bootstrap) -> set[str]:
     return {account.name for account in bootstrap.accounts}
 
 
-async def _values(connection: AsyncConnection, *columns: InstrumentedAttribute[str]) -> set[str]:
-    """Return all values of columns that the store holds."""
-    return set(await connection.scalars(_all_values(*columns)))
+async def _stored(
+    connection: AsyncConnection, values: Iterable[str | None], *columns: InstrumentedAttribute[str]
+) -> set[str]:
+    """Return those of the values that the store has in one of the columns."""
+    asked = [one for one in values if one is not None]
+    return set(await connection.scalars(union_all(*(select(column).where(column.in_(asked)) for column in columns))))
 
 
-@cache
-def _all_values(*columns: InstrumentedAttribute[str]) -> CompoundSelect[tuple[str]]:
-    return union_all(*(select(column) for column in columns))
+def _pieces(records: Sequence[R]) -> Iterator[Sequence[R]]:
+    """Yield the records in order, as many at a time as the store is asked about at once."""
+    return (records[first : first + MOST_ASKED] for first in range(0, len(records), MOST_ASKED))
 
 
 def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str:
@@ -136,6 +142,14 @@ def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str
     if name not in accounts:
         raise BootstrapError(f"images: {record.name}: no account has the name {name}")
     return accounts[name]
+
+
+async def _find_accounts(connection: AsyncConnection, accounts: dict[str, str], records: Iterable[ImageRecord]) -> None:
+    """Add to `accounts`, uuids by name, those that images name and that are not in it."""
+    names = {name for record in records for name in (record.account, *record.sharedWith)}
+    for piece in _pieces(sorted(names - accounts.keys())):
+        named = select(Account.name, Account.uuid).where(Account.name.in_(piece))
+        accounts |= dict((await connection.execute(named)).all())
 
 
 async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:
@@ -153,14 +167,18 @@ async def _new_of(
 
     Several of them may have one name, as in ZStack.
     """
-    mine = select(model.uuid, model.name).where(model.accountUuid == account)
-    rows = (await connection.execute(mine)).all()
-    names, uuids = {row.name for row in rows}, {row.uuid for row in rows}
     found: dict[str, P] = {}
-    for record in records:
-        uuid = record.uuid or stable_uuid(model.__name__.lower(), f"{account}/{record.name}")
-        if record.name not in names and uuid not in uuids:
-            found.setdefault(uuid, record)
+    for piece in _pieces(records):
+        named: dict[str, P] = {}
+        for record in piece:
+            named.setdefault(record.uuid or stable_uuid(model.__name__.lower(), f"{account}/{record.name}"), record)
+        its = or_(model.uuid.in_(named), model.name.in_([record.name for record in piece]))
+        mine = select(model.uuid, model.name).where(model.accountUuid == account, its)
+        rows = (await connection.execute(mine)).all()
+        names, uuids = {row.name for row in rows}, {row.uuid for row in rows}
+        for uuid, record in named.items():
+            if record.name not in names and uuid not in uuids:
+                found.setdefault(uuid, record)
     return list(found.items())
 
 
@@ -365,28 +383,35 @@ class BootstrapLoader:
     ) -> None:
         """Add the records that are not there, with their tags. Raise BootstrapError."""
         rows = RowBatch(connection, kind.place)
-        there = await _values(connection, kind.model.uuid)
-        for record in records:
-            uuid = uuid_of(kind.name, record)
-            if uuid not in there:
+        there = set[str]()
+        for piece in _pieces(records):
+            uuids = [uuid_of(kind.name, record) for record in piece]
+            there |= await _stored(connection, uuids, kind.model.uuid)
+            for uuid, record in zip(uuids, piece, strict=True):
+                if uuid in there:
+                    continue
                 there.add(uuid)
                 values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
                 rows.add(kind.model, record.name, {"uuid": uuid, **values, **self._dates(record)})
                 await self._add_tags(connection, rows, uuid, kind.resource_type, record)
-                await rows.end_record()
+                await rows.insert_if_many()
         await rows.insert()
 
     async def _add_storages(self, connection: AsyncConnection, records: Sequence[BackupStorageRecord]) -> None:
         rows = RowBatch(connection, "backupStorages")
-        there = await _values(connection, BackupStorage.uuid)
-        hostnames = await _values(connection, *(model.hostname for model in HOSTS.values()))
-        for record in records:
-            storage = uuid_of("backup-storage", record)
-            if storage not in there and record.hostname not in hostnames:
+        there = set[str]()
+        of_hosts = [model.hostname for model in HOSTS.values()]
+        for piece in _pieces(records):
+            uuids = [uuid_of("backup-storage", record) for record in piece]
+            there |= await _stored(connection, uuids, BackupStorage.uuid)
+            hostnames = await _stored(connection, [record.hostname for record in piece], *of_hosts)
+            for storage, record in zip(uuids, piece, strict=True):
+                if storage in there or record.hostname in hostnames:
+                    continue
                 there.add(storage)
                 self._add_storage(rows, storage, record)
                 await self._add_tags(connection, rows, storage, "BackupStorageVO", record)
-                await rows.end_record()
+                await rows.insert_if_many()
         await rows.insert()
 
     def _add_storage(self, rows: RowBatch, storage: str, record: BackupStorageRecord) -> None:
@@ -420,6 +445,7 @@ class BootstrapLoader:
                 whole = TagRecord(tag=tag) if isinstance(tag, str) else tag
                 await self._add_pattern_of(connection, whole)
                 rows.add(model, record.name, self._tag(model, whole) | tagged)
+                await rows.insert_if_many()
 
     async def _add_pattern_of(self, connection: AsyncConnection, tag: TagRecord) -> None:
         """Insert the pattern that a tag names, with its text, unless it is there."""
@@ -436,15 +462,19 @@ class BootstrapLoader:
 
     async def _add_images(self, connection: AsyncConnection, records: Sequence[ImageRecord]) -> None:
         rows = RowBatch(connection, "images")
-        there = await _values(connection, Image.uuid)
-        accounts = dict((await connection.execute(select(Account.name, Account.uuid))).all())
-        for record in records:
-            image = uuid_of("image", record)
-            if image not in there:
+        there = set[str]()
+        accounts: dict[str, str] = {}
+        for piece in _pieces(records):
+            uuids = [uuid_of("image", record) for record in piece]
+            there |= await _stored(connection, uuids, Image.uuid)
+            await _find_accounts(connection, accounts, piece)
+            for image, record in zip(uuids, piece, strict=True):
+                if image in there:
+                    continue
                 there.add(image)
                 self._add_image(rows, image, record, accounts)
                 await self._add_tags(connection, rows, image, "ImageVO", record)
-                await rows.end_record()
+                await rows.insert_if_many()
         await rows.insert()
 
     def _add_image(self, rows: RowBatch, image: str, record: ImageRecord, accounts: Mapping[str, str]) -> None:

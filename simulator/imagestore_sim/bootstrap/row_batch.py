@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.database.models import Model
 
-MOST_RECORDS = 200
-"""Records whose rows are made and bound in one go, during which the event loop answers nobody."""
+MOST_ROWS = 500
+"""Rows that are made and bound in one go, during which the event loop answers nobody."""
 Row = Mapping[str, object]
 
 
@@ -34,17 +34,20 @@ class RowBatch:
     def __init__(self, connection: AsyncConnection, section: str) -> None:
         self._connection = connection
         self._section = section
-        self._records = 0
+        self._waiting = 0
         self._rows: defaultdict[type[Model], list[tuple[str, Row]]] = defaultdict(list)
 
     def add(self, model: type[Model], record: str, row: Row) -> None:
         """Add a row of the record of a name. All rows of a table have the same columns."""
         self._rows[model].append((record, row))
+        self._waiting += 1
 
-    async def end_record(self) -> None:
-        """Insert what there is after each MOST_RECORDS records. Raise BootstrapError as `insert` does."""
-        self._records += 1
-        if self._records % MOST_RECORDS == 0:
+    async def insert_if_many(self) -> None:
+        """Insert what there is if that is MOST_ROWS rows or more. Raise BootstrapError as `insert` does.
+
+        Each row that a row refers to has to be added before.
+        """
+        if self._waiting >= MOST_ROWS:
             await self.insert()
 
     async def insert(self) -> None:
@@ -52,6 +55,7 @@ class RowBatch:
         for model, rows in self._rows.items():
             await self._insert(self._connection, model, rows)
         self._rows.clear()
+        self._waiting = 0
 
     async def _insert(self, connection: AsyncConnection, model: type[Model], rows: Sequence[tuple[str, Row]]) -> None:
         try:

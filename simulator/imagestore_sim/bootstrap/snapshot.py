@@ -175,8 +175,12 @@ async def _read(connection: AsyncConnection, model: Any) -> Rows:
     return found
 
 
-def _converted(rows: Mapping[Any, Rows], vault: Vault) -> Bootstrap:
-    return _RowConverter(rows, vault).bootstrap()
+def _converted(rows: dict[Any, Rows], vault: Vault) -> Bootstrap:
+    """Return the records of rows; forget these here, so that it is not the event loop that frees them."""
+    try:
+        return _RowConverter(rows, vault).bootstrap()
+    finally:
+        rows.clear()
 
 
 class _RowConverter:
