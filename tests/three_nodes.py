@@ -66,7 +66,7 @@ class Watched:
             found = self.seen[name].parts.cluster.membership
         except (KeyError, RuntimeError):
             return False
-        return found is not None and found.start_epoch > 0
+        return found is not None and found.view.start > 0
 
     def owned(self) -> dict[str, set[str]]:
         """Return the uuids of the storages that each node owns and pings."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from imagestore_sim.backup_storage.errors import ConnectFailed
 from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.cluster import CAPACITY, STATUS, PastOwner
+from imagestore_sim.database.models import BackupStorage
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reason
 from imagestore_sim.virtual_clock import run_virtually
 from three_nodes import three_nodes
@@ -72,5 +74,57 @@ def test_an_owner_writes_again_and_again() -> None:
             for available in (3, 2, 1):
                 await node.storages.status.set_capacity(storage, Capacity(10, available, None, False, Method.DF, {}))
             assert (await world.storages("a"))[0].available == 1
+
+    run_virtually(play())
+
+
+def test_a_node_takes_nothing_that_the_ring_has_given_to_another_one_meanwhile() -> None:
+    """Else it would be the owner of an epoch in which the ring has another one, and that one would be refused."""
+
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            await world.cluster.stop("c")  # the epoch has risen since a and b have taken theirs
+            await world.clock.sleep(10)
+            a, b = (world.cluster.nodes[name] for name in "ab")
+            everything = {one.uuid: one for one in await world.storages("a")}
+            fence = a.parts.cluster.fence
+            assert fence is not None
+            async with a.parts.store.database.transaction() as connection:
+                await fence.take(connection, list(everything))
+            found = Capacity(10, 5, None, False, Method.STATVFS, {})
+            for node, name in ((a, "a"), (b, "b")):
+                for uuid in world.owned()[name]:
+                    await node.storages.status.set_capacity(everything[uuid], found)
+            assert {one.available for one in await world.storages("b")} == {5}
+
+    run_virtually(play())
+
+
+def test_a_storage_that_another_node_had_for_a_moment_is_pinged_again() -> None:
+    """That node came and left between two heartbeats of this one, whose members are the same before and after."""
+
+    async def play() -> None:
+        async with three_nodes("quick", nodes=("a",)) as world:
+            node = world.cluster.nodes["a"]
+            storage, fence = (await world.storages("a"))[0], node.parts.cluster.fence
+            assert fence is not None
+
+            async def own(epoch: int) -> None:
+                row = update(BackupStorage).where(BackupStorage.uuid == storage.uuid)
+                async with node.parts.store.database.transaction() as connection:
+                    await connection.execute(row.values(ownerUuid="f" * 32, ownerEpoch=epoch))
+
+            await own(world.membership("a").epoch + 2)
+            await world.network[storage.hostname].stop()  # a ping that finds nothing new writes nothing
+            await world.clock.sleep(12)
+            await world.network[storage.hostname].start()
+            assert fence.refused[STATUS] > 0
+            await own(world.membership("a").epoch - 1)
+            await world.clock.sleep(12)
+            assert storage.uuid in world.owned()["a"]
+            refused, now = fence.refused.total(), world.clock.monotonic()
+            await world.clock.sleep(12)
+            assert len([one for one in world.turns if one.host == storage.hostname and one.began > now]) >= 2
+            assert fence.refused.total() == refused
 
     run_virtually(play())

@@ -63,6 +63,18 @@ def test_draws_of_an_order_are_dropped_but_for_those_that_matter() -> None:
     assert found.story["order"] == {"tasks": {17: 1}}
 
 
+def test_an_order_that_does_not_matter_goes_at_once() -> None:
+    """A machine that is busy may play few stories in the time that there is."""
+    told = story(
+        *({"at": f"{second}.5s", "wait": "1s"} for second in range(40)),
+        order={"tasks": dict.fromkeys(range(1, 100), 1)},
+        settings={"ping.interval": "7s"},
+        seed=4,
+    )
+    found = shrink(told, lambda one: len(kinds_of(one)) >= 20, most_runs=60)
+    assert not found.story.keys() & {"order", "settings", "seed"}
+
+
 def test_draws_are_named_by_the_steps_that_are_left() -> None:
     pins = {"0 a 1": 1, "1 a 1": 1, "2 a 1": 1, "3 a 2": 1, "4 a 3": 1, 7: 1}
     told = story(

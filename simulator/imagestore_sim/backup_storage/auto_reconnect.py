@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from imagestore_sim.backup_storage import global_config
 from imagestore_sim.backup_storage.connector import Connector
@@ -35,14 +36,19 @@ class AutoReconnect:
         clock: Clock,
         tasks: Tasks,
         tracked: set[str],
+        refused: Callable[[str], None],
     ) -> None:
-        """Share `tasks` and `tracked`, the uuids of the tracked storages, with the tracker."""
+        """Share `tasks` and `tracked`, the uuids of the tracked storages, with the tracker.
+
+        Call `refused` with a storage that another node owned when this one acted for it.
+        """
         self._connector = connector
         self._failed_connects = status.failed_connects
         self._configuration = configuration
         self._clock = clock
         self._tasks = tasks
         self._tracked = tracked
+        self._refused = refused
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def follow_ping(self, uuid: str, status: Status, *, was_connecting: bool = False) -> None:
@@ -92,8 +98,11 @@ class AutoReconnect:
                 except StoreUnavailable as error:
                     logger.info("automatic reconnect of %s failed: %s", uuid, error)
                     pause = min(pause, STORE_RETRY_SECONDS)
-        except (NoSuchStorage, PastOwner):
+        except NoSuchStorage:
             self._tracked.discard(uuid)
+        except PastOwner:
+            self._tracked.discard(uuid)
+            self._refused(uuid)
         finally:
             if self._running.get(uuid) is asyncio.current_task():
                 del self._running[uuid]

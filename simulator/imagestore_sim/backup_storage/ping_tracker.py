@@ -67,6 +67,8 @@ class PingTracker:
         self._owned = owned
         self.on_change: Callable[[], None] = lambda: None
         """Called when what it pings may have changed."""
+        self.on_refused: Callable[[str], None] = lambda _: None
+        """Called with a storage that is this node's again after another one has owned it: it is not pinged any more."""
         self._observe = observe
         self._records = records
         self._status = status
@@ -81,7 +83,9 @@ class PingTracker:
         self._tracked: set[str] = set()
         self._being_pinged: dict[str, asyncio.Task[None]] = {}
         self._pinger = Pinger(status, prober, configuration, clock, owned)
-        self._auto_reconnect = AutoReconnect(connector, status, configuration, clock, self._tasks, self._tracked)
+        self._auto_reconnect = AutoReconnect(
+            connector, status, configuration, clock, self._tasks, self._tracked, self._refused
+        )
         self._due = 0.0
         self._interval = 0
         self._parallelism = 0
@@ -172,6 +176,11 @@ class PingTracker:
         self.track(uuid)
         await self._connector.reconnect(uuid)
 
+    def _refused(self, uuid: str) -> None:
+        """Tell of a storage that another node owned a moment ago, if the ring gives it to this one."""
+        if self._cluster.is_ours(uuid):
+            self.on_refused(uuid)
+
     def _configuration_changed(self) -> None:
         if self._configuration.get(global_config.PING_PARALLELISM) != self._parallelism:
             self._limit_parallelism()
@@ -261,6 +270,7 @@ class PingTracker:
             self.untrack(storage.uuid)
         except PastOwner:
             self._drop(storage.uuid)
+            self._refused(storage.uuid)
         finally:
             self._being_pinged.pop(storage.uuid, None)
 

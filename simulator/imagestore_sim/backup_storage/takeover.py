@@ -56,6 +56,7 @@ class Takeover:
         """Take what this node owns, and follow the members from now on. Raise StoreUnavailable."""
         self._membership.on_left(self._node_left)
         self._membership.on_change(self._members_changed)
+        self._tracker.on_refused = self._refused
         self._has_lost_node = False
         await self._take_over()
         self._supervisor.keep(self._tasks, "takeover", self._changed.wait, lambda _: self._follow())
@@ -92,10 +93,17 @@ class Takeover:
             return (), ()
         ours = [one for one in await self._records.tracked() if self._membership.is_ours(one.uuid)]
         new = [one for one in ours if one.uuid not in self._held]
-        for at in range(0, len(new), TAKEN_AT_ONCE):
-            async with self._database.transaction() as connection:
-                await self._fence.take(connection, [one.uuid for one in new[at : at + TAKEN_AT_ONCE]])
+        taken = {one.uuid for one in new}
+        # Before the store is asked: what is lost meanwhile leaves again (`_let_go`), even if it comes back.
         self._held = {one.uuid for one in ours}
+        try:
+            for at in range(0, len(new), TAKEN_AT_ONCE):
+                async with self._database.transaction() as connection:
+                    await self._fence.take(connection, [one.uuid for one in new[at : at + TAKEN_AT_ONCE]])
+        except BaseException:
+            self._held -= taken
+            raise
+        ours, new = ([one for one in some if one.uuid in self._held] for some in (ours, new))
         for one in ours:
             self._tracker.track(one.uuid)
         logger.info("management node %s owns %d storages, %d of them new", self._membership.uuid, len(ours), len(new))
@@ -120,6 +128,11 @@ class Takeover:
 
     def _node_left(self, node: str) -> None:
         self._has_lost_node = True
+
+    def _refused(self, uuid: str) -> None:
+        """Take a storage again: another node has had it, whose coming and going this one may have missed."""
+        self._held.discard(uuid)
+        self._changed.set()
 
     def _members_changed(self) -> None:
         self._let_go()

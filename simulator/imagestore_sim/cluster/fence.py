@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Update, and_, bindparam, exists, or_, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.cluster.errors import PastOwner
-from imagestore_sim.cluster.membership import Membership
+from imagestore_sim.cluster.membership import Membership, View
 from imagestore_sim.database.changes import Changes
 from imagestore_sim.database.models import BackupStorage, ManagementNodeRecord
 
@@ -37,28 +37,34 @@ class Fence:
 
         A storage that does not exist passes: what the caller writes finds that. The caller reports it to `refuse`.
         """
-        if self._membership.owner_of(uuid) == self._membership.uuid:
-            if changes.write(_TAKE_ONE, {"taken": uuid, **self._place()}).rows:
+        me, view = self._membership.uuid, self._membership.view
+        if view.ring.owner_of(uuid) in (me, None):
+            if changes.write(_TAKE_ONE, {"taken": uuid, **_place(me, view)}).rows:
                 return
             if not changes.rows(_EXISTS, {"uuid": uuid}):
                 return
         raise PastOwner(self._membership.uuid, uuid)
 
     async def take(self, connection: AsyncConnection, uuids: Sequence[str]) -> None:
-        """Take storages that the ring has just given to this node, as far as it still does."""
-        row = BackupStorage
-        taken = _taking(row.uuid.in_(uuids), row.ownerEpoch < bindparam("epoch"))
-        await connection.execute(taken, self._place())
+        """Take storages that the ring has just given to this node, as far as it still does.
+
+        One that the ring has given to another node meanwhile is not written: its row would have the epoch at which that
+        node is the owner, and that node would be refused.
+        """
+        me, view, row = self._membership.uuid, self._membership.view, BackupStorage
+        ours = [uuid for uuid in uuids if view.ring.owner_of(uuid) == me]
+        taken = _taking(row.uuid.in_(ours), row.ownerEpoch < bindparam("epoch"))
+        await connection.execute(taken, _place(me, view))
 
     def refuse(self, write: str, why: str) -> None:
         """Count and log a write that was refused; `write` says what for, as in WRITES."""
         self.refused[write] += 1
         logger.warning("a write of a %s is refused: %s", write, why)
 
-    def _place(self) -> dict[str, object]:
-        """Return this node, its epoch, and that at which it joined."""
-        one = self._membership
-        return {"me": one.uuid, "epoch": one.epoch, "start": one.start_epoch}
+
+def _place(me: str, view: View) -> dict[str, object]:
+    """Return this node, the epoch of its view, and that at which it joined."""
+    return {"me": me, "epoch": view.epoch, "start": view.start}
 
 
 def _taking(*which: ColumnElement[bool]) -> Update:

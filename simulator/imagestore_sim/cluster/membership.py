@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -72,6 +73,17 @@ class _Changed(Exception):
     """A row has changed since it was read; the transaction is rolled back."""
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a node knows of the members, all of one moment: the fence reads it in the threads that write."""
+
+    start: int
+    """The epoch at which this node began to join; 0: no member."""
+    epoch: int
+    members: Mapping[str, Member]
+    ring: Ring
+
+
 class Membership:
     """A node among others. It owns nothing before `run` and after `leave`."""
 
@@ -90,10 +102,7 @@ class Membership:
         self._clock = clock
         self._rows = MemberRows()
         self._tasks = Tasks()
-        self._start = 0  # the epoch at which this start began to join; 0: no member
-        self._epoch = 0
-        self._members: Mapping[str, Member] = {}
-        self._ring = Ring((), even=mode.even)
+        self._view = View(0, 0, {}, Ring((), even=mode.even))
         self._beaten = 0.0  # when the last heartbeat that succeeded began, by the monotonic clock
         self._owns_from = 0.0
         self._held = False  # what was told last
@@ -113,42 +122,42 @@ class Membership:
         return self.mode.quick
 
     @property
-    def epoch(self) -> int:
-        """The epoch of the members as this node knows them."""
-        return self._epoch
+    def view(self) -> View:
+        """What this node knows of the members; each change is another view."""
+        return self._view
 
     @property
-    def start_epoch(self) -> int:
-        """The epoch at which this node began to join; 0 while it is no member."""
-        return self._start
+    def epoch(self) -> int:
+        """The epoch of the members as this node knows them."""
+        return self._view.epoch
 
     @property
     def members(self) -> Sequence[str]:
         """The uuids of the nodes in the ring."""
-        return tuple(self._members)
+        return tuple(self._view.members)
 
     @property
     def is_alone(self) -> bool:
         """Whether no other node is a member."""
-        return all(uuid == self.uuid for uuid in self._members)
+        return all(uuid == self.uuid for uuid in self._view.members)
 
     def owner_of(self, uuid: str) -> str:
         """Return the uuid of the node that owns a resource; this one while it knows no member."""
-        return self._ring.owner_of(uuid) or self.uuid
+        return self._view.ring.owner_of(uuid) or self.uuid
 
     def is_ours(self, uuid: str) -> bool:
         """Return whether this node owns a resource now, and may act for it."""
-        return self.holds and self._ring.owner_of(uuid) == self.uuid
+        return self.holds and self._view.ring.owner_of(uuid) == self.uuid
 
     @property
     def holds(self) -> bool:
         """Whether this node may act for what is its own by the ring: it is a member, and its lease has not ended."""
         now = self._clock.monotonic()
-        return self.uuid in self._members and now >= self._owns_from and not self._is_late(now)
+        return self.uuid in self._view.members and now >= self._owns_from and not self._is_late(now)
 
     def address_of(self, node: str) -> str | None:
         """Return the URL of a node, None if it is no member any more."""
-        member = self._members.get(node)
+        member = self._view.members.get(node)
         if member is None:
             return None
         host = f"[{member.host}]" if ":" in member.host else member.host
@@ -172,7 +181,8 @@ class Membership:
     async def join(self) -> None:
         """Insert the row of this node, and beat from now on. It owns nothing until `run`. Raise StoreUnavailable."""
         began, now = self._clock.monotonic(), await self._store.now()
-        self._start = (await self._in_transaction(partial(self._insert_row, JOINING, now))).epoch
+        row = await self._in_transaction(partial(self._insert_row, JOINING, now))
+        self._view = replace(self._view, start=row.epoch)
         self._beaten, self._failures = began, 0
         self._tasks.begin(self._beat_on(), "heartbeat")
         if self.mode.lease is not None:
@@ -188,7 +198,7 @@ class Membership:
         """Wait until the nodes that began to join before this one are running or gone: one start at a time."""
         while True:
             table = await self._in_transaction(self._rows.read, quiet=True)
-            if not any(not one.running and one.epoch < self._start for one in table.members):
+            if not any(not one.running and one.epoch < self._view.start for one in table.members):
                 return
             await self._clock.sleep(self.mode.beat / 2)
 
@@ -203,27 +213,27 @@ class Membership:
             self._owns_from = committed + (self.mode.lease or 0.0)
         self._renewed.set()
         self._adopt(table)
-        logger.info("management node %s joined %d others", self.uuid, len(self._members) - 1)
+        logger.info("management node %s joined %d others", self.uuid, len(self._view.members) - 1)
         await self.settled()
 
     async def _set_running(self, connection: AsyncConnection) -> tuple[Table, Any]:
         await self._rows.raise_epoch(connection)
-        await self._rows.change(connection, self.uuid, self._start, state=RUNNING)
+        await self._rows.change(connection, self.uuid, self._view.start, state=RUNNING)
         table = await self._rows.read(connection)
-        me = table.find(self.uuid, self._start)
+        me = table.find(self.uuid, self._view.start)
         return table, None if me is None else await self._record(connection, JOINED, me)
 
     async def leave(self, tell: Callable[[], Awaitable[None]]) -> None:
         """Delete the row of this node, and `tell` the others, whom it still knows then. May be called again."""
         await self._tasks.close()
-        start, self._start = self._start, 0
+        start, self._view = self._view.start, replace(self._view, start=0)
         if start and not self.excluded.is_set():
             with suppress(StoreUnavailable, TimeoutError):
                 work = self._in_transaction(partial(self._delete_own_row, start))
                 if (event := await self._clock.wait_for(work, LEAVE_SECONDS)) is not None:
                     self._events.publish(event)
                 await tell()
-        self._adopt(Table(self._epoch, ()))
+        self._adopt(Table(self._view.epoch, ()))
 
     def look(self) -> None:
         """Beat now, since the members have changed, rather than when the next heartbeat is due."""
@@ -231,7 +241,7 @@ class Membership:
 
     def cut_off(self) -> None:
         """Beat no more and leave the row, as a kill -9 would."""
-        self._start = 0
+        self._view = replace(self._view, start=0)
         self._tasks.cancel()
 
     async def _delete_own_row(self, start: int, connection: AsyncConnection) -> Any:
@@ -295,26 +305,27 @@ class Membership:
 
     async def _beat(self) -> None:
         """Beat, and follow what the other rows say."""
-        began = self._clock.monotonic()
+        began, view = self._clock.monotonic(), self._view
         table, now = await self._made_again(self._write_beat)
-        if table.find(self.uuid, self._start) is None:
+        if table.find(self.uuid, self._view.start) is None:
             await self._was_excluded()
             return
         if self._held and not self.holds:
             self._follow_lease()  # report the end of the lease before the new one begins: callers may have seen it
         self._beaten = began
         self._renewed.set()
-        self._adopt(table)
+        self._adopt(table, since=view)
         silent = self._silent(table) if self.quick else self._suspected(table, now)
         for one in silent:
             await self._exclude(one)
         if silent:
-            self._adopt(await self._in_transaction(self._rows.read, quiet=True))
+            view = self._view
+            self._adopt(await self._in_transaction(self._rows.read, quiet=True), since=view)
 
     async def _write_beat(self) -> tuple[Table, float]:
         """Write when the heart has beaten; return the rows after that, and the store's time."""
         async with self._store.beat() as (connection, now):
-            return await self._rows.beat(connection, self.uuid, self._start, now, self._clock.local(now)), now
+            return await self._rows.beat(connection, self.uuid, self._view.start, now, self._clock.local(now)), now
 
     def _silent(self, table: Table) -> list[Member]:
         """Return the nodes whose heartbeat this one has seen standing still for too long, by its own clock."""
@@ -374,14 +385,14 @@ class Membership:
             self._exclude_self("another node took it for dead")
             return
         logger.warning("management node %s was taken for dead; it joins again", self.uuid)
-        self._adopt(Table(self._epoch, ()))
+        self._adopt(Table(self._view.epoch, ()))
         began, now = self._clock.monotonic(), await self._store.now()
         epoch, table, event = await self._in_transaction(partial(self._insert_running, now))
         self._events.publish(event)
-        self._start, self._beaten = epoch, began
+        self._beaten = began
         self._owns_from = self._clock.monotonic() + (self.mode.lease or 0.0)  # as in `run`
         self._renewed.set()
-        self._adopt(table)
+        self._adopt(table, start=epoch)
 
     async def _insert_running(self, now: float, connection: AsyncConnection) -> tuple[int, Table, Any]:
         me = await self._insert_row(RUNNING, now, connection)
@@ -391,7 +402,7 @@ class Membership:
         self.why_excluded = f"management node[uuid:{self.uuid}] stops: {why}"
         logger.error("%s", self.why_excluded)
         self.excluded.set()
-        self._adopt(Table(self._epoch, ()))
+        self._adopt(Table(self._view.epoch, ()))
 
     # The lease
 
@@ -413,21 +424,28 @@ class Membership:
     def _follow_lease(self) -> None:
         if self._held != self.holds:
             self._held = not self._held
-            if not self._held and self._members:
+            if not self._held and self._view.members:
                 logger.warning("the lease of management node %s has ended: it acts for no storage", self.uuid)
             self._tell(self._on_change)
 
     # The view
 
-    def _adopt(self, table: Table) -> None:
-        """Take over the members of a table, and tell who has left since the last one, and that they have changed."""
-        new = {one.uuid: one for one in table.members if one.running}
-        old = self._members
-        self._epoch, self._members = max(table.epoch, self._epoch), new
-        if _starts(new) == _starts(old):
+    def _adopt(self, table: Table, *, start: int | None = None, since: View | None = None) -> None:
+        """Take over the members of a table, and tell who has left since the last one, and that they have changed.
+
+        `start` is another epoch at which this node began to join. `since` is the view before the table was read: of two
+        that were read at once, the older one says nothing. Else an older one is right: a backup was put back.
+        """
+        old = self._view
+        if table.epoch < old.epoch and since is not old and since is not None:
             return
-        self._ring = Ring(new, even=self.mode.even)
-        gone = [uuid for uuid, _ in sorted(_starts(old) - _starts(new)) if uuid != self.uuid]
+        new = {one.uuid: one for one in table.members if one.running}
+        changed = _starts(new) != _starts(old.members)
+        ring = Ring(new, even=self.mode.even) if changed else old.ring
+        self._view = View(old.start if start is None else start, table.epoch, new, ring)
+        if not changed:
+            return
+        gone = [uuid for uuid, _ in sorted(_starts(old.members) - _starts(new)) if uuid != self.uuid]
         for uuid in gone:
             self._tell(self._on_left, uuid)
         self._tell(self._on_change)

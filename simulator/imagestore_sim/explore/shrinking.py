@@ -1,8 +1,9 @@
 """Shrinks a failing story to the fewest steps, the roundest times and the plainest order, with Hypothesis.
 
-Whole spans of the timeline go first: halves, quarters, single steps, for as long as the story still fails. Whatever
-could be simpler in what is left is a choice then: whether a step or a parameter is there, how round a time is.
-Hypothesis begins with the choices that make the story as it is, and simplifies them. No story is played twice.
+Whole spans of the timeline go first: halves, quarters, single steps, for as long as the story still fails. Then the
+order goes, and what else a story may do without, each as a whole. Whatever could be simpler in what is left is a choice
+then: whether a step or a parameter is there, how round a time is. Hypothesis begins with the choices that make the
+story as it is, and simplifies them, for five minutes at most. No story is played twice.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def shrink(
             played[key] = len(played) <= most_runs and not stop() and bool(candidate["timeline"]) and fails(candidate)
         return played[key]
 
-    story = _without_spans(story, still_fails)
+    story = _without_optional(_without_spans(story, still_fails), still_fails)
     details = [_of_step(number, step) for number, step in enumerate(story["timeline"])]
     return Shrunk(_simplify(story, [*details, list(_of_rest(story))], still_fails), len(played) - 1)
 
@@ -83,6 +84,18 @@ def _without_spans(story: Content, still_fails: Fails) -> Content:
                 story = candidate
         if length > 1 or len(story["timeline"]) == before:
             length //= 2
+    return story
+
+
+def _without_optional(story: Content, still_fails: Fails) -> Content:
+    """Return the story without what the failure does not need of OPTIONAL_KEYS.
+
+    An order may have a hundred draws. As choices they take longer to go, one by one, than Hypothesis tries.
+    """
+    for name in OPTIONAL_KEYS:
+        candidate = {key: value for key, value in story.items() if key != name}
+        if name in story and still_fails(candidate):
+            story = candidate
     return story
 
 
