@@ -174,8 +174,11 @@ class Route:
             return _json(refused.status, refused.problem)
         except StoreUnavailable as error:
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, Problem(error=str(error)))
-        except web.HTTPException as error:  # a body that is too large, late or cannot be decoded
-            return _json(error.status, Problem(error=error.text or error.reason))
+        except web.HTTPException as error:  # a body that is too large, late or cannot be decoded, or has no room
+            response = _json(error.status, Problem(error=error.text or error.reason))
+            if "Retry-After" in error.headers:
+                response.headers["Retry-After"] = error.headers["Retry-After"]
+            return response
         return given if isinstance(given, web.StreamResponse) else _json(self.status, given)
 
 

@@ -43,7 +43,7 @@ from imagestore_sim.rest.responses import (
 )
 from imagestore_sim.rest.rest_api import RestApi
 from imagestore_sim.rest.routing import Router
-from imagestore_sim.web_server import connection_of, whole_answer
+from imagestore_sim.web_server import NoRoomForBody, connection_of, whole_answer
 
 logger = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -198,6 +198,10 @@ class RestServer(Generic[S]):
         except web.HTTPRequestEntityTooLarge:
             text = f"the body exceeds the limit of {BODY_LIMIT} bytes"
             return text_response(413, text)
+        except NoRoomForBody as error:
+            response = error_response(internal_error(error.text))
+            response.headers["Retry-After"] = error.headers["Retry-After"]
+            return response
         except web.HTTPException as error:  # the body was cut off, or its encoding is invalid
             return text_response(error.status, error.text)
         except (ConnectionError, Settled):

@@ -8,7 +8,7 @@ from imagestore_sim.web_server.answers import allowing, error_page, json_line, n
 from imagestore_sim.web_server.connections import ANSWER_SECONDS, AnswerAtOnce, Connection, connection_of
 from imagestore_sim.web_server.content_codings import ACCEPTED
 from imagestore_sim.web_server.late_routes import LateRoutes
-from imagestore_sim.web_server.requests import BODY_SECONDS, Handle, Request
+from imagestore_sim.web_server.requests import BODY_SECONDS, Handle, NoRoomForBody, Request
 from imagestore_sim.web_server.runner import Runner
 from imagestore_sim.web_server.whole_response import WholeResponse, whole_answer
 
@@ -20,6 +20,7 @@ __all__ = [
     "Connection",
     "Handle",
     "LateRoutes",
+    "NoRoomForBody",
     "Request",
     "Runner",
     "WholeResponse",

@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
 from imagestore_sim.web_server.answers import error_page, problem
+from imagestore_sim.web_server.body_room import BodyRoom
 from imagestore_sim.web_server.first_line import first_line
 from imagestore_sim.web_server.known_heads import Known, KnownHeads
 from imagestore_sim.web_server.parser import Parser
@@ -223,6 +224,8 @@ class Connection(RequestHandler):
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:
+            if isinstance(request, Request):
+                request.leave_room()
             self._answered += 1
             if self._half_closed and not self._messages:
                 self._close = True
@@ -231,6 +234,8 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer. Raise ConnectionError if the client does not read it."""
+        if isinstance(request, Request):
+            request.leave_room()
         if self._has_broken_body or (isinstance(request, Request) and request.waits_for_us):
             resp.force_close()  # a body that was never asked for may arrive later, or never
             self._lingering_time = 0.0
@@ -324,7 +329,7 @@ class Server(web.Server):
 
 def request_factory(size: int) -> Callable[..., Request]:
     """Return what makes a Request, and notes its path on its connection; `size` is the limit of its body, in bytes."""
-    make = factory(size)
+    make = factory(size, BodyRoom())
 
     def made(message: RawRequestMessage, payload: StreamReader, protocol: RequestHandler, *others: Any) -> Request:
         request = make(message, payload, protocol, *others)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from aiohttp import HttpVersion11, web
@@ -17,6 +18,8 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 from yarl import URL
 
 from imagestore_sim.tasks import in_thread
+from imagestore_sim.web_server import body_room
+from imagestore_sim.web_server.body_room import BodyRoom, NoRoom, Place
 from imagestore_sim.web_server.content_codings import CODINGS, BrokenCoding, unpack
 from imagestore_sim.web_server.first_line import first_line
 
@@ -37,10 +40,18 @@ class Refusal(NamedTuple):
     text: str
 
 
+class NoRoomForBody(web.HTTPServiceUnavailable):
+    """A body that there is no room for, since others take all of it."""
+
+    def __init__(self) -> None:
+        text = "the bodies of other requests take all room; try again in a few seconds"
+        super().__init__(text=text, headers={"Retry-After": f"{body_room.CROWDED_SECONDS:.0f}"})
+
+
 class Request(web.Request):
     """A request that asks the client for its body when it is read (RFC 9110, 10.1.1), and waits for it BODY_SECONDS."""
 
-    ATTRS = web.Request.ATTRS | {"refusal", "coding", "target_host", "_waits_for_us"}
+    ATTRS = web.Request.ATTRS | {"refusal", "coding", "target_host", "room", "_place", "_waits_for_us"}
     """What may be set. In Python's development mode aiohttp warns of all else, which is an error under `-W error`."""
     refusal: Refusal | None = None
     """Why it has to be refused before it reaches a handler, if it has."""
@@ -48,6 +59,9 @@ class Request(web.Request):
     """The content coding of its body; empty for one that is sent as it is."""
     target_host: str | None = None
     """HOST or HOST:PORT of a target in absolute form. It replaces the Host header (RFC 9112, 3.2.2)."""
+    room: BodyRoom | None = None
+    """Where its body takes room, if it is not a small one."""
+    _place: Place | None = None
     _waits_for_us = False
 
     @property
@@ -64,19 +78,47 @@ class Request(web.Request):
         self._client_max_size = size
 
     async def read(self) -> bytes:
-        """Return the body, out of its coding. Raise web.HTTPException if it is late or invalid, and ConnectionError."""
+        """Return the body, out of its coding. Raise web.HTTPException if it is late or invalid, and ConnectionError.
+
+        Raise NoRoomForBody for a large one that waited for room in vain.
+        """
         if self._waits_for_us:
             self._check_length()
+        if self._place is None and self._read_bytes is None:
+            await self._take_room()
         await self.ask_for_body()
         try:
-            async with asyncio.timeout(BODY_SECONDS):  # real: the client is
-                body = await super().read()
+            async with asyncio.timeout(BODY_SECONDS) as limit:  # real: the client is
+                with nullcontext() if self._place is None else self._place.coming(limit):
+                    body = await super().read()
         except TimeoutError:
-            text = f"the body of the request did not come within {BODY_SECONDS:g} s"
+            text = f"the body of the request did not come within {self._seconds_of_body:g} s"
             raise web.HTTPRequestTimeout(text=text) from None
         except (web.RequestPayloadError, PayloadEncodingError) as error:
             raise web.HTTPBadRequest(text=f"the body cannot be read: {first_line(_reason(error))}") from None
         return await self._unpacked(body) if self.coding else body
+
+    async def _take_room(self) -> None:
+        """Wait for room for the body, unless it is a small one."""
+        declared = None if self.coding else self.content_length
+        size = self._client_max_size if declared is None else min(declared, self._client_max_size)
+        if self.room is None or size <= body_room.SMALL or not self.body_exists:
+            return
+        try:
+            self._place = await self.room.take(size)
+        except NoRoom:
+            raise NoRoomForBody from None
+
+    @property
+    def _seconds_of_body(self) -> float:
+        """How long the client could take, once that was too short."""
+        was_cut_short = self._place is not None and self._place.was_cut_short
+        return body_room.CROWDED_SECONDS if was_cut_short else BODY_SECONDS
+
+    def leave_room(self) -> None:
+        """Give the room of its body back: the request is answered."""
+        if self._place is not None:
+            self._place.leave()
 
     async def _unpacked(self, body: bytes) -> bytes:
         """Return a body out of its coding, as far as it may be long: a thousand times as long as what was sent."""
@@ -100,8 +142,11 @@ class Request(web.Request):
             raise web.HTTPRequestEntityTooLarge(self._client_max_size, self.content_length)
 
 
-def factory(size: int) -> Callable[..., Request]:
-    """Return what makes a Request from the parser's message; `size` is the limit of its body, in bytes."""
+def factory(size: int, room: BodyRoom) -> Callable[..., Request]:
+    """Return what makes a Request from the parser's message; `size` is the limit of its body, in bytes.
+
+    Bodies take their place in `room`.
+    """
 
     def make(
         message: RawRequestMessage,
@@ -116,6 +161,7 @@ def factory(size: int) -> Callable[..., Request]:
         message = _in_origin_form(_with_latin_headers(message, without_expectation=expects))
         request = Request(message, payload, protocol, writer, task, protocol._loop, client_max_size=size)
         request.refusal = refusal
+        request.room = room
         request.coding = _coding(message.headers)
         request.target_host = None if absolute is None else absolute[1]
         if expects:
