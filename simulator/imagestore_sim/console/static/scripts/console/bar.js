@@ -7,6 +7,7 @@ import { h, replace, set, setText } from '../lib/dom.js';
 import { onStream, streamState } from '../lib/events.js';
 import { count, plural } from '../lib/format.js';
 import { loginMenu } from '../lib/login.js';
+import { answererText, cluster, hasSeveral, isSilent, leftNodes, nameOf, onNodes } from '../lib/nodes.js';
 import { link } from '../lib/router.js';
 import { onChange, state } from '../lib/state.js';
 import { SIGNS } from '../lib/status.js';
@@ -20,7 +21,7 @@ const PAUSE_MS = 250; // between two counts of all storages
 export function mountBar(bar) {
   const node = h('span', { class: 'node row' });
   const clock = h('div', { class: 'clock row', role: 'group', 'aria-label': 'Clock of the lab', hidden: true });
-  bar.append(node, clock, counts(), actions(), h('div', { class: 'bar-end row' }, stream(), themeButton(), loginMenu()));
+  bar.append(node, nodes(), clock, counts(), actions(), h('div', { class: 'bar-end row' }, stream(), themeButton(), loginMenu()));
   mountClock(clock);
   onChange((change) => change.node && showNode(node));
 }
@@ -44,6 +45,27 @@ function readinessOf(readiness) {
   if (readiness.ready) return ['good', '●', 'Ready'];
   if (readiness.waitingFor.length > 0) return ['wait', '▲', `Starting: ${readiness.waitingFor.join(', ')}`];
   return ['bad', '✕', readiness.problems.join('; ')];
+}
+
+/** How many nodes share the store, who of them answers, and whether one is in trouble; nothing of a node alone. */
+function nodes() {
+  const [sign, text, trouble, who] = [h('span', { 'aria-hidden': 'true' }), h('b'), h('span', { class: 'chip' }), h('span', { class: 'soft who' })];
+  const element = h('a', { class: 'count nodes-count', href: link(['nodes']), hidden: true }, sign, text, trouble, who);
+  onNodes(() => {
+    const { known } = cluster;
+    element.hidden = known === null || !hasSeveral();
+    if (known === null) return;
+    const [gone, silent] = [leftNodes(), known.nodes.filter(isSilent)];
+    setText(sign, '⬡');
+    setText(text, plural(known.nodes.length, 'node'));
+    trouble.hidden = gone.length + silent.length === 0;
+    set(trouble, { class: ['chip', gone.length > 0 ? 'bad' : 'wait'] });
+    setText(trouble, gone.length > 0 ? `✕ ${count(gone.length)} left` : `▲ ${count(silent.length)} silent`);
+    setText(who, answererText());
+    const words = [...silent.map((one) => `${nameOf(one.uuid)} is silent`), ...gone.map((one) => `${nameOf(one.uuid, one.hostName)} has left`)];
+    set(element, { title: [answererText(), ...words].join('; ') });
+  });
+  return element;
 }
 
 /** The numbers of storages by status, of hosts and of faults. */

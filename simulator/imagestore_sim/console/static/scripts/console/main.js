@@ -2,6 +2,7 @@
 
 import { logInByItself } from '../lib/by-itself.js';
 import { h } from '../lib/dom.js';
+import { followNodes } from '../lib/nodes.js';
 import { go, onRoute, route } from '../lib/router.js';
 import { onChange, startState, state } from '../lib/state.js';
 import { mountBar } from './bar.js';
@@ -22,7 +23,7 @@ let shown = null;
 /** @returns {View[]} */
 function offered() {
   const { about } = state;
-  return VIEWS.filter((view) => about === null || view.when === undefined || view.when(about));
+  return VIEWS.filter((view) => view.when === undefined || (about !== null && view.when(about)));
 }
 
 let drawn = '';
@@ -73,5 +74,6 @@ mountBar(/** @type {HTMLElement} */ (document.getElementById('bar')));
 mountDrawer(/** @type {HTMLElement} */ (document.getElementById('drawer')));
 onRoute(() => void showView());
 onChange((change) => change.node && showNavigation());
+followNodes();
 void showView();
 void startState();

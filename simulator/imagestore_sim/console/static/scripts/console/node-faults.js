@@ -13,6 +13,7 @@ import { faultKinds, kindsKnown, parametersText } from './break-it.js';
 import { countdown } from './countdown.js';
 import { faultForm } from './fault-form.js';
 import { marked } from './marked.js';
+import { ofNode } from './of-node.js';
 import { part } from './part.js';
 
 /** @typedef {import('../lib/types.js').MountedView} MountedView */
@@ -45,9 +46,10 @@ export function mount(parent) {
   const active = part('Set now', { end: h('span', { class: 'row' }, healAll, curlButton(() => labCall('GET', PATH))) });
   const kinds = part('Set one');
   const past = part('Healed');
+  const node = ofNode('Faults');
   const problem = h('div', { role: 'status' });
   parent.append(
-    h('div', { class: 'head' }, h('h1', null, 'Management-plane faults'), h('span', { class: 'soft' }, 'What goes wrong between a client and the node: late, lost and wrong answers, jobs, sessions, web hooks.')),
+    h('div', { class: 'head' }, h('h1', null, 'Management-plane faults'), h('span', { class: 'soft' }, 'What goes wrong between a client and the node: late, lost and wrong answers, jobs, sessions, web hooks.'), node.element),
     h('div', { class: 'body node-faults' }, problem, active.element, kinds.element, past.element),
   );
 
@@ -91,6 +93,7 @@ export function mount(parent) {
   const chooser = kindChooser(() => void read());
   kinds.show('kinds', () => chooser.element);
   const leaves = [
+    node.end,
     onEvents(({ events, afresh }) => (afresh || events.some((one) => one.path.startsWith('/management-node/fault/'))) && plan(SETTLE_MS)),
     onRoute(() => chooser.show()),
     onChange((change) => {

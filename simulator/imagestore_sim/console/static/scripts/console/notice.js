@@ -3,6 +3,7 @@
 import { h, replace } from '../lib/dom.js';
 import { isLoggingIn } from '../lib/by-itself.js';
 import { askLogin, askToken } from '../lib/login.js';
+import { answerers, cluster, isSilent, nameOf } from '../lib/nodes.js';
 import { currentLogin, logInAsAdmin, onLogin } from '../lib/session.js';
 import { onChange, state } from '../lib/state.js';
 
@@ -21,10 +22,10 @@ export function mountNotice() {
   return line;
 }
 
-/** @returns {'' | 'stopped' | 'token' | 'refused' | 'login' | 'logged-out' | 'read-only'} */
+/** @returns {'' | 'stopped' | 'token' | 'no-node' | 'refused' | 'login' | 'logged-out' | 'read-only'} */
 function what() {
   if (state.refused?.status === 401) return 'token';
-  if (state.refused !== null) return 'refused';
+  if (state.refused !== null) return state.refused.status >= 500 ? 'no-node' : 'refused';
   if (state.about === null) return '';
   if (state.readiness === null) return 'stopped';
   if (currentLogin() === null && state.about.ready && !isLoggingIn()) return state.about.mayChange ? 'logged-out' : 'login';
@@ -39,7 +40,9 @@ function parts(reason) {
     case 'refused':
       return [state.refused?.text ?? ''];
     case 'stopped':
-      return ['The node does not answer. This page goes on when it does.'];
+      return ['The node does not answer. This page goes on when it does.', othersText()];
+    case 'no-node':
+      return [`No node takes what this page asks: ${state.refused?.text ?? ''}. It goes on when one does.`];
     case 'logged-out':
       return ['Log in to see the storages of this node. ', h('button', { class: 'small', onclick: () => void logInAsAdmin() }, 'Log in as admin')];
     case 'login':
@@ -55,4 +58,11 @@ function parts(reason) {
     default:
       return [];
   }
+}
+
+/** Return which other nodes of the cluster ran, as this page has seen it last. */
+function othersText() {
+  const silent = answerers();
+  const others = (cluster.known?.nodes ?? []).filter((one) => one.state === 'RUNNING' && !silent.includes(one.uuid) && !isSilent(one));
+  return others.length > 0 && ` Other management nodes ran when it last did: ${others.map((one) => nameOf(one.uuid)).join(', ')}.`;
 }

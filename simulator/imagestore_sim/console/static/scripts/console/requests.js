@@ -8,6 +8,7 @@ import { count, milliseconds, plural, time } from '../lib/format.js';
 import { link, route, setQuery } from '../lib/router.js';
 import { state } from '../lib/state.js';
 import { useStyles } from '../lib/styles.js';
+import { ofNode } from './of-node.js';
 import { outcome } from './request-drawer.js';
 import { shortApi } from './request-snippets.js';
 
@@ -17,6 +18,7 @@ const KEPT = 500;
 const WAIT_SECONDS = 20;
 const PAUSE_MS = 250; // between two answers, so that a flood of requests costs four drawings a second
 const LOST_MS = 2000;
+const ANSWER_MS = 2000 * WAIT_SECONDS; // then the node stands still, or is cut off
 const FILTERS = /** @type {const} */ (['api', 'path', 'client', 'error', 'fault', 'job']);
 const HINTS = { api: 'API: Add*', path: 'Path: */images*', client: 'Client: Go-*', error: 'Error: SYS.*', fault: 'Fault: *', job: 'Job' };
 const STATUSES = [['', 'any answer'], ['2xx', '2xx'], ['4xx', '4xx'], ['5xx', '5xx'], ['0', 'no answer']];
@@ -48,6 +50,7 @@ export function mount(parent) {
   const own = h('button', { class: 'small', 'aria-pressed': String(query().has('own')), title: 'Also the queries and polls with which this page stays up to date', onclick: () => setQuery({ own: query().has('own') ? null : '1' }, { replace: true }) }, 'Own queries');
   const forget = h('button', { class: 'small danger', onclick: clear }, 'Forget all …');
   const summary = h('span', { class: 'soft', role: 'status' });
+  const node = ofNode('Requests');
   const problem = h('p', { class: 'problem', role: 'alert', hidden: true });
   const body = h('tbody');
   const titles = ['#', 'When', 'Method', 'Answer', 'API', 'Path', 'Took', 'Client'];
@@ -59,7 +62,7 @@ export function mount(parent) {
   );
   const empty = h('div', { class: 'empty', hidden: true });
   parent.append(
-    h('div', { class: 'head' }, h('h1', null, 'Requests'), live, own, summary, h('span', { class: 'grow' }), forget),
+    h('div', { class: 'head' }, h('h1', null, 'Requests'), live, own, summary, node.element, h('span', { class: 'grow' }), forget),
     h('div', { class: 'head filters' }, text, status, method, more),
     h('div', { class: 'body' }, problem, h('div', { class: 'table-holder', tabindex: '0', role: 'group', 'aria-label': 'Table of requests' }, table), empty),
   );
@@ -87,7 +90,7 @@ export function mount(parent) {
   async function follow(signal) {
     while (!signal.aborted) {
       try {
-        const found = await lab('GET', `/requests/next?${question()}`, undefined, { signal });
+        const found = await lab('GET', `/requests/next?${question()}`, undefined, { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) });
         problem.hidden = true;
         if (found.last < last) rows = []; // the lab was reset
         take(found);
@@ -95,9 +98,9 @@ export function mount(parent) {
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof Problem || error instanceof TypeError)) throw error;
-        setText(problem, error instanceof Problem ? error.text : 'The node does not answer; this page asks again.');
+        setText(problem, error instanceof Problem && error.status > 0 ? error.text : 'The node does not answer; this page asks again.');
         problem.hidden = false;
-        if (error instanceof Problem && error.status !== 503) return;
+        if (error instanceof Problem && error.status >= 400 && error.status < 500) return;
         await pause(LOST_MS, signal);
       }
     }
@@ -220,6 +223,7 @@ export function mount(parent) {
     },
     unmount() {
       running?.abort();
+      node.end();
     },
   };
 }

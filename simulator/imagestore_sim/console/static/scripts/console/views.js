@@ -8,6 +8,7 @@ export const VIEWS = [
   { path: 'timeline', title: 'Timeline', sign: '≡', load: () => import('./timeline.js') },
   { path: 'requests', title: 'Requests', sign: '⇄', load: () => import('./requests.js') },
   { path: 'node-faults', title: 'Node faults', sign: '⚡\uFE0E', load: () => import('./node-faults.js') },
+  { path: 'nodes', title: 'Nodes', sign: '⬡', load: () => import('./nodes.js'), when: (about) => about.sharesStore },
   { path: 'stories', title: 'Stories', sign: '▤', load: () => import('./stories.js') },
   { path: 'snapshots', title: 'Snapshots', sign: '◫', load: () => import('./snapshots.js') },
 ];

@@ -1,6 +1,6 @@
 // The stream of events of the lab, once for the whole page. Events come in batches, one a frame.
 
-import { Problem } from './http.js';
+import { PAGE, Problem } from './http.js';
 import { Listeners } from './listeners.js';
 import { labHeaders } from './session.js';
 
@@ -20,6 +20,7 @@ const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
 const MOST_WAITING = 20_000;
 const HIDDEN_PAUSE = 1000;
+const SILENT_MS = 40_000; // the node sends something every 15 s: one that stands still, or is cut off, does not
 
 /** @type {Listeners<Batch>} */
 const batches = new Listeners();
@@ -78,9 +79,25 @@ async function follow(signal) {
 
 /** @param {AbortSignal} signal */
 async function readOnce(signal) {
-  const headers = { ...labHeaders(), ...(lastId > 0 ? { 'Last-Event-ID': String(lastId) } : {}) };
+  const silence = new AbortController();
+  let timer = 0;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = globalThis.setTimeout(() => silence.abort(), SILENT_MS);
+  };
+  heard();
+  try {
+    await readStream(AbortSignal.any([signal, silence.signal]), heard);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @param {AbortSignal} signal @param {() => void} heard  called when something has come */
+async function readStream(signal, heard) {
+  const headers = { ...PAGE, ...labHeaders(), ...(lastId > 0 ? { 'Last-Event-ID': String(lastId) } : {}) };
   const response = await fetch(PATH, { headers, signal, cache: 'no-store' });
-  if (response.status === 503) return;
+  if (response.status >= 500) return; // the node is starting, or a proxy has none to pass it on to
   if (!response.ok || response.body === null) throw new Problem(response.status, 'the stream of events is refused');
   if (state !== 'live' && lastId === 0) note({ afresh: true });
   setState('live');
@@ -88,6 +105,7 @@ async function readOnce(signal) {
   let rest = '';
   for (;;) {
     const { done, value } = await reader.read();
+    heard();
     if (done) return;
     const messages = (rest + value).split('\n\n');
     rest = messages.pop() ?? '';

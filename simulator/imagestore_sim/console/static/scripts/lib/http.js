@@ -6,7 +6,7 @@ import { Listeners } from './listeners.js';
 /** @typedef {Call & {status: number, seconds: number, text: string}} MadeCall */
 
 /** In the journal of requests, this header tells the calls of the pages from those of other clients. */
-const PAGE = 'imagestore-sim';
+export const PAGE = { 'X-Requested-With': 'imagestore-sim' };
 
 /** A call that failed: its HTTP status (0 without an answer), and why, as the node says it. */
 export class Problem extends Error {
@@ -53,8 +53,7 @@ export async function send(call, options = {}) {
  */
 export async function exchange(call, { headers = {}, signal } = {}) {
   const begun = performance.now();
-  const response = await fetched(call, headers, signal);
-  const text = await response.text();
+  const { response, text } = await fetched(call, headers, signal);
   const seconds = (performance.now() - begun) / 1000;
   calls.tell({ ...call, status: response.status, seconds, text });
   return { response, text, body: parsed(response, text), seconds };
@@ -66,10 +65,11 @@ async function fetched(call, headers, signal) {
   const type = typeof body === 'string' ? 'application/yaml' : 'application/json';
   const content = body === undefined || body === null ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
   // A POST without a body needs the type as well: the guard takes one without for a form of another page.
-  const marked = { 'X-Requested-With': PAGE, ...headers };
+  const marked = { ...PAGE, ...headers };
   const typed = method === 'GET' || method === 'HEAD' ? marked : { 'Content-Type': type, ...marked };
   try {
-    return await fetch(path, { method, headers: typed, body: content, signal, cache: 'no-store', redirect: 'manual' });
+    const response = await fetch(path, { method, headers: typed, body: content, signal, cache: 'no-store', redirect: 'manual' });
+    return { response, text: await response.text() };
   } catch (error) {
     if (/** @type {Error} */ (error).name === 'AbortError') throw error;
     throw new Problem(0, 'the node does not answer; has it stopped?');

@@ -2,7 +2,7 @@
 
 import { lab, zstack } from './api.js';
 import { onEvents, startEvents } from './events.js';
-import { onCall, Problem } from './http.js';
+import { exchange, onCall, Problem } from './http.js';
 import { Listeners } from './listeners.js';
 import { currentLogin, onLogin, renewLogin, useClock } from './session.js';
 
@@ -37,8 +37,11 @@ const HOSTS_MS = 2000;
 const NODE_MS = 2000;
 const STORAGES_MS = 15_000; // what no event tells, such as another name
 const PROBES_MS = 1000;
+const ANSWER_MS = 8000; // a node that stands still takes a request, and never answers
+const READ_MS = 60_000; // the same, where much is read
 const MOST_AT_ONCE = 200;
 const REFUSALS = [401, 403, 421]; // statuses that stay until something else is done
+const LONGEST_PAUSE_MS = 120_000;
 const LOAD_SHARE = 40; // a poll that takes a while is repeated after that many times as long
 
 let probedUntil = 0;
@@ -48,6 +51,7 @@ let again = false;
 /** @type {Listeners<Change>} */
 const listeners = new Listeners();
 let following = false;
+let streaming = false;
 
 export const state = {
   /** @type {Map<string, BackupStorage>} */
@@ -88,8 +92,8 @@ export function labTime() {
 /** Read what the node is, and follow it from now on. A second call begins again, as with another token. */
 export async function startState() {
   follow();
+  streaming = false;
   await refreshNode();
-  if (state.refused === null) startEvents();
   await Promise.all([refreshStorages(), refreshHosts()]);
 }
 
@@ -131,7 +135,7 @@ async function readStorages() {
 export async function refreshHosts() {
   if (!state.about?.hasHosts || state.refused !== null) return;
   try {
-    const answer = await lab('GET', '/hosts');
+    const answer = await lab('GET', '/hosts', undefined, { signal: AbortSignal.timeout(READ_MS) });
     state.hosts = new Map(answer.hosts.map((/** @type {Host} */ host) => [host.name, host]));
   } catch (error) {
     asProblem(error);
@@ -146,8 +150,8 @@ export function followProbes() {
   const next = async () => {
     if (ended) return;
     const begun = performance.now();
-    if (!document.hidden && state.about !== null && state.refused === null) await refreshProbes();
-    setTimeout(next, Math.max(PROBES_MS, LOAD_SHARE * (performance.now() - begun)));
+    const failed = !document.hidden && state.about !== null && state.refused === null && !(await refreshProbes());
+    setTimeout(next, failed ? PROBES_MS : pauseAfter(begun, PROBES_MS)); // a node of a cluster that is away is no load
   };
   void next();
   return () => {
@@ -155,28 +159,36 @@ export function followProbes() {
   };
 }
 
+/** Return whether they could be read. */
 async function refreshProbes() {
   try {
-    const { at, probes } = await lab('GET', `/probes${probedUntil > 0 ? `?since=${probedUntil}` : ''}`);
+    const { at, probes } = await lab('GET', `/probes${probedUntil > 0 ? `?since=${probedUntil}` : ''}`, undefined, { signal: AbortSignal.timeout(READ_MS) });
     probedUntil = at;
-    if (probes.length === 0) return;
+    if (probes.length === 0) return true;
     for (const { storageUuid, ...probe } of probes) state.probes.set(storageUuid, probe);
     tell({ probes: new Set(probes.map((/** @type {any} */ one) => one.storageUuid)) });
+    return true;
   } catch (error) {
     asProblem(error);
+    return false;
   }
 }
 
 /** Read what the node is and allows, its clock, and its faults; storages too, if only a fault kept them from us. */
 export async function refreshNode() {
+  const signal = AbortSignal.timeout(ANSWER_MS);
   try {
-    state.about = await lab('GET', '/about');
+    state.about = await lab('GET', '/about', undefined, { signal });
     state.refused = null;
+    if (following && !streaming) {
+      streaming = true;
+      startEvents();
+    }
     const adjustable = state.about?.clockAdjustable ?? false;
     const [clock, faults, readiness] = await Promise.all([
-      adjustable ? lab('GET', '/clock') : null,
-      lab('GET', '/node/faults'),
-      readReadiness(),
+      adjustable ? lab('GET', '/clock', undefined, { signal }) : null,
+      lab('GET', '/node/faults', undefined, { signal }),
+      readReadiness(signal),
     ]);
     state.nodeFaults = faults.faults;
     state.readiness = readiness;
@@ -197,9 +209,11 @@ export function setClock(clock) {
   tell({ node: true });
 }
 
-async function readReadiness() {
-  const response = await fetch('/readyz', { cache: 'no-store' });
-  return await response.json();
+/** Read whether the node is ready. Throw Problem for an answer that is none of a node, but of a proxy. @param {AbortSignal} signal */
+async function readReadiness(signal) {
+  const { response, body } = await exchange({ method: 'GET', path: '/readyz', api: 'node' }, { signal });
+  if (typeof body?.ready !== 'boolean') throw new Problem(response.status, `HTTP status ${response.status}`);
+  return body;
 }
 
 /** @returns {Promise<BackupStorage[]>} */
@@ -208,7 +222,7 @@ async function allStorages() {
   const found = [];
   for (;;) {
     const query = { limit: PAGE, start: found.length, sort: '+uuid' };
-    const { inventories } = await zstack('GET', '/backup-storage', { query });
+    const { inventories } = await zstack('GET', '/backup-storage', { query, signal: AbortSignal.timeout(READ_MS) });
     found.push(...inventories);
     if (inventories.length < PAGE) return found;
   }
@@ -239,7 +253,7 @@ async function refreshSome(uuids) {
   const list = [...uuids];
   const query = { q: `uuid?=${list.join(',')}` };
   try {
-    const { result, late } = await duringEvents(() => zstack('GET', '/backup-storage', { query }));
+    const { result, late } = await duringEvents(() => zstack('GET', '/backup-storage', { query, signal: AbortSignal.timeout(READ_MS) }));
     for (const uuid of list) state.storages.delete(uuid);
     for (const one of result.inventories) state.storages.set(one.uuid, one);
     late.forEach(takeEvent);
@@ -316,12 +330,20 @@ function asProblem(error) {
   throw error;
 }
 
-/** Repeat a poll while the page is seen. @param {() => Promise<void>} poll @param {number} pause */
-function repeat(poll, pause) {
+/** Return how long to wait after a poll that began then: longer if it took a while. @param {number} begun @param {number} least @param {number} [most] */
+function pauseAfter(begun, least, most = LONGEST_PAUSE_MS) {
+  return Math.min(most, Math.max(least, LOAD_SHARE * (performance.now() - begun)));
+}
+
+/** Repeat a poll while the page is seen. @param {() => Promise<void>} poll @param {number} pause @param {number} [longest] */
+function repeat(poll, pause, longest) {
   const next = async () => {
     const begun = performance.now();
-    if (!document.hidden) await poll();
-    setTimeout(next, Math.max(pause, LOAD_SHARE * (performance.now() - begun)));
+    try {
+      if (!document.hidden) await poll();
+    } finally {
+      setTimeout(next, pauseAfter(begun, pause, longest));
+    }
   };
   setTimeout(next, pause);
 }
@@ -344,7 +366,7 @@ function follow() {
   repeat(refreshHosts, HOSTS_MS);
   repeat(async () => {
     if (state.refused === null || !REFUSALS.includes(state.refused.status)) await refreshNode();
-  }, NODE_MS);
+  }, NODE_MS, 2 * NODE_MS);
   repeat(async () => {
     if (mayAsk()) await refreshStorages();
   }, STORAGES_MS);

@@ -62,7 +62,44 @@
  * @property {boolean} mayChange
  * @property {boolean} tokenNeeded
  * @property {boolean} hasHosts
+ * @property {boolean} sharesStore  whether other nodes may share its store
  * @property {boolean} clockAdjustable
+ */
+
+/**
+ * @typedef {object} ManagementNode  a member of the cluster; times are seconds since the epoch, by the store's clock
+ * @property {string} uuid
+ * @property {string} hostName
+ * @property {number} joinDate
+ * @property {number} heartBeat
+ * @property {number | null} port
+ * @property {'JOINING' | 'RUNNING'} state
+ * @property {number} silentFor  seconds
+ * @property {number} storages
+ */
+
+/**
+ * @typedef {object} NodeChange  a node that joined or left
+ * @property {number} id  of the event
+ * @property {number} time
+ * @property {'NodeJoin' | 'NodeLeft'} lifeCycle
+ * @property {string} uuid
+ * @property {string} hostName
+ * @property {number | null} silentFor  seconds for which its heart had stood still
+ */
+
+/**
+ * @typedef {object} Nodes  the nodes that share the store
+ * @property {string} answeredBy
+ * @property {boolean} shared
+ * @property {'faithful' | 'quick' | null} mode
+ * @property {number | null} beatsEvery  seconds
+ * @property {number | null} deadAfter  seconds
+ * @property {number} epoch
+ * @property {number} time
+ * @property {ManagementNode[]} nodes
+ * @property {number} unowned
+ * @property {NodeChange[]} changes  the latest first
  */
 
 /**
