@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
@@ -15,28 +17,21 @@ from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import Session
 from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.rest.identity import Identity
+from imagestore_sim.rest.kept_sessions import KeptSessions, StoredSession
 from imagestore_sim.tasks import Tasks
 
+T = TypeVar("T")
 WRITE_EXPIRY_AFTER_SECONDS = 60
 """A new expiry is written once it has moved this far: after a crash a session may end that many seconds early.
 
 Where several nodes share the store, it is written sooner if sessions are short, and a session lasts that much longer.
 """
 _COLUMNS = (Session.uuid, Session.accountUuid, Session.userUuid, Session.createDate, Session.expiredDate)
+_ALL = select(*_COLUMNS)
+_KEYS = select(Session.uuid)
 _BY_KEY = select(*_COLUMNS).where(Session.uuid == bindparam("uuid"))
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """A session by the fingerprint of its uuid. The uuid itself, which grants access, is stored nowhere.
-
-    Dates are in epoch seconds.
-    """
-
-    key: str
-    identity: Identity
-    create_date: int
-    expired_date: int
+SESSIONS_OF_A_TURN = 500
+"""Sessions that are read, forgotten or deleted before the event loop has its turn."""
 
 
 class SessionStore:
@@ -56,7 +51,7 @@ class SessionStore:
         self._followed = followed
         self._timeout = timeout
         self._by_key = sql_of(_BY_KEY, database.dialect)
-        self._sessions: dict[str, StoredSession] = {}
+        self._sessions = KeptSessions()
         self._written_expiry: dict[str, int] = {}
         self._looked_up: dict[str, int] = {}
         """The revision of the store at which each session was read."""
@@ -65,8 +60,11 @@ class SessionStore:
         """Delete the rows that have expired, and read the others."""
         async with self._database.transaction() as connection:
             await connection.execute(delete(Session).where(Session.expiredDate <= self._now() - self._lag))
-        for key, account, user, created, expires in await self._database.read(select(*_COLUMNS)):
-            self._keep(key, account, user, created, expires)
+        rows = await self._database.fetch(sql_of(_ALL, self._database.dialect), ())
+        for piece in _pieces(rows):
+            for row in piece:
+                self._keep(*row)
+            await _others_turn(piece)
 
     async def look_up(self, key: str) -> None:
         """Read the row of a session that another node may have begun, extended or ended. Raise StoreUnavailable."""
@@ -82,7 +80,7 @@ class SessionStore:
         self._looked_up[key] = revision
 
     def _keep(self, key: str, account_uuid: str, user_uuid: str, create_date: int, expired_date: int) -> None:
-        self._sessions[key] = StoredSession(key, Identity(account_uuid, user_uuid), create_date, expired_date)
+        self._sessions.put(StoredSession(key, Identity(account_uuid, user_uuid), create_date, expired_date))
         self._written_expiry[key] = expired_date
 
     @property
@@ -99,8 +97,11 @@ class SessionStore:
 
     async def reload(self) -> None:
         """Forget the sessions that have no row any more."""
-        left = {row.uuid for row in await self._database.read(select(Session.uuid))}
-        self._sessions = {key: session for key, session in self._sessions.items() if key in left}
+        left = {key for (key,) in await self._database.fetch(sql_of(_KEYS, self._database.dialect), ())}
+        for piece in _pieces([key for key in self._sessions if key not in left]):
+            for key in piece:
+                self._forget(key)
+            await _others_turn(piece)
 
     async def delete_all(self) -> None:
         """Delete every row. Call `reload` once that is committed."""
@@ -119,7 +120,7 @@ class SessionStore:
     async def count_of(self, identity: Identity) -> int:
         """Return how many sessions that user has, or the account itself."""
         if not self._followed.is_shared:
-            return sum(one.identity.user_uuid == identity.user_uuid for one in self._sessions.values())
+            return len(self._sessions.of_user(identity.user_uuid))
         theirs = select(func.count()).select_from(Session).where(Session.userUuid == identity.user_uuid)
         [row] = await self._database.read(theirs)
         return row[0]
@@ -129,7 +130,7 @@ class SessionStore:
 
         It counts before it is written, so that concurrent logins cannot exceed the limit together.
         """
-        self._sessions[session.key] = session
+        self._sessions.put(session)
         self._written_expiry[session.key] = session.expired_date
         values = {
             "uuid": session.key,
@@ -147,11 +148,13 @@ class SessionStore:
 
     def extend(self, key: str, seconds: int) -> StoredSession:
         """Let a session expire `seconds` from now, and return it."""
-        session = self._sessions[key]
+        session = self._sessions.get(key)
+        assert session is not None
         expired_date = self._now() + seconds
         if session.expired_date == expired_date:
             return session
-        session = self._sessions[key] = replace(session, expired_date=expired_date)
+        session = replace(session, expired_date=expired_date)
+        self._sessions.put(session)
         written = self._written_expiry[key]
         if abs(session.expired_date - written) >= self._write_after:
             self._written_expiry[key] = session.expired_date
@@ -188,9 +191,7 @@ class SessionStore:
 
     async def end_of(self, owner: str) -> None:
         """Delete the sessions of an account with its users, or of one user, by the uuid of either."""
-        keys = [
-            key for key, one in self._sessions.items() if owner in (one.identity.account_uuid, one.identity.user_uuid)
-        ]
+        keys = [*self._sessions.of_account(owner), *self._sessions.of_user(owner)]
         async with self._database.transaction() as connection:
             await connection.execute(
                 delete(Session).where(or_(Session.accountUuid == owner, Session.userUuid == owner))
@@ -214,21 +215,32 @@ class SessionStore:
     async def purge(self) -> None:
         """Delete every expired session, by the expiry in memory; by the rows where other nodes write them."""
         now = self._now() - self._lag
-        expired = [one.key for one in self._sessions.values() if one.expired_date < now]
+        expired = self._sessions.expired(now)
         if self._followed.is_shared:
+            for key in expired:
+                self._forget(key)  # one that another node has extended is read again
             old = select(Session.uuid).where(Session.expiredDate < now)
             expired = [row.uuid for row in await self._database.read(old)]
-        if not expired:
-            return
-        async with self._database.transaction() as connection:
-            await connection.execute(delete(Session).where(Session.uuid.in_(expired)))
-        for key in expired:
-            self._forget(key)
+        for piece in _pieces(expired):
+            async with self._database.transaction() as connection:
+                await connection.execute(delete(Session).where(Session.uuid.in_(piece)))
+            for key in piece:
+                self._forget(key)
 
     def _forget(self, key: str) -> None:
         self._written_expiry.pop(key, None)
         self._looked_up.pop(key, None)
-        self._sessions.pop(key, None)
+        self._sessions.remove(key)
 
     def _now(self) -> int:
         return int(self._clock.time())
+
+
+def _pieces(of: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (of[first : first + SESSIONS_OF_A_TURN] for first in range(0, len(of), SESSIONS_OF_A_TURN))
+
+
+async def _others_turn(piece: Sequence[object]) -> None:
+    """Let the event loop have its turn, if more may follow."""
+    if len(piece) == SESSIONS_OF_A_TURN:
+        await asyncio.sleep(0)

@@ -16,8 +16,9 @@ from imagestore_sim.ids import Purpose, new_uuid
 from imagestore_sim.rest.accounts import LOGIN_STEP, Accounts
 from imagestore_sim.rest.errors import ApiError, ErrorCode, not_found
 from imagestore_sim.rest.identity import Claim, Identity, NoClaim
+from imagestore_sim.rest.kept_sessions import StoredSession
 from imagestore_sim.rest.session_options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
-from imagestore_sim.rest.session_store import SessionStore, StoredSession
+from imagestore_sim.rest.session_store import SessionStore
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 
