@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from imagestore_sim.backup_storage.errors import ConnectFailed
 from imagestore_sim.backup_storage.events import PROBE_FAILED
 from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.cluster import CAPACITY, STATUS, PastOwner
-from imagestore_sim.database.models import BackupStorage
+from imagestore_sim.database.models import BackupStorage, Cluster
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reason
 from imagestore_sim.virtual_clock import run_virtually
-from three_nodes import three_nodes
+from three_nodes import HOSTS, three_nodes
 
 
 def test_the_writes_of_a_past_owner_are_refused() -> None:
@@ -126,5 +126,30 @@ def test_a_storage_that_another_node_had_for_a_moment_is_pinged_again() -> None:
             await world.clock.sleep(12)
             assert len([one for one in world.turns if one.host == storage.hostname and one.began > now]) >= 2
             assert fence.refused.total() == refused
+
+    run_virtually(play())
+
+
+def test_the_epoch_goes_on_where_another_program_has_emptied_its_table() -> None:
+    """A node that begins after that must have a later epoch than the owners, or each of its writes is refused."""
+
+    async def play() -> None:
+        async with three_nodes("quick", nodes=("a", "b")) as world:
+            await world.cluster.kill("b")
+            await world.clock.sleep(10)
+            before = world.membership("a").epoch
+            async with world.cluster.nodes["a"].parts.store.database.transaction() as connection:
+                await connection.execute(delete(Cluster))
+            await world.clock.sleep(10)
+            assert world.membership("a").holds
+            await world.cluster.start("b")
+            await world.clock.sleep(10)
+            assert world.membership("a").epoch == world.membership("b").epoch > before
+            assert sum(map(len, world.owned().values())) == HOSTS
+            assert len(world.owned()["b"]) > 0
+            for node in world.cluster.nodes.values():
+                fence = node.parts.cluster.fence
+                assert fence is not None
+                assert sum(fence.refused.values()) == 0
 
     run_virtually(play())

@@ -65,3 +65,19 @@ async def test_a_store_that_fails_while_it_is_closed_is_checked_no_more(monkeypa
         await store.health.close()
     assert isinstance(store.health.failed(Side.READ, "closed"), StoreUnavailable)
     assert len(asyncio.all_tasks()) == before
+
+
+async def test_problems_that_take_turns_are_logged_once_until_the_store_works(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = _Store(monkeypatch)
+    for _ in range(2):
+        for _ in range(3):
+            store.health.failed(Side.READ, "one table is gone")
+            store.health.failed(Side.READ, "another table is gone")
+        assert [one.levelname for one in caplog.records] == ["ERROR", "ERROR"]
+        caplog.clear()
+        store.health.worked(Side.READ)
+        assert [one.levelname for one in caplog.records] == ["WARNING"]
+        caplog.clear()
+    await store.health.close()

@@ -47,6 +47,11 @@ def test_a_location_is_shown_without_its_password() -> None:
     assert shown_location("node.db") == "node.db"
 
 
+@rows("location", ["mariadb://user@host/name", "MARIADB://user@host/name", "mariadb://user:%40@host/na%40me"])
+def test_a_scheme_may_have_capitals(location: str) -> None:
+    assert url_of(location).get_backend_name() == "mariadb"
+
+
 def test_another_database_is_no_file() -> None:
     assert file_of("mariadb://user@host/name") is None
     assert url_of("mariadb://user@host/name").get_backend_name() == "mariadb"
@@ -110,6 +115,15 @@ async def test_a_symbolic_link_and_its_file_are_one_database(tmp_path: Path) -> 
         ("mysql+asyncmy://u:secret@h/d", "mysql+asyncmy://...: is not served; give the path of a SQLite file, or "),
         ("mariadb://u:secret@h", "mariadb://u:***@h: the host or the name of the database is missing; expected "),
         ("mariadb:///d", "mariadb:///d: the host or the name of the database is missing; expected mariadb://user:"),
+        ("mariadb://u:secret@h:port/d", "mariadb://...: this is neither a file nor a database URL; expected mariadb:"),
+        ("mariadb://u:pass@secret@h/d", "mariadb://...: this is neither a file nor a database URL; expected mariadb:"),
+        ("mariadb://u:p@secret/x@h/d", "mariadb://...: this is neither a file nor a database URL; expected mariadb:"),
+        ("mariadb:/u:secret@h/d", "mariadb:...: this is neither a file nor a database URL; expected mariadb:"),
+        ("MariaDB:u:secret@h/d", "mariadb:...: this is neither a file nor a database URL; expected mariadb:"),
+        ("mariadb://u:secret@a..b/d", "mariadb://u:***@a..b/d: the host is neither an address nor the name of a host"),
+        ("mariadb://u\udcff:secret@h/d", "mariadb://...: this is neither a file nor a database URL; expected mariadb:"),
+        ("mariadb://u:secret@h/d?ssl_ca=a&ssl_ca=b", "mariadb://u:***@h/d?ssl_ca=a&ssl_ca=b: ssl_ca: stands there "),
+        ("mariadb://u:secret@h:99999/d", "mariadb://u:***@h:99999/d: a port is a number from 1 to 65535"),
         ("mariadb://u:secret@h/d?charset=x", "mariadb://u:***@h/d?charset=x: charset: there is no such parameter; "),
         ("a\0b", "a\0b: this cannot be the path of a file: "),
         ("/nosuch/folder/x.db", "/nosuch/folder/x.db: there is no folder /nosuch/folder to keep it in"),

@@ -18,6 +18,7 @@ from asyncmy.errors import OperationalError, ProgrammingError
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from imagestore_sim.bootstrap import BootstrapError
 from imagestore_sim.database import Database, DatabaseError, StoreConflict, StoreUnavailable
 from imagestore_sim.database.errors import describe, is_conflict, reason_of
 from imagestore_sim.database.mariadb import session
@@ -361,6 +362,82 @@ async def test_a_server_that_became_read_only_is_named(stack: AsyncExitStack, ow
     await _add(database, "b")
 
 
+async def test_tables_that_are_gone_are_named_and_no_error_of_the_program(
+    database: Database, mariadb_server: MariaDbServer
+) -> None:
+    await _add(database, "a")
+    name = _url_of(database).rpartition("/")[2]
+    mariadb_server.sql("SET foreign_key_checks = 0; RENAME TABLE ZoneVO TO elsewhere", name)
+    gone = f"its tables are not those of this version: Table '{name}.ZoneVO' doesn't exist"
+    for use in (lambda: _names(database), lambda: database.fetch("SELECT uuid FROM ZoneVO", ())):
+        with pytest.raises(StoreUnavailable, match=f"cannot be read: {gone}"):
+            await use()
+    with pytest.raises(StoreUnavailable, match=f"cannot be written: {gone}"):
+        await _add(database, "b")
+    mariadb_server.sql("RENAME TABLE elsewhere TO ZoneVO", name)
+    assert await _names(database) == ["a"]
+    mariadb_server.sql(f"DROP DATABASE {name}")
+    with pytest.raises(StoreUnavailable, match="cannot be read: its tables are not those of this version"):
+        await database.current_revision()
+    with pytest.raises(StoreUnavailable, match="cannot be written: its tables are not those of this version"):
+        await _add(database, "b")
+    assert "its tables are not those of this version" in str(await database.check())
+
+
+UNUSUAL = {
+    "sql_mode": "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,ONLY_FULL_GROUP_BY,EMPTY_STRING_IS_NULL'",
+    "autocommit": "0",
+    "foreign_key_checks": "0",
+    "unique_checks": "0",
+    "sql_safe_updates": "1",
+    "sql_select_limit": "5",
+    "max_join_size": "10",
+    "max_sort_length": "64",
+    "max_statement_time": "0.01",
+    "completion_type": "2",
+    "tx_isolation": "'SERIALIZABLE'",
+    "time_zone": "'-05:00'",
+    "character_set_server": "'ucs2'",
+    "innodb_lock_wait_timeout": "1",
+    "innodb_strict_mode": "0",
+    "default_storage_engine": "'Aria'",
+}
+"""Defaults that the administrator of a server may have set for all sessions."""
+
+
+async def _set_up(database: Database) -> dict[str, list[str]]:
+    """Return the variables of the connections that read and write, but those of the server alone."""
+    shown = "SHOW SESSION VARIABLES WHERE Variable_name IN ({})".format(
+        ", ".join(
+            f"'{name}'" for name in (*UNUSUAL, "sql_big_selects", "character_set_client", "character_set_results")
+        )
+    )
+    async with database.transaction() as connection:
+        writes = [tuple(row) for row in await connection.exec_driver_sql(shown)]
+    ignored = {"max_statement_time", "max_join_size", "character_set_server", "innodb_strict_mode",
+               "default_storage_engine", "autocommit"}  # fmt: skip
+    found: dict[str, list[str]] = {}
+    for name, value in [*await database.fetch(shown, ()), *writes]:
+        if name not in ignored:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+async def test_what_a_server_has_for_all_sessions_changes_nothing(
+    stack: AsyncExitStack, own_mariadb: MariaDbServer
+) -> None:
+    usual = await _set_up(await _open(stack, _new(own_mariadb)))
+    own_mariadb.stop()
+    own_mariadb.start("--skip-character-set-client-handshake", "--character-set-server=latin1")
+    own_mariadb.sql(f"SET GLOBAL {', '.join(f'{name} = {value}' for name, value in UNUSUAL.items())}")
+    database = await _open(stack, _new(own_mariadb))
+    assert await _set_up(database) == usual
+    for number in range(20):
+        await _add(database, f"é{number:02}")
+    assert await _names(database) == [f"é{number:02}" for number in range(20)]
+    assert len(await database.fetch("SELECT name FROM ZoneVO WHERE name LIKE %s", ("É%",))) == 20
+
+
 async def _fill(database: Database) -> None:
     for number in range(200):
         async with database.transaction() as connection:
@@ -472,6 +549,18 @@ async def test_the_records_of_a_file_move_with_a_snapshot_and_the_key_of_the_fil
         await client.log_in()
         assert [storage["name"] for storage in await client.query("/backup-storage")] == ["moved"]
     await node.stop()
+
+
+async def test_a_record_that_the_tables_cannot_hold_is_one_line(mariadb_server: MariaDbServer, tmp_path: Path) -> None:
+    records = tmp_path / "records.yaml"
+    records.write_text("zones:\n- {name: one}\n- {name: two, description: party 🎉}\n")
+    node = ManagementNode(_settings(_new(mariadb_server), bootstrap=records))
+    with pytest.raises(BootstrapError) as caught:
+        await node.start()
+    await node.stop()
+    said = str(caught.value)
+    assert said.startswith("zones: two: the database cannot hold it: Incorrect string value: for column ")
+    assert "party" not in said
 
 
 async def test_a_node_needs_the_key_that_the_others_have(mariadb_server: MariaDbServer) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import insert
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.bootstrap.errors import BootstrapError
+from imagestore_sim.database.errors import describe
 from imagestore_sim.database.models import Model
 
 MOST_ROWS = 500
@@ -20,12 +21,17 @@ Row = Mapping[str, object]
 
 @contextmanager
 def unique(section: str, name: str) -> Iterator[None]:
-    """Raise BootstrapError for a record whose uuid or name another record has, in the file or in the database."""
+    """Raise BootstrapError for a record whose uuid or name another record has, in the file or in the database.
+
+    Raise it for one that the database cannot hold, too: MariaDB's tables, as ZStack's, have no characters past U+FFFF.
+    """
     try:
         yield
     except IntegrityError:  # its text may hold values, so it is not passed on
         text = "it, or something in it, has the uuid or the name of another record that is there"
         raise BootstrapError(f"{section}: {name}: {text}") from None
+    except DataError as error:
+        raise BootstrapError(f"{section}: {name}: the database cannot hold it: {describe(error)}") from None
 
 
 class RowBatch:
@@ -61,7 +67,7 @@ class RowBatch:
         try:
             async with connection.begin_nested():
                 await connection.execute(insert(model), [row for _record, row in rows])
-        except IntegrityError:  # the store does not say which row it was
+        except (IntegrityError, DataError):  # the store does not say which row it was
             for record, row in rows:
                 with unique(self._section, record):
                     await connection.execute(insert(model), row)

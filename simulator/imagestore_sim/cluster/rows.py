@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.changes import Changes, carry_out
-from imagestore_sim.database.models import Cluster, ManagementNodeRecord
+from imagestore_sim.database.models import BackupStorage, Cluster, ManagementNodeRecord
 
 JOINING, RUNNING = "JOINING", "RUNNING"
 _ONLY = 1
@@ -28,6 +28,8 @@ _MEMBERS = select(
     ManagementNodeRecord.heartBeat,
     _EPOCH.scalar_subquery().label("clusterEpoch"),
 ).order_by(ManagementNodeRecord.epoch)
+_WRITTEN = (select(func.max(ManagementNodeRecord.epoch)), select(func.max(BackupStorage.ownerEpoch)))
+"""The latest epochs of nodes and of owners."""
 _OF_UUID, _OF_EPOCH = "of_uuid", "of_epoch"
 _CHANGED = update(ManagementNodeRecord).where(
     ManagementNodeRecord.uuid == bindparam(_OF_UUID), ManagementNodeRecord.epoch == bindparam(_OF_EPOCH)
@@ -86,8 +88,9 @@ class MemberRows:
     async def raise_epoch(self, connection: AsyncConnection) -> int:
         """Raise the epoch of the cluster, and return it. Until the commit, no other node can."""
         raised = await connection.execute(update(Cluster).where(Cluster.id == _ONLY).values(epoch=Cluster.epoch + 1))
-        if not raised.rowcount:
-            await connection.execute(insert(Cluster).values(id=_ONLY, epoch=1))
+        if not raised.rowcount:  # the first node, or another program has deleted the row
+            latest = max([int(await connection.scalar(one) or 0) for one in _WRITTEN])
+            await connection.execute(insert(Cluster).values(id=_ONLY, epoch=latest + 1))
         return int(await connection.scalar(_EPOCH) or 0)
 
     async def insert(self, connection: AsyncConnection, member: Member) -> None:
@@ -123,4 +126,4 @@ class MemberRows:
 
 def _read(changes: Changes) -> Table:
     rows = changes.rows(_MEMBERS, {})
-    return Table(rows[0][-1] if rows else 0, [Member(*row[:-1]) for row in rows])
+    return Table((rows[0][-1] or 0) if rows else 0, [Member(*row[:-1]) for row in rows])

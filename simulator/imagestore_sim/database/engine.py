@@ -108,7 +108,9 @@ class Database:
                     else await open_file(url, file, prepare=prepare, clock=clock, shared=shared, **common)
                 )
                 await database._begin(backend)
-            except (SQLAlchemyError, ImportError, OSError, sqlite3.Error, StoreUnavailable) as error:
+            except StoreUnavailable as error:  # it names the store
+                raise DatabaseError(str(error)) from None
+            except (SQLAlchemyError, ImportError, OSError, sqlite3.Error) as error:
                 raise DatabaseError(f"{name}: cannot be opened: {describe(error)}") from None
             database._to_close = to_close.pop_all()
         return database

@@ -24,10 +24,12 @@ The check alone is not enough: it may fail where the change would not, or fit on
 
 
 class Side(StrEnum):
-    """Half of the store that can fail by itself; the value completes "cannot be ..."."""
+    """Part of the use of a store that can fail by itself; the value completes "cannot be ..."."""
 
     WRITE = "written"
     READ = "read"
+    BEAT = "written by the heartbeat"
+    """It has a connection of its own: what others write says nothing about it."""
 
 
 class Health:
@@ -46,6 +48,8 @@ class Health:
         self._name = name
         self._check = check
         self._problems: dict[Side, str] = {}
+        self._logged: set[str] = set()
+        """The problems that have been logged since the store worked last: several may take turns."""
         self._begun = False
         self._closed = False
         self._failing_since = 0.0
@@ -58,6 +62,11 @@ class Health:
     def begin(self) -> None:
         """Log and retry failures from now on. Before this, the caller that opens the store handles them."""
         self._begun = True
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the store is open: failures are logged, and it is checked until it works."""
+        return self._begun
 
     @property
     def problem(self) -> str | None:
@@ -76,7 +85,8 @@ class Health:
         if not self._checks and not self._closed:
             self._checks = True
             self._tasks.begin(self._check_until_it_works(), "checks of the store")
-        if self._problems.get(side) != text:
+        if text not in self._logged:
+            self._logged.add(text)
             logger.error("%s; it is tried again each second", text)
         self._problems[side] = text
         return StoreUnavailable(text)
@@ -86,6 +96,7 @@ class Health:
         if self._problems.pop(side, None) is not None and not self._problems:
             seconds = time.monotonic() - self._failing_since  # real: see the class
             logger.warning("%s: can be read and written again, after %.1f s", self._name, seconds)
+            self._logged.clear()
             self._works.set()
 
     async def until_it_works(self) -> None:

@@ -20,13 +20,15 @@ OUR_TABLES = {"alembic_version", "BackupStorageVO"}
 FORBIDDEN_RIGHTS = stat.S_IRWXG | stat.S_IRWXO
 BESIDE = ("-wal", "-shm", "-journal", ".lock", ".known_hosts")
 """Suffixes of the files beside a database: SQLite's, and a node's own."""
+_NO_URL = "this is neither a file nor a database URL"
+_ESCAPED = "%40, %3A, %2F and %25 for @, :, / and % in a password"
 WRITTEN_BESIDE = ("-wal", "-shm")
 """Suffixes of SQLite's write-ahead log and its index, which exist while a database is in use."""
 
 
 def url_of(location: str) -> URL:
     """Return the SQLAlchemy URL of a path or URL. Raise DatabaseError."""
-    url = _parse(location) if "://" in location else URL.create(SQLITE, database=location)
+    url = _parse(location) if "://" in location else _path(location)
     if url.drivername in NAMES:
         return mariadb_url(url)
     if url.get_backend_name() != "sqlite":
@@ -38,12 +40,25 @@ def url_of(location: str) -> URL:
     return URL.create(SQLITE, database=url.database)
 
 
+def _path(location: str) -> URL:
+    scheme = location.partition(":")[0].lower()
+    if scheme in NAMES and scheme != location.lower():  # the rest may hold a password
+        raise DatabaseError(f"{scheme}:...: {_NO_URL}; expected {EXAMPLE}")
+    return URL.create(SQLITE, database=location)
+
+
 def _parse(location: str) -> URL:
+    scheme, _, rest = location.partition("://")
     try:
-        return make_url(location)
-    except (ArgumentError, ValueError):  # ValueError: a port that is no number
-        scheme = location.partition("://")[0]  # the rest may hold a password
-        raise DatabaseError(f"{scheme}://...: this is neither a file nor a database URL") from None
+        url = make_url(f"{scheme.lower()}://{rest}")
+        if url.drivername in NAMES:
+            rest.encode()  # a variable may hold bytes that are no text
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number, and what is no text
+        url = None
+    if url is not None and (url.drivername not in NAMES or rest.count("@") <= 1):
+        return url
+    hint = f"; expected {EXAMPLE}, with {_ESCAPED}" if scheme.lower() in NAMES else ""
+    raise DatabaseError(f"{scheme}://...: {_NO_URL}{hint}")  # the rest may hold a password
 
 
 def file_of(location: str) -> Path | None:

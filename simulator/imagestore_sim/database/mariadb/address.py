@@ -26,8 +26,20 @@ def mariadb_url(url: URL) -> URL:
     if unknown := sorted(set(url.query) - PARAMETERS):
         known = ", ".join(sorted(PARAMETERS))
         raise DatabaseError(f"{name}: {unknown[0]}: there is no such parameter; expected {known}")
+    if repeated := sorted(key for key, value in url.query.items() if not isinstance(value, str)):
+        raise DatabaseError(f"{name}: {repeated[0]}: stands there twice")
     if not url.database or not (url.host or "unix_socket" in url.query):
         raise DatabaseError(f"{name}: the host or the name of the database is missing; expected {EXAMPLE}")
     if not 0 < (url.port or 1) <= LAST_PORT:
         raise DatabaseError(f"{name}: a port is a number from 1 to {LAST_PORT}")
+    if not _is_host(url.host or ""):
+        raise DatabaseError(f"{name}: the host is neither an address nor the name of a host")
     return url.set(drivername=_DRIVER)
+
+
+def _is_host(name: str) -> bool:
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True

@@ -22,6 +22,7 @@ from imagestore_sim.database.mariadb.reader import MariaDbReader
 from imagestore_sim.database.mariadb.reasons import DRIVER
 from imagestore_sim.database.mariadb.revision import SUM, add_silent
 from imagestore_sim.database.mariadb.schema import check_server, create_or_migrate, is_galera
+from imagestore_sim.database.mariadb.tls import check_tls
 from imagestore_sim.database.mariadb.transactions import MariaDbWriter
 from imagestore_sim.database.schema import OptionRow
 from imagestore_sim.database.vault import Vault
@@ -91,8 +92,9 @@ class MariaDbBackend:
         return self._heartbeats.beat()
 
     async def check_writing(self, seconds: float) -> None:
-        """Write a little. Raise StoreUnavailable."""
+        """Write a little, and try the way of the heartbeat. Raise StoreUnavailable."""
         await self.writer.check()
+        await self._heartbeats.check()
 
     @staticmethod
     def rows_of(result: CursorResult[Any]) -> list[tuple[Any, ...]]:
@@ -126,6 +128,7 @@ async def open_mariadb(
 ) -> MariaDbBackend:
     """Connect to a MariaDB, and migrate it. What `to_close` closes undoes that. Raise DatabaseError."""
     check_driver(url)
+    check_tls(url)
     backend = MariaDbBackend(url, health)
     to_close.push_async_callback(backend.close)
     to_close.enter_context(activity().has_remote_store())

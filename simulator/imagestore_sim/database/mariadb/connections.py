@@ -17,7 +17,7 @@ from imagestore_sim.database.errors import StoreConflict, StoreUnavailable, desc
 from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.mariadb.raw_reader import MOST, RawReaders
-from imagestore_sim.database.mariadb.reasons import code_of, is_lost, is_mariadb, mariadb_text
+from imagestore_sim.database.mariadb.reasons import CHANGED_TABLES, code_of, is_lost, is_mariadb, mariadb_text
 from imagestore_sim.database.mariadb.session import LOCK_SECONDS, Session
 
 T = TypeVar("T")
@@ -134,7 +134,8 @@ def _watch_errors(engine: AsyncEngine, health: Health) -> None:
             raise Lost from original
         if is_conflict(original):
             raise StoreConflict(conflict_text(original)) from None
-        if (reason := reason_of(original)) is not None:
+        looks_for_tables = not health.has_begun and code_of(original) in CHANGED_TABLES  # as migrations do
+        if not looks_for_tables and (reason := reason_of(original)) is not None:
             raise health.failed(Side.READ if reads else Side.WRITE, reason)
         if isinstance(failed := context.sqlalchemy_exception, StatementError):
             failed.statement = failed.params = failed.code = None

@@ -52,7 +52,12 @@ class Heartbeats:
             except BaseException:  # an answer may still be on its way
                 await complete(self._connections.heart.drop(opened))
                 raise
-            self._health.worked(Side.WRITE)
+            self._health.worked(Side.BEAT)
+
+    async def check(self) -> None:
+        """Ask the server for its time as a heartbeat does. Raise StoreUnavailable."""
+        async with self.beat():
+            pass
 
     def _failed(self, error: Exception) -> StoreUnavailable:
         if isinstance(error, StoreUnavailable):  # reported to Health where it was raised
@@ -60,7 +65,7 @@ class Heartbeats:
         cause = original(error)
         if is_conflict(cause):
             return StoreConflict(conflict_text(cause))
-        return self._health.failed(Side.WRITE, describe(cause))
+        return self._health.failed(Side.BEAT, describe(cause))
 
 
 async def _ask(opened: OpenConnection) -> float:

@@ -8,7 +8,12 @@ DRIVER = "asyncmy"
 _FULL = "the disk of the database server is full"
 _LOST = "the connection to the database server is lost"
 _UNREACHABLE = "the database server cannot be reached"
-_DENIED = "the database server refuses this user or password"
+_REFUSED = "the database server refuses this user or password"
+_DENIED = "the database server does not let this user do that, who needs GRANT ALL on the database"
+_CHANGED = "its tables are not those of this version"
+_DAMAGED = "a table is damaged"
+_BINARY_LOG = "the database server cannot write to its binary log"
+_LIMITED = "this user has reached a limit of its account"
 _READ_ONLY = "the database server is read-only"
 _BUSY = "the database server accepts no more connections"
 _STOPPING = "the database server is shutting down"
@@ -17,17 +22,27 @@ _CONFLICT = "the change met a change of another connection"
 _TOO_LARGE = "the statement is larger than the server's max_allowed_packet"
 LOST_IN_USE = frozenset({0, 1053, 1077, 1080, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031})
 """Numbers of errors after which the connection is of no use; 0 is the driver's for a connection that is closed."""
-_OUT_OF_SYNC = 2014
+OUT_OF_SYNC = 2014
 CONFLICTS = frozenset({1213, 1020})
 """Deadlock, which Galera reports a failed certification as, too; and a record that has changed since it was read."""
 TOO_LONG = 1969
 """A statement that has reached `max_statement_time`."""
+_NO_MEMORY = "the database server has no memory left"
+_REFUSALS = frozenset({1045, 1130, 1698, 1820, 1862, 4151})
+CHANGED_TABLES = frozenset({1046, 1051, 1054, 1146, 1932})
+"""No database, or no such table or column: another program has changed it while nodes use it."""
+_DAMAGED_TABLES = frozenset({1033, 1034, 1035, 1194, 1195, 1712, 1812, 1813, 1814})
 _REASONS = {
     **dict.fromkeys(LOST_IN_USE, _LOST),
     **dict.fromkeys((2002, 2003, 2005), _UNREACHABLE),
-    **dict.fromkeys((1044, 1045, 1130, 1142, 1143, 1227, 1698, 1862), _DENIED),
-    **dict.fromkeys((1290, 1792, 1836), _READ_ONLY),
-    **dict.fromkeys((1040, 1203, 1226), _BUSY),
+    **dict.fromkeys(_REFUSALS, _REFUSED),
+    **dict.fromkeys((1044, 1142, 1143, 1227), _DENIED),
+    **dict.fromkeys(CHANGED_TABLES, _CHANGED),
+    **dict.fromkeys(_DAMAGED_TABLES, _DAMAGED),
+    1226: _LIMITED,
+    1665: _BINARY_LOG,
+    **dict.fromkeys((1036, 1290, 1792, 1836, 1874, 1881), _READ_ONLY),
+    **dict.fromkeys((1040, 1203), _BUSY),
     **dict.fromkeys((1021, 1114), _FULL),
     **dict.fromkeys(CONFLICTS, _CONFLICT),
     1047: "the database server is not part of its cluster now",
@@ -38,11 +53,11 @@ _REASONS = {
     1153: _TOO_LARGE,
     1205: _LOCKED,
     1317: "the statement was ended by the server",
-    1037: "the database server has no memory left",
-    1038: "the database server has no memory left",
-    1041: "the database server has no memory left",
+    **dict.fromkeys((1037, 1038, 1041, 1206), _NO_MEMORY),
 }
-_FROM_THE_DISK = frozenset({3, 1023, 1026, 1030, 1180})
+_EXPLAINED = _REFUSALS | CHANGED_TABLES | _DAMAGED_TABLES | {1044, 1142, 1143, 1226, 1227, 1665}
+"""Errors whose text says more than the reason here: which table, right or limit it is."""
+_FROM_THE_DISK = frozenset({*range(1, 37), 1004, 1016, 1017, 1023, 1024, 1026, 1030, 1180, 1878})
 """Errors of files, whose text ends with the number of the system's error."""
 _QUOTED = re.compile(r"(entry|value:) '.*'(?= for)", re.DOTALL)
 """The value in the texts of a duplicate key and of a value that a column cannot hold."""
@@ -63,7 +78,7 @@ def code_of(error: BaseException) -> int | None:
     number = error.args[0] if error.args else None
     if isinstance(number, int):
         return number
-    return _OUT_OF_SYNC if is_mariadb(error) and type(error).__name__ == "InternalError" else None
+    return OUT_OF_SYNC if is_mariadb(error) and type(error).__name__ == "InternalError" else None
 
 
 def mariadb_reason(error: BaseException) -> str | None:
@@ -75,6 +90,8 @@ def mariadb_reason(error: BaseException) -> str | None:
         reason = _REASONS[code]
     else:
         return None
+    if code in _EXPLAINED:
+        reason = f"{reason}: {' '.join(mariadb_text(error).split())}"
     return f"{reason} (error {code})" if code else reason
 
 

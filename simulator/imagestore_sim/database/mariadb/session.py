@@ -9,8 +9,8 @@ from sqlalchemy import URL, Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, Pool
 
-CONNECT_SECONDS = 5
-"""How long a connection may take to be made."""
+from imagestore_sim.database.mariadb.opening import open_connection
+
 LOCK_SECONDS = 10
 """How long a statement waits for a lock of another connection."""
 IDLE_SECONDS = 5
@@ -33,6 +33,19 @@ _VARIABLES: Mapping[str, object] = {
     "lock_wait_timeout": LOCK_SECONDS,
     "idle_write_transaction_timeout": IDLE_SECONDS,
     "group_concat_max_len": 16 * 1024 * 1024,
+    # MariaDB's own defaults, for the administrator of a server may have set others.
+    "character_set_client": "utf8mb4",  # by skip-character-set-client-handshake the server ignores what a client says
+    "character_set_connection": "utf8mb4",
+    "character_set_results": "utf8mb4",
+    "foreign_key_checks": 1,  # rows are deleted with those that they belong to
+    "unique_checks": 1,
+    "sql_safe_updates": 0,
+    "sql_select_limit": 2**64 - 1,
+    "sql_big_selects": 1,
+    "max_sort_length": 1024,
+    "sql_auto_is_null": 0,
+    "completion_type": 0,  # a commit neither begins a transaction nor ends the connection
+    "max_statement_time": 0,
 }
 _OF_READS: Mapping[str, object] = {"max_statement_time": READ_SECONDS}
 _OF_GALERA: Mapping[str, object] = {"wsrep_sync_wait": 1}
@@ -47,36 +60,41 @@ class Session:
         self.is_galera = False
         """Whether the server can be a part of a Galera cluster."""
 
-    def connect_arguments(self, *, reads: bool, dates: Callable[[str], object] | None = None) -> dict[str, Any]:
-        """Return the arguments of asyncmy's `connect`, besides those that are in the URL."""
+    async def connect(self, dialect: Dialect, *, reads: bool, dates: Callable[[str], object] | None = None) -> Any:
+        """Return a connection of asyncmy's own. With `dates` it returns dates as that makes them of their texts.
+
+        Raise NotConnected.
+        """
+        _, of_url = dialect.create_connect_args(self.url)
+        password = (self.url.password or "").encode()  # asyncmy would take Latin-1
         variables = {**_VARIABLES, **(_OF_READS if reads else {}), **(_OF_GALERA if self.is_galera else {})}
-        return {
+        arguments = {
+            **of_url,
+            "password": password,
             "charset": "utf8mb4",
-            "connect_timeout": CONNECT_SECONDS,
             "read_timeout": SILENT_SECONDS,
             "conv": _conversions(dates),
             "program_name": "imagestore-sim",
             "init_command": "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in variables.items()),
         }
+        return await open_connection({**arguments, **({"autocommit": True} if dates is not None else {})})
 
     def engine(self, *, reads: bool = False, pool: type[Pool] = NullPool, **options: Any) -> AsyncEngine:
         """Return an engine whose connections are in AUTOCOMMIT: transactions are begun by statements of our own."""
-        return create_async_engine(
+        engine: AsyncEngine = create_async_engine(
             self.url,
             poolclass=pool,
             hide_parameters=True,
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
-            connect_args=self.connect_arguments(reads=reads),
+            async_creator=lambda: self.connect(engine.dialect, reads=reads),
             **options,
         )
+        return engine
 
     async def connect_raw(self, dialect: Dialect) -> Any:
         """Return a connection of asyncmy's own, for reads. It returns dates as texts."""
-        import asyncmy
-
-        _, arguments = dialect.create_connect_args(self.url)
-        return await asyncmy.connect(**arguments, **self.connect_arguments(reads=True, dates=str), autocommit=True)
+        return await self.connect(dialect, reads=True, dates=str)
 
 
 def _conversions(dates: Callable[[str], object] | None) -> dict[Any, Any]:

@@ -1,0 +1,75 @@
+"""How a connection to a MariaDB is opened: within a bounded time, with the reason where that is not possible."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from imagestore_sim.database.mariadb.reasons import OUT_OF_SYNC, code_of, is_mariadb, mariadb_reason
+from imagestore_sim.plain_reasons import system_text
+
+CONNECT_SECONDS = 5
+"""How long the server's system may take to accept a connection."""
+OPEN_SECONDS = 10
+"""How long a connection may take in all until it can be used: a server that is paused accepts it, and says nothing."""
+_UNREACHABLE = frozenset({2002, 2003, 2005})
+_UNKNOWN_VARIABLE = 1193
+_ENDED = frozenset({0, 2006, 2013})
+_NOT_ITS_PROTOCOL = (IndexError, struct.error, ValueError, RuntimeError, AssertionError, TypeError)
+"""What asyncmy raises beside its own errors as it reads something else than a greeting of MariaDB's."""
+_OTHER_SERVICE = "what answers there is no MariaDB"
+
+
+class NotConnected(ConnectionError):
+    """A connection that could not be opened; the text says why, in one line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.strerror = reason
+
+
+async def open_connection(arguments: Mapping[str, Any]) -> Any:
+    """Return a connection of asyncmy's. Raise NotConnected, whatever it is that fails."""
+    import asyncmy
+
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):  # real: the server is another process
+            return await asyncmy.connect(connect_timeout=CONNECT_SECONDS, **arguments)
+    except TimeoutError:
+        reason = f"the database server accepts the connection, and says nothing for {OPEN_SECONDS} s"
+    except OSError as error:  # of a file of a certificate that has gone
+        reason = system_text(error)
+    except _NOT_ITS_PROTOCOL:
+        reason = _OTHER_SERVICE
+    except Exception as error:
+        if not is_mariadb(error):
+            raise
+        reason = _reason_of(error)
+    raise NotConnected(reason) from None
+
+
+def _reason_of(error: BaseException) -> str:
+    """Return why the driver could not connect: in MariaDB's own words, where this project has none."""
+    code = code_of(error)
+    if code in _UNREACHABLE and isinstance(error.__cause__, OSError):
+        return _reason_of_system(error.__cause__)
+    if code == OUT_OF_SYNC:
+        return _OTHER_SERVICE
+    words = " ".join(str(error.args[-1]).split()) if error.args else type(error).__name__
+    if code == _UNKNOWN_VARIABLE:
+        return f"the server is no MariaDB that is new enough: {words} (error {code})"
+    if code in _ENDED:
+        return f"the other end closes the connection before it can be used (error {code})"
+    return mariadb_reason(error) or f"{words} (error {code})"
+
+
+def _reason_of_system(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of the database server is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "the database server speaks no TLS that can be used"
+    why = f"no answer within {CONNECT_SECONDS} s" if isinstance(error, TimeoutError) else system_text(error)
+    return f"the database server cannot be reached: {why}"
