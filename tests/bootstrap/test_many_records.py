@@ -42,14 +42,15 @@ def records(names: list[str]) -> Bootstrap:
 
 
 class Reads:
-    """Counts the rows that SQLAlchemy's statements return."""
+    """Counts SQLAlchemy's statements, and the rows that they return."""
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.statements = self.rows = 0
         self._plain = one_call_cursor._outcome
 
     def outcome(self, connection: sqlite3.Connection, execute: Callable[[sqlite3.Cursor], object]) -> Outcome:
         done = self._plain(connection, execute)
+        self.statements += 1
         self.rows += len(done.rows)
         return done
 
@@ -90,3 +91,29 @@ async def test_a_file_reads_what_it_names_and_no_other_records(tmp_path: Path, r
     assert {one.name for one in admin.users} == {one.name for one in admin.roles} == set(names)
     assert {one.account for one in taken.images} == set(names)
     assert all(len(one.userTags) == 2 for one in taken.zones)
+
+
+async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Reads) -> None:
+    names = [f"n{number}" for number in range(MANY)]
+    policies = [{"name": "p", "statements": "[]"}]
+    users = [{"name": "u", "password": "x", "policies": ["p"]}]
+    groups = [{"name": "g", "users": ["u"], "policies": ["p"]}]
+    its = {"password": "x", "policies": policies, "users": users, "groups": groups, "quotas": {"vm.num": 3}}
+    whole = parse_bootstrap(json.dumps({"accounts": [{"name": name, **its} for name in names]}).encode(), "accounts")
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
+    await node.start()
+    try:
+        taken = []
+        for change in (node.changes.add, node.changes.add, node.changes.replace):
+            reads.statements = 0
+            await change(whole)
+            assert reads.statements < MANY
+            taken.append({one.name: one for one in (await node.changes.snapshot()).accounts if one.name != "admin"})
+    finally:
+        await node.stop()
+    assert [len(one) for one in taken] == [MANY] * 3
+    for one in (accounts[name] for accounts in taken for name in ("n0", f"n{MANY - 1}")):
+        assert (one.reads, one.quotas) == (True, {"vm.num": 3})
+        assert [policy.name for policy in one.policies] == ["p"]
+        assert [(user.name, user.reads, user.policies) for user in one.users] == [("u", True, ("p",))]
+        assert [(group.name, group.users, group.policies) for group in one.groups] == [("g", ("u",), ("p",))]

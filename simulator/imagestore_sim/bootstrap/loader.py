@@ -8,16 +8,17 @@ gives it; a storage with `tracked: false` stays as written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import insert, or_, select, text, union_all, update
+from sqlalchemy import insert, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import HOSTS, Status
+from imagestore_sim.bootstrap.account_rows import AccountRows
 from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.bootstrap.records import (
     AccessKeyRecord,
@@ -33,14 +34,13 @@ from imagestore_sim.bootstrap.records import (
     TagPatternRecord,
     TagRecord,
     TrashRecord,
-    UserGroupRecord,
     UserRecord,
     WebHookRecord,
     ZoneRecord,
     stable_uuid,
     uuid_of,
 )
-from imagestore_sim.bootstrap.row_batch import RowBatch, unique
+from imagestore_sim.bootstrap.row_batch import RowBatch, pieces, unique
 from imagestore_sim.bootstrap.snapshot import clear_records
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, DatabaseError, Vault
@@ -53,18 +53,11 @@ from imagestore_sim.database.models import (
     BackupStorageZoneRef,
     Image,
     ImageBackupStorageRef,
-    Policy,
-    Quota,
     ResourceConfig,
-    Role,
     SharedResource,
     SystemTag,
     TagPattern,
     User,
-    UserGroup,
-    UserGroupPolicyRef,
-    UserGroupUserRef,
-    UserPolicyRef,
     UserTag,
     WebHook,
     Zone,
@@ -72,8 +65,7 @@ from imagestore_sim.database.models import (
 from imagestore_sim.database.models import InstallPathRecycle as Recycle
 from imagestore_sim.database.vault import ANY_SECRET, is_protected
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.identity.accounts import default_policy, default_policy_uuid
-from imagestore_sim.identity.quotas import CATEGORY, NAMES, insert_quotas
+from imagestore_sim.identity.quotas import CATEGORY, NAMES
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.sources import ImageSource, ImageSources
 from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
@@ -97,8 +89,6 @@ DatedRecord = (
 )
 P = TypeVar("P", bound=PolicyRecord)
 R = TypeVar("R")
-MOST_ASKED = 200
-"""Records that the store is asked about at once."""
 _WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 """Fields of a record that are not columns of its table, or are converted first."""
 
@@ -132,11 +122,6 @@ async def _stored(
     return set(await connection.scalars(union_all(*(select(column).where(column.in_(asked)) for column in columns))))
 
 
-def _pieces(records: Sequence[R]) -> Iterator[Sequence[R]]:
-    """Yield the records in order, as many at a time as the store is asked about at once."""
-    return (records[first : first + MOST_ASKED] for first in range(0, len(records), MOST_ASKED))
-
-
 def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str:
     """Return the uuid of an account that an image names. Raise BootstrapError."""
     if name not in accounts:
@@ -147,7 +132,7 @@ def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str
 async def _find_accounts(connection: AsyncConnection, accounts: dict[str, str], records: Iterable[ImageRecord]) -> None:
     """Add to `accounts`, uuids by name, those that images name and that are not in it."""
     names = {name for record in records for name in (record.account, *record.sharedWith)}
-    for piece in _pieces(sorted(names - accounts.keys())):
+    for piece in pieces(sorted(names - accounts.keys())):
         named = select(Account.name, Account.uuid).where(Account.name.in_(piece))
         accounts |= dict((await connection.execute(named)).all())
 
@@ -158,34 +143,6 @@ async def _user(connection: AsyncConnection, account: str, record: AccessKeyReco
     if user is None:
         raise BootstrapError(f"accessKeys: {record.accessKeyId}: the account has no user of the name {record.user}")
     return user
-
-
-async def _new_of(
-    connection: AsyncConnection, model: type[Policy | Role], account: str, records: Sequence[P]
-) -> Sequence[tuple[str, P]]:
-    """Return the policies or roles whose names an account does not have yet, each with its uuid.
-
-    Several of them may have one name, as in ZStack.
-    """
-    found: dict[str, P] = {}
-    for piece in _pieces(records):
-        named: dict[str, P] = {}
-        for record in piece:
-            named.setdefault(record.uuid or stable_uuid(model.__name__.lower(), f"{account}/{record.name}"), record)
-        its = or_(model.uuid.in_(named), model.name.in_([record.name for record in piece]))
-        mine = select(model.uuid, model.name).where(model.accountUuid == account, its)
-        rows = (await connection.execute(mine)).all()
-        names, uuids = {row.name for row in rows}, {row.uuid for row in rows}
-        for uuid, record in named.items():
-            if record.name not in names and uuid not in uuids:
-                found.setdefault(uuid, record)
-    return list(found.items())
-
-
-async def _has_default_policy(connection: AsyncConnection, account: str) -> bool:
-    """Return whether an account has the policy of its start, not just one of its name."""
-    mine = select(Policy.uuid).where(Policy.uuid == default_policy_uuid(account))
-    return await connection.scalar(mine) is not None
 
 
 class BootstrapLoader:
@@ -225,10 +182,8 @@ class BootstrapLoader:
             if replace:
                 await clear_records(connection, [account.name for account in accounts])
             quotas = self._default_quotas(bootstrap, replace=replace)
-            for account in accounts:
-                with unique("accounts", account.name):
-                    uuid = await self._add_account(connection, account, replace=replace)
-                    await self._add_quotas(connection, uuid, {**quotas, **account.quotas}, account)
+            rows = AccountRows(connection, now=self._now, protect=self._protect, quotas=quotas)
+            await rows.add(accounts, replace=replace)
             for pattern in bootstrap.tags:
                 with unique("tags", pattern.name):
                     await self._add_pattern(connection, pattern)
@@ -271,89 +226,6 @@ class BootstrapLoader:
             for name, option in options.items()
         }
 
-    async def _add_quotas(
-        self, connection: AsyncConnection, account: str, values: Mapping[str, int], record: AccountRecord
-    ) -> None:
-        """Insert the quotas of an account that has none yet."""
-        if await connection.scalar(select(Quota.uuid).where(Quota.identityUuid == account).limit(1)) is None:
-            await insert_quotas(connection, account, values, record.createDate or self._now)
-
-    async def _add_account(self, connection: AsyncConnection, record: AccountRecord, *, replace: bool) -> str:
-        account = await connection.scalar(select(Account.uuid).where(Account.name == record.name))
-        values = {"description": record.description, "password": self._protect(record.password)}
-        if account is not None and replace:
-            changed = values | (self._dates(record) if record.createDate else {})
-            await connection.execute(update(Account).where(Account.uuid == account).values(**changed))
-        if account is None:
-            account = ADMIN_UUID if record.name == ADMIN_NAME else uuid_of("account", record)
-            named = {"name": record.name, "type": "SystemAdmin" if record.name == ADMIN_NAME else record.type}
-            await connection.execute(insert(Account), {"uuid": account, **named, **values, **self._dates(record)})
-        for uuid, policy in await _new_of(connection, Policy, account, record.policies):
-            row = {"uuid": uuid, "accountUuid": account, "name": policy.name, "statements": policy.statements}
-            await connection.execute(insert(Policy), row)
-        if record.reads and account != ADMIN_UUID and not await _has_default_policy(connection, account):
-            await connection.execute(insert(Policy), default_policy(account))
-        for user in record.users:
-            await self._add_user(connection, account, user)
-        for group in record.groups:
-            await self._add_group(connection, account, group)
-        for uuid, role in await _new_of(connection, Role, account, record.roles):
-            others = role.model_dump(exclude={"uuid", *_WRITTEN_APART})
-            its = {"uuid": uuid, "accountUuid": account, **others, **self._dates(role)}
-            await connection.execute(insert(Role), its)
-        return account
-
-    async def _add_group(self, connection: AsyncConnection, account: str, record: UserGroupRecord) -> None:
-        mine = (UserGroup.accountUuid == account, UserGroup.name == record.name)
-        if await connection.scalar(select(UserGroup.uuid).where(*mine)) is None:
-            uuid = record.uuid or stable_uuid("group", f"{account}/{record.name}")
-            values = {"name": record.name, "description": record.description, "lastOpDate": record.lastOpDate}
-            created = record.createDate or self._now
-            row = {"uuid": uuid, "accountUuid": account, "createDate": created, **values}
-            await connection.execute(insert(UserGroup), row)
-            for name in record.users:
-                user = await self._named(connection, User, account, name)
-                await self._connect(connection, UserGroupUserRef, groupUuid=uuid, userUuid=user)
-            for name in record.policies:
-                policy = await self._named(connection, Policy, account, name)
-                await self._connect(connection, UserGroupPolicyRef, groupUuid=uuid, policyUuid=policy)
-
-    async def _named(self, connection: AsyncConnection, model: type[User | Policy], account: str, name: str) -> str:
-        """Return the uuid of a user or policy of an account, by its name, or else that. Raise BootstrapError.
-
-        Of policies of one name it is the one that the account has from the start, or else the first.
-        """
-        first = (model.uuid != default_policy_uuid(account), model.uuid)
-        mine = select(model.uuid).where(model.accountUuid == account).order_by(*first).limit(1)
-        found = await connection.scalar(mine.where(model.name == name))
-        if found is None:
-            found = await connection.scalar(mine.where(model.uuid == name))
-        if found is None:
-            its = await connection.scalar(select(Account.name).where(Account.uuid == account))
-            raise BootstrapError(f"accounts: {its}: the account has no {model.__name__.lower()} of the name {name}")
-        return found
-
-    async def _connect(
-        self,
-        connection: AsyncConnection,
-        model: type[UserGroupUserRef | UserGroupPolicyRef | UserPolicyRef],
-        **ends: str,
-    ) -> None:
-        await connection.execute(insert(model), {**ends, "createDate": self._now, "lastOpDate": self._now})
-
-    async def _add_user(self, connection: AsyncConnection, account: str, record: UserRecord) -> None:
-        if await connection.scalar(select(User.uuid).where(User.accountUuid == account, User.name == record.name)):
-            return
-        uuid = record.uuid or stable_uuid("user", f"{account}/{record.name}")
-        values = {"name": record.name, "description": record.description, "password": self._protect(record.password)}
-        row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
-        await connection.execute(insert(User), row)
-        if record.reads and await _has_default_policy(connection, account):
-            await self._connect(connection, UserPolicyRef, userUuid=uuid, policyUuid=default_policy_uuid(account))
-        for name in record.policies:
-            policy = await self._named(connection, Policy, account, name)
-            await self._connect(connection, UserPolicyRef, userUuid=uuid, policyUuid=policy)
-
     async def _add_pattern(self, connection: AsyncConnection, record: TagPatternRecord) -> None:
         uuid = record.uuid or stable_uuid("tag", f"{record.account}/{record.name}")
         if await connection.scalar(select(TagPattern.uuid).where(TagPattern.uuid == uuid)):
@@ -384,7 +256,7 @@ class BootstrapLoader:
         """Add the records that are not there, with their tags. Raise BootstrapError."""
         rows = RowBatch(connection, kind.place)
         there = set[str]()
-        for piece in _pieces(records):
+        for piece in pieces(records):
             uuids = [uuid_of(kind.name, record) for record in piece]
             there |= await _stored(connection, uuids, kind.model.uuid)
             for uuid, record in zip(uuids, piece, strict=True):
@@ -401,7 +273,7 @@ class BootstrapLoader:
         rows = RowBatch(connection, "backupStorages")
         there = set[str]()
         of_hosts = [model.hostname for model in HOSTS.values()]
-        for piece in _pieces(records):
+        for piece in pieces(records):
             uuids = [uuid_of("backup-storage", record) for record in piece]
             there |= await _stored(connection, uuids, BackupStorage.uuid)
             hostnames = await _stored(connection, [record.hostname for record in piece], *of_hosts)
@@ -464,7 +336,7 @@ class BootstrapLoader:
         rows = RowBatch(connection, "images")
         there = set[str]()
         accounts: dict[str, str] = {}
-        for piece in _pieces(records):
+        for piece in pieces(records):
             uuids = [uuid_of("image", record) for record in piece]
             there |= await _stored(connection, uuids, Image.uuid)
             await _find_accounts(connection, accounts, piece)

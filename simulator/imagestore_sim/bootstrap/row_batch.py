@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sqlalchemy import insert
 from sqlalchemy.exc import DataError, IntegrityError
@@ -16,7 +17,15 @@ from imagestore_sim.database.models import Model
 
 MOST_ROWS = 500
 """Rows that are made and bound in one go, during which the event loop answers nobody."""
+MOST_ASKED = 200
+"""Records that the store is asked about at once."""
 Row = Mapping[str, object]
+R = TypeVar("R")
+
+
+def pieces(records: Sequence[R]) -> Iterator[Sequence[R]]:
+    """Yield the records in order, as many at a time as the store is asked about at once."""
+    return (records[first : first + MOST_ASKED] for first in range(0, len(records), MOST_ASKED))
 
 
 @contextmanager
@@ -37,8 +46,10 @@ def unique(section: str, name: str) -> Iterator[None]:
 class RowBatch:
     """Rows of the records of one section of a bootstrap file, to be inserted table by table."""
 
-    def __init__(self, connection: AsyncConnection, section: str) -> None:
+    def __init__(self, connection: AsyncConnection, section: str, order: Sequence[type[Model]] = ()) -> None:
+        """Take the tables in the order in which their rows are inserted; others follow, in that of their first rows."""
         self._connection = connection
+        self._order = order
         self._section = section
         self._waiting = 0
         self._rows: defaultdict[type[Model], list[tuple[str, Row]]] = defaultdict(list)
@@ -57,17 +68,20 @@ class RowBatch:
             await self.insert()
 
     async def insert(self) -> None:
-        """Insert all rows, tables in the order of their first row. Raise BootstrapError for one that is refused."""
-        for model, rows in self._rows.items():
-            await self._insert(self._connection, model, rows)
+        """Insert all rows. Raise BootstrapError for one that is refused."""
+        if not self._waiting:
+            return
+        batch = [
+            (model, self._rows[model]) for model in dict.fromkeys((*self._order, *self._rows)) if self._rows[model]
+        ]
+        try:
+            async with self._connection.begin_nested():
+                for model, rows in batch:
+                    await self._connection.execute(insert(model), [row for _record, row in rows])
+        except (IntegrityError, DataError):  # the store does not say which row it was
+            for model, rows in batch:
+                for record, row in rows:
+                    with unique(self._section, record):
+                        await self._connection.execute(insert(model), row)
         self._rows.clear()
         self._waiting = 0
-
-    async def _insert(self, connection: AsyncConnection, model: type[Model], rows: Sequence[tuple[str, Row]]) -> None:
-        try:
-            async with connection.begin_nested():
-                await connection.execute(insert(model), [row for _record, row in rows])
-        except (IntegrityError, DataError):  # the store does not say which row it was
-            for record, row in rows:
-                with unique(self._section, record):
-                    await connection.execute(insert(model), row)

@@ -19,6 +19,7 @@ from imagestore_sim.database.models import (
     ImageBackupStorageRef,
     LongJob,
     Policy,
+    Quota,
     Role,
     TagPattern,
     User,
@@ -26,7 +27,7 @@ from imagestore_sim.database.models import (
     UserPolicyRef,
     UserTag,
 )
-from imagestore_sim.identity.quotas import NAMESPACE, Quotas, insert_quotas
+from imagestore_sim.identity.quotas import NAMESPACE, Quotas, quota_rows
 
 ADMIN, NORMAL = "SystemAdmin", "Normal"
 DELETED = "Deleted"
@@ -49,7 +50,8 @@ class AccountRecords:
         now = self._clock.local()
         async with self._database.transaction() as connection:
             await connection.execute(insert(Account).values(**self._stored({"uuid": uuid, **values}, new=True)))
-            await insert_quotas(connection, uuid, self._quotas.defaults(), now)
+            if quotas := quota_rows(uuid, self._quotas.defaults(), now):
+                await connection.execute(insert(Quota), quotas)
             await connection.execute(insert(Policy).values(**default_policy(uuid)))
 
     async def delete(self, uuid: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
@@ -100,13 +100,11 @@ class Quotas:
             await connection.execute(row.values(value=value, lastOpDate=self._clock.local()))
 
 
-async def insert_quotas(
-    connection: AsyncConnection, account_uuid: str, values: Mapping[str, int], now: datetime
-) -> None:
-    """Insert the quotas of a new account; admin has none."""
+def quota_rows(account_uuid: str, values: Mapping[str, int], now: datetime) -> list[dict[str, object]]:
+    """Return the rows of the quotas of a new account; admin has none."""
     if account_uuid == ADMIN_UUID:
-        return
-    rows = [
+        return []
+    return [
         {
             "uuid": quota_uuid(account_uuid, name),
             "name": name,
@@ -118,7 +116,6 @@ async def insert_quotas(
         }
         for name, value in values.items()
     ]
-    await connection.execute(insert(Quota), rows)
 
 
 def quota_uuid(account_uuid: str, name: str) -> str:
