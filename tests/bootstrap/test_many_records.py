@@ -117,3 +117,30 @@ async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Rea
         assert [policy.name for policy in one.policies] == ["p"]
         assert [(user.name, user.reads, user.policies) for user in one.users] == [("u", True, ("p",))]
         assert [(group.name, group.users, group.policies) for group in one.groups] == [("g", ("u",), ("p",))]
+
+
+async def test_very_many_keys_and_patterns_take_few_statements(tmp_path: Path, reads: Reads) -> None:
+    names = [f"n{number:08}" for number in range(MANY)]
+    tag = {"tag": "t", "tagPatternUuid": "a" * 32}
+    content = {
+        "accounts": [{"name": "owner", "password": "x"}],
+        "accessKeys": [{"accessKeyId": name, "accessKeySecret": "s" * 20, "account": "owner"} for name in names],
+        "tags": [{"name": name, "value": name, "account": "owner"} for name in names],
+        "zones": [{"name": name, "userTags": [tag]} for name in names],
+    }
+    whole = parse_bootstrap(json.dumps(content).encode(), "records")
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
+    await node.start()
+    try:
+        for _ in range(2):
+            reads.statements = 0
+            await node.changes.add(whole)
+            assert reads.statements < MANY / 2
+        taken = await node.changes.snapshot()
+    finally:
+        await node.stop()
+    assert {(one.accessKeyId, one.account) for one in taken.accessKeys} == {(name, "owner") for name in names}
+    assert {(one.name, one.account) for one in taken.tags} == {("t", "admin"), *((name, "owner") for name in names)}
+    assert [[one.tagPatternUuid for one in zone.userTags if not isinstance(one, str)] for zone in taken.zones] == [
+        ["a" * 32]
+    ] * MANY

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.bootstrap.errors import BootstrapError
@@ -20,7 +21,7 @@ from imagestore_sim.bootstrap.records import (
     stable_uuid,
     uuid_of,
 )
-from imagestore_sim.bootstrap.row_batch import RowBatch, pieces
+from imagestore_sim.bootstrap.row_batch import RowBatch, pieces, unique
 from imagestore_sim.database.models import (
     ADMIN_UUID,
     Account,
@@ -119,15 +120,22 @@ class AccountRows:
 
     async def _change(self, accounts: Mapping[str, AccountRecord]) -> None:
         for dated in (False, True):
-            changes = [
-                {"key": uuid, **self._values(one), **(_dates(one, self._now) if dated else {})}
+            changes = {
+                one.name: {"key": uuid, **self._values(one), **(_dates(one, self._now) if dated else {})}
                 for uuid, one in accounts.items()
                 if (one.createDate is not None) == dated
-            ]
-            if changes:
-                columns: dict[str, object] = {name: bindparam(name) for name in changes[0] if name != "key"}
-                change = update(Account).where(Account.uuid == bindparam("key")).values(columns)
-                await self._connection.execute(change, changes)
+            }
+            if not changes:
+                continue
+            columns: dict[str, object] = {name: bindparam(name) for name in next(iter(changes.values()))}
+            del columns["key"]
+            change = update(Account).where(Account.uuid == bindparam("key")).values(columns)
+            try:
+                await self._connection.execute(change, list(changes.values()))
+            except DataError:  # the store does not say which row it was
+                for name, row in changes.items():
+                    with unique("accounts", name):
+                        await self._connection.execute(change, row)
 
     async def _contents(self, accounts: Mapping[str, AccountRecord]) -> dict[str, _Contents]:
         """Return what accounts that are there have of all that their records name."""

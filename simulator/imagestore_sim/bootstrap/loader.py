@@ -8,7 +8,7 @@ gives it; a storage with `tracked: false` stays as written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -122,16 +122,15 @@ async def _stored(
     return set(await connection.scalars(union_all(*(select(column).where(column.in_(asked)) for column in columns))))
 
 
-def _account(accounts: Mapping[str, str], record: ImageRecord, name: str) -> str:
-    """Return the uuid of an account that an image names. Raise BootstrapError."""
+def _account(accounts: Mapping[str, str], section: str, record: str, name: str) -> str:
+    """Return the uuid of an account that a record of a section names. Raise BootstrapError."""
     if name not in accounts:
-        raise BootstrapError(f"images: {record.name}: no account has the name {name}")
+        raise BootstrapError(f"{section}: {record}: no account has the name {name}")
     return accounts[name]
 
 
-async def _find_accounts(connection: AsyncConnection, accounts: dict[str, str], records: Iterable[ImageRecord]) -> None:
-    """Add to `accounts`, uuids by name, those that images name and that are not in it."""
-    names = {name for record in records for name in (record.account, *record.sharedWith)}
+async def _find_accounts(connection: AsyncConnection, accounts: dict[str, str], names: Set[str]) -> None:
+    """Add to `accounts`, uuids by name, those of the names that are not in it."""
     for piece in pieces(sorted(names - accounts.keys())):
         named = select(Account.name, Account.uuid).where(Account.name.in_(piece))
         accounts |= dict((await connection.execute(named)).all())
@@ -143,6 +142,15 @@ async def _user(connection: AsyncConnection, account: str, record: AccessKeyReco
     if user is None:
         raise BootstrapError(f"accessKeys: {record.accessKeyId}: the account has no user of the name {record.user}")
     return user
+
+
+class _TaggedRows(RowBatch):
+    """Rows of records that have tags."""
+
+    def __init__(self, connection: AsyncConnection, section: str) -> None:
+        super().__init__(connection, section)
+        self.patterns: set[str | None] = {None}
+        """The uuids of patterns that are there; None for tags that are made of none."""
 
 
 class BootstrapLoader:
@@ -184,9 +192,7 @@ class BootstrapLoader:
             quotas = self._default_quotas(bootstrap, replace=replace)
             rows = AccountRows(connection, now=self._now, protect=self._protect, quotas=quotas)
             await rows.add(accounts, replace=replace)
-            for pattern in bootstrap.tags:
-                with unique("tags", pattern.name):
-                    await self._add_pattern(connection, pattern)
+            await self._add_patterns(connection, bootstrap.tags)
             for config in bootstrap.resourceConfigs:
                 with unique("resourceConfigs", config.name):
                     await self._add_resource_config(connection, config)
@@ -195,9 +201,7 @@ class BootstrapLoader:
             await self._add_images(connection, bootstrap.images)
             for item in bootstrap.trash:
                 await self._add_trash(connection, item)
-            for key in bootstrap.accessKeys:
-                with unique("accessKeys", key.accessKeyId):
-                    await self._add_access_key(connection, key)
+            await self._add_access_keys(connection, bootstrap.accessKeys)
             await self._add_plain(connection, _WEB_HOOKS, bootstrap.webHooks)
             change = self._sources.replace if replace else self._sources.add
             sources = [
@@ -226,16 +230,25 @@ class BootstrapLoader:
             for name, option in options.items()
         }
 
-    async def _add_pattern(self, connection: AsyncConnection, record: TagPatternRecord) -> None:
-        uuid = record.uuid or stable_uuid("tag", f"{record.account}/{record.name}")
-        if await connection.scalar(select(TagPattern.uuid).where(TagPattern.uuid == uuid)):
-            return
-        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
-        if account is None:
-            raise BootstrapError(f"tags: {record.name}: no account has the name {record.account}")
-        values = record.model_dump(exclude={"uuid", "account", *_WRITTEN_APART})
-        row = {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
-        await connection.execute(insert(TagPattern), row)
+    async def _add_patterns(self, connection: AsyncConnection, records: Sequence[TagPatternRecord]) -> None:
+        rows = RowBatch(connection, "tags")
+        there = set[str]()
+        accounts: dict[str, str] = {}
+        for piece in pieces(records):
+            uuids = [record.uuid or stable_uuid("tag", f"{record.account}/{record.name}") for record in piece]
+            there |= await _stored(connection, uuids, TagPattern.uuid)
+            await _find_accounts(connection, accounts, {record.account for record in piece})
+            for uuid, record in zip(uuids, piece, strict=True):
+                if uuid in there:
+                    continue
+                there.add(uuid)
+                account = _account(accounts, "tags", record.name, record.account)
+                values = record.model_dump(exclude={"uuid", "account", *_WRITTEN_APART})
+                rows.add(
+                    TagPattern, record.name, {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
+                )
+                await rows.insert_if_many()
+        await rows.insert()
 
     async def _add_resource_config(self, connection: AsyncConnection, record: ResourceConfigRecord) -> None:
         same = (ResourceConfig.resourceUuid == record.resourceUuid, ResourceConfig.category == record.category)
@@ -254,7 +267,7 @@ class BootstrapLoader:
         self, connection: AsyncConnection, kind: _Plain, records: Sequence[ZoneRecord | WebHookRecord]
     ) -> None:
         """Add the records that are not there, with their tags. Raise BootstrapError."""
-        rows = RowBatch(connection, kind.place)
+        rows = _TaggedRows(connection, kind.place)
         there = set[str]()
         for piece in pieces(records):
             uuids = [uuid_of(kind.name, record) for record in piece]
@@ -270,7 +283,7 @@ class BootstrapLoader:
         await rows.insert()
 
     async def _add_storages(self, connection: AsyncConnection, records: Sequence[BackupStorageRecord]) -> None:
-        rows = RowBatch(connection, "backupStorages")
+        rows = _TaggedRows(connection, "backupStorages")
         there = set[str]()
         of_hosts = [model.hostname for model in HOSTS.values()]
         for piece in pieces(records):
@@ -306,7 +319,7 @@ class BootstrapLoader:
     async def _add_tags(
         self,
         connection: AsyncConnection,
-        rows: RowBatch,
+        rows: _TaggedRows,
         resource: str,
         resource_type: str,
         record: ZoneRecord | BackupStorageRecord | ImageRecord | WebHookRecord,
@@ -315,7 +328,9 @@ class BootstrapLoader:
         for model, tags in ((SystemTag, record.systemTags), (UserTag, record.userTags)):
             for tag in tags:
                 whole = TagRecord(tag=tag) if isinstance(tag, str) else tag
-                await self._add_pattern_of(connection, whole)
+                if whole.tagPatternUuid not in rows.patterns:
+                    rows.patterns.add(whole.tagPatternUuid)
+                    await self._add_pattern_of(connection, whole)
                 rows.add(model, record.name, self._tag(model, whole) | tagged)
                 await rows.insert_if_many()
 
@@ -323,7 +338,7 @@ class BootstrapLoader:
         """Insert the pattern that a tag names, with its text, unless it is there."""
         if tag.tagPatternUuid is not None:
             text = tag.tag[:128]
-            await self._add_pattern(connection, TagPatternRecord(uuid=tag.tagPatternUuid, name=text, value=text))
+            await self._add_patterns(connection, [TagPatternRecord(uuid=tag.tagPatternUuid, name=text, value=text)])
 
     def _tag(self, model: type[SystemTag | UserTag], record: TagRecord) -> dict[str, object]:
         """Return the row of a tag, without the resource that has it."""
@@ -333,13 +348,14 @@ class BootstrapLoader:
         return {"uuid": record.uuid or new_uuid(), "tag": record.tag, **own, **self._dates(record)}
 
     async def _add_images(self, connection: AsyncConnection, records: Sequence[ImageRecord]) -> None:
-        rows = RowBatch(connection, "images")
+        rows = _TaggedRows(connection, "images")
         there = set[str]()
         accounts: dict[str, str] = {}
         for piece in pieces(records):
             uuids = [uuid_of("image", record) for record in piece]
             there |= await _stored(connection, uuids, Image.uuid)
-            await _find_accounts(connection, accounts, piece)
+            named = {name for record in piece for name in (record.account, *record.sharedWith)}
+            await _find_accounts(connection, accounts, named)
             for image, record in zip(uuids, piece, strict=True):
                 if image in there:
                     continue
@@ -351,7 +367,9 @@ class BootstrapLoader:
 
     def _add_image(self, rows: RowBatch, image: str, record: ImageRecord, accounts: Mapping[str, str]) -> None:
         apart = {"uuid", "account", "sharedWith", "toPublic", "backupStorageRefs", *_WRITTEN_APART}
-        values = record.model_dump(exclude=apart) | {"accountUuid": _account(accounts, record, record.account)}
+        values = record.model_dump(exclude=apart) | {
+            "accountUuid": _account(accounts, "images", record.name, record.account)
+        }
         rows.add(Image, record.name, {"uuid": image, **values, **self._dates(record)})
         for ref in record.backupStorageRefs:
             dates = self._dates(ref if ref.createDate else record)
@@ -361,7 +379,7 @@ class BootstrapLoader:
 
     def _add_shares(self, rows: RowBatch, image: str, record: ImageRecord, accounts: Mapping[str, str]) -> None:
         """Share an image, as admin does it: nobody else shares (observed 10)."""
-        receivers: list[str | None] = [_account(accounts, record, name) for name in record.sharedWith]
+        receivers: list[str | None] = [_account(accounts, "images", record.name, name) for name in record.sharedWith]
         for receiver in (*receivers, *((None,) if record.toPublic else ())):
             shared = {"resourceUuid": image, "resourceType": "ImageVO", "ownerAccountUuid": ADMIN_UUID}
             to = {"receiverAccountUuid": receiver, "toPublic": receiver is None}
@@ -377,22 +395,34 @@ class BootstrapLoader:
         values = record.model_dump() | {"createDate": record.createDate or self._now}
         await connection.execute(insert(Recycle), values)
 
-    async def _add_access_key(self, connection: AsyncConnection, record: AccessKeyRecord) -> None:
-        if await connection.scalar(select(AccessKey.uuid).where(AccessKey.AccessKeyID == record.accessKeyId)):
-            return
-        account = await connection.scalar(select(Account.uuid).where(Account.name == record.account))
-        if account is None:
-            raise BootstrapError(f"accessKeys: {record.accessKeyId}: no account has the name {record.account}")
-        row = {
+    async def _add_access_keys(self, connection: AsyncConnection, records: Sequence[AccessKeyRecord]) -> None:
+        rows = RowBatch(connection, "accessKeys")
+        there = set[str]()
+        accounts: dict[str, str] = {}
+        for piece in pieces(records):
+            there |= await _stored(connection, [record.accessKeyId for record in piece], AccessKey.AccessKeyID)
+            await _find_accounts(connection, accounts, {record.account for record in piece})
+            for record in piece:
+                if record.accessKeyId in there:
+                    continue
+                there.add(record.accessKeyId)
+                account = _account(accounts, "accessKeys", record.accessKeyId, record.account)
+                user = account if record.user is None else await _user(connection, account, record)
+                rows.add(AccessKey, record.accessKeyId, self._access_key(record, account, user))
+                await rows.insert_if_many()
+        await rows.insert()
+
+    def _access_key(self, record: AccessKeyRecord, account: str, user: str) -> dict[str, object]:
+        return {
             "uuid": record.uuid or new_uuid(),
             "accountUuid": account,
-            "userUuid": account if record.user is None else await _user(connection, account, record),
+            "userUuid": user,
             "description": record.description,
             "AccessKeyID": record.accessKeyId,
             "AccessKeySecret": self._vault.encrypt(self._open(record.accessKeySecret)),
             "state": record.state,
+            **self._dates(record),
         }
-        await connection.execute(insert(AccessKey), row | self._dates(record))
 
     def _open(self, secret: str | Sealed) -> str:
         if isinstance(secret, str):
