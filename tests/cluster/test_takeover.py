@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.cluster import Link
+from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.database.models import ManagementNodeRecord
 from imagestore_sim.virtual_clock import run_virtually
+from rows import rows
 from three_nodes import HOSTS, NAMES, Turn, Watched, records, three_nodes
 
+T = TypeVar("T")
 Check = Callable[[], Awaitable[bool]]
 
 
@@ -195,7 +203,62 @@ def test_in_zstacks_mode_a_node_that_was_taken_for_dead_stops_itself() -> None:
             assert world.membership("a").is_alone
             world.cluster.resume("b")
             await _until(world, lambda: "b" not in world.cluster.nodes, 20)
-            assert "another node took it for dead" in paused.why_excluded
+            assert paused.why_excluded.endswith("another node took it for dead")
+
+    run_virtually(play())
+
+
+@rows("mode", ["quick", "faithful"])
+def test_a_node_whose_address_another_one_advertises_stops_itself_and_says_so(mode: str) -> None:
+    """Were it to join again, both would take the row from each other, and the epoch would rise, with each heartbeat."""
+
+    async def play() -> None:
+        async with three_nodes(mode, nodes=("a", "b")) as world:
+            older = world.cluster.nodes["b"]
+            taken = update(ManagementNodeRecord).where(ManagementNodeRecord.uuid == older.parts.cluster.peers.uuid)
+            async with world.cluster.nodes["a"].parts.store.database.transaction() as connection:
+                await connection.execute(taken.values(epoch=world.membership("a").epoch + 10))
+            await _until(world, lambda: "b" not in world.cluster.nodes, 20)
+            assert "another one has joined at " in older.why_excluded
+            assert "each node of a store needs an address of its own, see --advertise" in older.why_excluded
+
+    run_virtually(play())
+
+
+def test_a_node_joins_again_where_it_does_not_know_whether_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        async with three_nodes("quick", nodes=("a", "b")) as world:
+            member, store = world.membership("b"), world.cluster.nodes["a"].parts.store.database
+            run = member._in_transaction
+            lost: list[object] = []
+
+            async def lose_an_answer(work: Callable[[AsyncConnection], Awaitable[T]], *, quiet: bool = False) -> T:
+                result = await run(work, quiet=quiet)
+                if not lost:
+                    lost.append(result)
+                    raise StoreUnavailable("the answer to the commit is lost")
+                return result
+
+            async with store.transaction() as connection:
+                await connection.execute(delete(ManagementNodeRecord).where(ManagementNodeRecord.uuid == member.uuid))
+            monkeypatch.setattr(member, "_in_transaction", lose_an_answer)
+            await _until(world, lambda: bool(lost), 20)
+            await _until(world, lambda: _is_whole(world) and len(world.owned()["b"]) > 0, 20)
+            assert member.why_excluded == ""
+
+    run_virtually(play())
+
+
+def test_in_zstacks_mode_a_node_that_another_mode_takes_for_dead_names_the_modes() -> None:
+    async def play() -> None:
+        async with three_nodes("faithful", nodes=("a", "b")) as world:
+            excluded = world.cluster.nodes["b"]
+            gone = delete(ManagementNodeRecord).where(ManagementNodeRecord.uuid == excluded.parts.cluster.peers.uuid)
+            async with world.cluster.nodes["a"].parts.store.database.transaction() as connection:
+                await connection.execute(gone)
+            await _until(world, lambda: "b" not in world.cluster.nodes, 20)
+            hint = "another node took it for dead [0-9] s after its heartbeat; all nodes of a store need the same"
+            assert re.search(hint, excluded.why_excluded)
 
     run_virtually(play())
 

@@ -35,6 +35,8 @@ LIFECYCLE = "/managementnode/lifecycle"
 JOINED, LEFT = "NodeJoin", "NodeLeft"
 STARTING_SECONDS = 120.0
 """How long the heartbeat of a node may stand still that loads its records; other starts wait for it."""
+_ADDRESSES = "each node of a store needs an address of its own, see --advertise"
+_MODES = "all nodes of a store need the same --cluster-mode"
 MOST_CONFLICTS = 5
 SHORTEST_PAUSE = 0.05
 """Seconds between two heartbeats, of which the first one took longer than it should (mode quick)."""
@@ -106,6 +108,7 @@ class Membership:
         self._beaten = 0.0  # when the last heartbeat that succeeded began, by the monotonic clock
         self._owns_from = 0.0
         self._held = False  # what was told last
+        self._may_have_joined = False  # as a start that this node does not know: to join again has failed
         self._renewed = asyncio.Event()
         self._changed = asyncio.Event()
         self._failures = 0
@@ -308,7 +311,7 @@ class Membership:
         began, view = self._clock.monotonic(), self._view
         table, now = await self._made_again(self._write_beat)
         if table.find(self.uuid, self._view.start) is None:
-            await self._was_excluded()
+            await self._was_excluded(table)
             return
         if self._held and not self.holds:
             self._follow_lease()  # report the end of the lease before the new one begins: callers may have seen it
@@ -379,15 +382,23 @@ class Membership:
         if most is not None and self._failures > most:
             self._exclude_self(f"its heartbeat has failed {self._failures} times: {why}")
 
-    async def _was_excluded(self) -> None:
+    async def _was_excluded(self, table: Table) -> None:
         """Follow that the row of this node is gone: join again, or stop (management-nodes 1.2)."""
+        if not self._may_have_joined and any(one.uuid == self.uuid for one in table.members):
+            # Were this one to join again, the two would take the row from each other with each heartbeat.
+            self._exclude_self(f"another one has joined at {self._host}:{self._port}; {_ADDRESSES}")
+            return
         if not self.mode.rejoins:
-            self._exclude_self("another node took it for dead")
+            quiet = self._clock.monotonic() - self._beaten
+            hint = f" {quiet:.0f} s after its heartbeat; {_MODES}" if quiet < self.mode.silent else ""
+            self._exclude_self(f"another node took it for dead{hint}")
             return
         logger.warning("management node %s was taken for dead; it joins again", self.uuid)
         self._adopt(Table(self._view.epoch, ()))
         began, now = self._clock.monotonic(), await self._store.now()
+        self._may_have_joined = True  # the answer to the commit may be lost
         epoch, table, event = await self._in_transaction(partial(self._insert_running, now))
+        self._may_have_joined = False
         self._events.publish(event)
         self._beaten = began
         self._owns_from = self._clock.monotonic() + (self.mode.lease or 0.0)  # as in `run`

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from imagestore_sim.database.models import GlobalConfig, Model
 from imagestore_sim.database.schema import OPTION_COLUMNS, OptionRow
 from imagestore_sim.database.vault import Vault
 
+logger = logging.getLogger(__name__)
 OLDEST = (10, 5)
 """The first version that has all that is used here."""
 LEASE_SECONDS = 120
@@ -131,10 +133,14 @@ async def _take_lease(connection: AsyncConnection, holder: str) -> None:
         f"holder = IF(untilDate < UTC_TIMESTAMP(6), VALUES(holder), holder), untilDate = {taken}"
     )
     end = time.monotonic() + 2 * LEASE_SECONDS  # real: another node migrates
+    waits = False
     while time.monotonic() < end:  # real: see above
         await connection.exec_driver_sql(take)
         if (await connection.exec_driver_sql(f"SELECT holder FROM {_TABLE}")).scalar() == holder:  # noqa: S608 - see _alone
             return
+        if not waits:
+            waits = True
+            logger.warning("another node makes or migrates the tables: waiting, for %d s if it has died", LEASE_SECONDS)
         await asyncio.sleep(_RETRY_SECONDS)  # real: see above
     raise DatabaseError("other nodes have migrated its tables for too long; start this one again")
 
