@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -71,6 +72,13 @@ async def _owned(nodes: list[Running]) -> list[int]:
     return [int(found[1]) if (found := OWNED.search(page)) else 0 for page in pages]
 
 
+async def _shown(node: Running) -> dict[str, Any]:
+    """Return what a node shows of all nodes."""
+    async with aiohttp.ClientSession() as http, http.get(f"{node.url}/lab/v1/nodes") as answer:
+        assert answer.status == 200, await answer.text()
+        return dict(await answer.json())
+
+
 def _share(nodes: list[Running]) -> Callable[[], Awaitable[bool]]:
     async def shared() -> bool:
         owned = await _owned(nodes)
@@ -113,8 +121,20 @@ async def test_nodes_of_one_mariadb_share_the_storages_and_take_over(
             members = await client.query("/management-nodes")
             assert len(members) == 3
         await _until(lambda: _all_connected(second))
+        shown = {one["answeredBy"]: one for one in [await _shown(node) for node in nodes]}
+        assert shown.keys() == {one["uuid"] for one in members}
+        for one in shown.values():
+            assert {node["uuid"]: node["storages"] for node in one["nodes"]} == dict(
+                zip(shown, await _owned(nodes), strict=True)
+            )
+            assert (one["unowned"], {node["state"] for node in one["nodes"]}) == (0, {"RUNNING"})
+            assert one["time"] == pytest.approx(time.time(), abs=60)
+            assert all(0 < one["time"] - node["joinDate"] < WITHIN for node in one["nodes"])
         third.process.send_signal(signal.SIGSTOP)  # longer than its lease
         await _until(_share([first, second]))
+        left = (await _shown(second))["changes"][0]
+        assert (left["uuid"], left["lifeCycle"]) == (list(shown)[2], "NodeLeft")
+        assert 2 <= left["silentFor"] < WITHIN
         third.process.send_signal(signal.SIGCONT)
         await _until(_share(nodes))
         assert await second.stop(signal.SIGKILL) != 0
