@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from console.browser_pages import Look, OpenPage, lab_call, picture
+from console.browser_pages import WAIT_MS, Look, OpenPage, lab_call, picture
 from console.served_node import served_node
 from imagestore_sim.testing.lab_thread import LabThread, running_lab
 
@@ -17,6 +19,14 @@ pytestmark = pytest.mark.browser
 
 def break_host(lab: LabThread) -> None:
     lab_call(lab.lab.url, "POST", "/hosts/imagestore-2/faults", {"kind": "refuse"})
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    ends = time.monotonic() + WAIT_MS / 1000
+    while not condition():
+        assert time.monotonic() < ends, "it does not come true"
+        time.sleep(0.1)
 
 
 def expect_counts(page: Page, *expected: str) -> None:
@@ -103,6 +113,26 @@ def test_a_reset_or_a_snapshot_by_someone_else_is_followed(fresh_lab: LabThread,
     lab_call(fresh_lab.lab.url, "PUT", "/snapshot?wait=true", records)
     expect_counts(page, "1", "0", "0")
     expect(page.get_by_text("other", exact=True).first).to_be_visible()
+
+
+def test_a_tab_behind_another_one_gives_its_connection_up_and_catches_up_when_it_is_seen(
+    fresh_lab: LabThread, open_page: OpenPage
+) -> None:
+    page = open_page(f"{fresh_lab.lab.url}/#/requests")
+    expect_counts(page, "3", "0", "0")
+    expect(page.locator("#bar").get_by_text("Live")).to_be_visible()
+    page.clock.install()
+    hide = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(hide, True)
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/lab/v1/events")):
+        page.clock.fast_forward(31_000)
+    break_host(fresh_lab)
+    until(lambda: lab_call(fresh_lab.lab.url, "GET", "/storages/imagestore-2")["status"] == "Disconnected")
+    expect_counts(page, "3", "0", "0")
+    page.evaluate(hide, False)
+    expect_counts(page, "2", "0", "1")
+    expect(page.locator("#bar").get_by_text("Live")).to_be_visible()
 
 
 def test_a_closed_lab_says_how_to_allow_changes(open_page: OpenPage) -> None:

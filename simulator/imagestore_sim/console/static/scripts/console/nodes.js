@@ -96,7 +96,7 @@ function nodeCard() {
   const word = h('span', { class: 'node-state' });
   const since = h('span');
   const uuid = h('code');
-  const heart = meter();
+  const heart = meter('heart');
   const storages = meter();
   const element = h(
     'li',
@@ -133,7 +133,7 @@ function nodeCard() {
 
   /** @param {ManagementNode} one @param {Nodes} known */
   function showMember(one, { time: now, deadAfter, nodes, unowned }) {
-    setText(since, `, beats since ${time(one.joinDate)} (${duration(Math.max(1, Math.round(now - one.joinDate)))})`);
+    setText(since, `, ${isSilent(one) ? 'joined at' : 'beats since'} ${time(one.joinDate)} (${duration(Math.max(1, Math.round(now - one.joinDate)))})`);
     heart.show(one.silentFor / (deadAfter ?? 1), `${one.silentFor < 10 ? `${one.silentFor.toFixed(1)} s` : duration(one.silentFor)} ago`);
     const all = nodes.reduce((sum, { storages: some }) => sum + some, unowned);
     storages.show(all > 0 ? one.storages / all : 0, `${count(one.storages)} of ${count(all)} (${percent(one.storages, all)})`);
@@ -154,8 +154,8 @@ function silence(seconds) {
   return seconds < 1 ? 'less than 1 s' : duration(seconds);
 }
 
-/** Return a bar with words behind it; a share of null has no bar. */
-function meter() {
+/** Return a bar with words behind it; a share of null has no bar. @param {string} [name]  a class */
+function meter(name) {
   const fill = h('span', { class: 'fill' });
   const bar = h('span', { class: 'bar', 'aria-hidden': 'true' }, fill);
   const words = h('span');
@@ -165,7 +165,7 @@ function meter() {
     set(fill, { style: { transform: `scaleX(${Math.min(1, Math.max(0, share ?? 0))})` } });
     setText(words, text);
   }
-  return { element: h('span', { class: 'node-meter' }, bar, words), show };
+  return { element: h('span', { class: ['node-meter', name] }, bar, words), show };
 }
 
 /** @param {NodeChange[]} changes */

@@ -3,7 +3,7 @@
 import { perform } from '../lib/action.js';
 import { lab, Problem } from '../lib/api.js';
 import { confirm } from '../lib/dialog.js';
-import { h, replace, setText } from '../lib/dom.js';
+import { h, replace, setText, untilSeen } from '../lib/dom.js';
 import { count, milliseconds, plural, time } from '../lib/format.js';
 import { link, route, setQuery } from '../lib/router.js';
 import { state } from '../lib/state.js';
@@ -90,6 +90,8 @@ export function mount(parent) {
   async function follow(signal) {
     while (!signal.aborted) {
       try {
+        await untilSeen(); // a browser opens six connections to a node, for all its tabs
+        if (signal.aborted) return;
         const found = await lab('GET', `/requests/next?${question()}`, undefined, { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) });
         problem.hidden = true;
         if (found.last < last) rows = []; // the lab was reset

@@ -105,6 +105,11 @@ export function on(target, type, listener, options) {
   return () => target.removeEventListener(type, listener, options);
 }
 
+/** Return when the page is seen: at once, unless it is in a tab behind another one. @returns {Promise<void>} */
+export async function untilSeen() {
+  while (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+}
+
 /** @param {Element} parent @param {readonly Child[]} children */
 function append(parent, children) {
   for (const child of children) {

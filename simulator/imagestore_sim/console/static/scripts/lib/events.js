@@ -1,5 +1,6 @@
 // The stream of events of the lab, once for the whole page. Events come in batches, one a frame.
 
+import { on, untilSeen } from './dom.js';
 import { PAGE, Problem } from './http.js';
 import { Listeners } from './listeners.js';
 import { labHeaders } from './session.js';
@@ -20,6 +21,7 @@ const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
 const MOST_WAITING = 20_000;
 const HIDDEN_PAUSE = 1000;
+const HIDDEN_MS = 30_000; // then another tab may have the connection: a browser opens six to a node, for all its tabs
 const SILENT_MS = 40_000; // the node sends something every 15 s: one that stands still, or is cut off, does not
 
 /** @type {Listeners<Batch>} */
@@ -71,6 +73,7 @@ async function follow(signal) {
       if (error instanceof Problem) return setState('refused');
       if (!(error instanceof TypeError) && !(error instanceof DOMException)) throw error;
     }
+    if (document.hidden) await untilSeen();
     setState('lost');
     pause = performance.now() - begun > LONGEST_PAUSE ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, pause * 2);
     await new Promise((resolve) => setTimeout(resolve, pause));
@@ -85,11 +88,20 @@ async function readOnce(signal) {
     clearTimeout(timer);
     timer = globalThis.setTimeout(() => silence.abort(), SILENT_MS);
   };
+  let hidden = 0;
+  const rest = () => {
+    clearTimeout(hidden);
+    if (document.hidden) hidden = globalThis.setTimeout(() => silence.abort(), HIDDEN_MS);
+  };
   heard();
+  rest();
+  const end = on(document, 'visibilitychange', rest);
   try {
     await readStream(AbortSignal.any([signal, silence.signal]), heard);
   } finally {
     clearTimeout(timer);
+    clearTimeout(hidden);
+    end();
   }
 }
 

@@ -16,7 +16,7 @@ import { toast } from './toast.js';
 const POLL_MS = 2000;
 const WATCHED_MS = 1000;
 const SETTLE_MS = 100; // an event comes before the node that sends it has followed it
-const ANSWER_MS = 8000; // a node that stands still takes a request, and never answers
+const ANSWER_MS = 4000; // a node that stands still takes a request, and never answers
 const ANSWERS = 8;
 const LEFT_SECONDS = 3600; // for which a node that has left is told of
 const LATE_BEATS = 2;
