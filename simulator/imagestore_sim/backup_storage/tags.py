@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from sqlalchemy import Insert, Select, delete, insert, select, update
@@ -13,6 +13,7 @@ from imagestore_sim.backup_storage.errors import BackupStorageError, InvalidRequ
 from imagestore_sim.backup_storage.resource_types import RESOURCE_TYPES
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
+from imagestore_sim.database.collated import general_ci
 from imagestore_sim.database.models import BackupStorage, Image, ResourceConfig, SystemTag, UserTag, Zone
 from imagestore_sim.ids import new_uuid
 
@@ -60,11 +61,9 @@ SYSTEM_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 class Tags:
     """The operations on tags."""
 
-    def __init__(self, database: Database, clock: Clock, fold: Callable[[str], str | None]) -> None:
-        """Take `fold`: two tags for which it returns the same are equal (observed 19)."""
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._fold = fold
 
     async def create_system_tag(self, resource: str, resource_type: str, tag: str) -> str | None:
         """Tag a resource, and return the tag's uuid; None if it already has that tag.
@@ -116,9 +115,10 @@ class Tags:
         resource_type: str,
         tag: str,
     ) -> bool:
+        """Return whether a resource has a tag that the database takes for equal (observed 19)."""
         same = (model.resourceUuid == resource, model.resourceType == resource_type)
-        tags = await connection.scalars(select(model.tag).where(*same))
-        return self._fold(tag) in {self._fold(one) for one in tags}
+        found = select(model.uuid).where(*same, general_ci(model.tag) == general_ci(tag)).limit(1)
+        return await connection.scalar(found) is not None
 
     async def change_system_tag(self, tag_uuid: str, tag: str) -> None:
         """Change the text of a system tag, if it exists. Raise InvalidRequest."""

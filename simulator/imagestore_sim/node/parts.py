@@ -23,7 +23,6 @@ from imagestore_sim.node.shared_sources import SharedSources
 from imagestore_sim.node.storages import StorageParts, wire_storages
 from imagestore_sim.node.store import Store
 from imagestore_sim.node.sweep import Sweep
-from imagestore_sim.query.collation import fold_padded
 from imagestore_sim.rest.faulted_posts import course_of
 from imagestore_sim.rest.job_web_hooks import JobWebHooks
 from imagestore_sim.rest.jobs import Jobs
@@ -132,7 +131,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
     database, clock, supervisor = store.database, foundation.clock, foundation.supervisor
     cluster = wire_cluster(foundation, store, url)
     storages = wire_storages(foundation, store, cluster)
-    tags = Tags(database, clock, fold_padded)
+    tags = Tags(database, clock)
     images = wire_images(foundation, store, storages, tags, cluster.peers)
     node_record = NodeRecord(database, clock, foundation.settings.host, is_ready, cluster.peers)
     bus = Bus(cluster.peers, store.vault.derived(CLOUD_BUS), clock, foundation.links)

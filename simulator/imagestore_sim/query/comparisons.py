@@ -31,6 +31,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 from typing_extensions import override
 
+from imagestore_sim.database.collated import folded, not_ascii
 from imagestore_sim.query.collation import fold, fold_padded
 from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.errors import extraction_error, sql_grammar_error
@@ -89,8 +90,7 @@ def _compile_folded(element: Folded, compiler: SQLCompiler, **options: Any) -> s
 
 @compiles(Folded, "sqlite")
 def _compile_folded_for_sqlite(element: Folded, compiler: SQLCompiler, **options: Any) -> str:
-    text = compiler.process(element.text, **options)
-    return f"CASE WHEN {_not_ascii(text)} THEN general_ci({text}) ELSE upper(rtrim({text}, ' ')) END"
+    return folded(compiler.process(element.text, **options))
 
 
 class AsciiFolded(Folded):
@@ -118,12 +118,7 @@ class NotAscii(ColumnElement[bool]):
 
 @compiles(NotAscii, "sqlite")
 def _compile_not_ascii(element: NotAscii, compiler: SQLCompiler, **options: Any) -> str:
-    return _not_ascii(compiler.process(element.text, **options))
-
-
-def _not_ascii(text: str) -> str:
-    """Return SQL for "more bytes than characters", the fastest test."""
-    return f"length({text}) <> length(CAST({text} AS BLOB))"
+    return not_ascii(compiler.process(element.text, **options))
 
 
 class Like(ColumnElement[bool]):
@@ -150,8 +145,7 @@ def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: An
     other = compiler.process(element.pattern, **options)
     ascii_ = compiler.process(element.pattern, **options)
     return (
-        f"(CASE WHEN {_not_ascii(text)} THEN general_ci_like({text}, {other})"
-        f" ELSE {text} LIKE {ascii_} ESCAPE '\\' END)"
+        f"(CASE WHEN {not_ascii(text)} THEN general_ci_like({text}, {other}) ELSE {text} LIKE {ascii_} ESCAPE '\\' END)"
     )
 
 
@@ -223,7 +217,7 @@ def _compile_indexed_like_for_sqlite(element: IndexedLike, compiler: SQLCompiler
     text = compiler.process(element.text, **options)
     plain = compiler.process(element.pattern, **options)
     any_other = compiler.process(element.any_other, **options)
-    other = f"{_not_ascii(text)} AND general_ci_like({text}, {compiler.process(element.pattern, **options)})"
+    other = f"{not_ascii(text)} AND general_ci_like({text}, {compiler.process(element.pattern, **options)})"
     # In an AND, SQLite would test the text before it looks at the answer of a subquery.
     return f"({text} LIKE {plain} ESCAPE '\\' OR CASE WHEN {any_other} THEN {other} ELSE 0 END)"
 
@@ -440,9 +434,9 @@ def _is_beyond(text: str) -> bool:
     return not text.isascii() and max(text) > LAST_OF_THREE_BYTES
 
 
-def _lowered(folded: str) -> str:
+def _lowered(text: str) -> str:
     """Return folded text in lower case, keeping characters such as `_` sorted after the letters."""
-    return folded.lower().translate(AFTER_LETTERS)
+    return text.lower().translate(AFTER_LETTERS)
 
 
 def _pattern(text: str) -> str:
