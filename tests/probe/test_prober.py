@@ -375,6 +375,15 @@ async def test_a_closed_prober_probes_no_more(stub: SshStub) -> None:
         await prober.probe(stub.target())
 
 
+async def test_a_probe_after_the_hosts_were_cut_off_fails_as_one_under_way_does(stub: SshStub) -> None:
+    """What a killed node still begins, as the removal of bits that a call has left, is no error of its own."""
+    prober = patient()
+    prober.cut_off()
+    assert (await failure(prober, stub.target())).reason is Reason.RESET
+    await prober.close()
+    assert (await failure(prober, stub.target())).reason is Reason.RESET
+
+
 async def test_a_login_shell_that_runs_nothing_is_no_capacity(prober: Prober) -> None:
     async with ssh_stub(process=saying("This account is currently not available.\n")) as stub:
         result = await failure(prober, stub.target())

@@ -119,6 +119,7 @@ class Prober:
         self.watch: Watch = _watch_nothing
         """Watches who works on which host."""
         self._closed = False
+        self._is_cut_off = False
 
     async def probe(
         self,
@@ -173,6 +174,8 @@ class Prober:
         self, target: Target, work: Callable[[HostState], Awaitable[R | ProbeFailure]]
     ) -> R | ProbeFailure:
         """Return the result of `work`, which is the only work on the target's host until it ends."""
+        if self._is_cut_off:  # as for what ran then: its connection was lost
+            return ProbeFailure(Reason.RESET, "connection lost: the node was cut off from its hosts", {})
         if self._closed:
             raise RuntimeError("the prober is closed")
         host = self._hosts.get(target.hostname)
@@ -231,8 +234,8 @@ class Prober:
         self._connections.abort_all()
 
     def cut_off(self) -> None:
-        """Close every connection without a word to the host, and probe no more, as a kill -9 would."""
-        self._closed = True
+        """Close every connection without a word to the host, as a kill -9 would; each later probe fails likewise."""
+        self._is_cut_off = self._closed = True
         self._connections.cut_off()
 
     def end_with_process(self) -> None:
