@@ -278,10 +278,30 @@ async def test_an_error_of_a_statement_has_neither_sql_nor_values(database: Data
         await _commit(database, "a", SECRET)
     assert str(taken.value) == "(sqlite3.IntegrityError) UNIQUE constraint failed: ZoneVO.uuid"
     with pytest.raises(OperationalError) as unknown:
-        await database.read(select(text("nosuch")).where(Zone.name == SECRET))
+        await database.read(select(text("nosuch()")).where(Zone.name == SECRET))
     assert "SELECT" not in str(unknown.value)
     assert SECRET not in str(unknown.value)
     assert database.health.failures == 0, "a statement's own error is not a failure of the store"
+
+
+async def test_tables_that_another_program_has_changed_are_named(database: Database, file: Path) -> None:
+    await _commit(database, "a")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA legacy_alter_table = ON")
+        other.execute("ALTER TABLE ZoneVO RENAME TO elsewhere")
+    gone = "its tables are not those of this version: no such table: ZoneVO"
+    for use in (lambda: _zones(database), lambda: database.fetch_few("SELECT uuid FROM ZoneVO", ())):
+        with pytest.raises(StoreUnavailable, match=f"cannot be read: {gone}"):
+            await use()
+    with pytest.raises(StoreUnavailable, match=f"cannot be written: {gone}"):
+        await _commit(database, "b")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA legacy_alter_table = ON")
+        other.execute("ALTER TABLE elsewhere RENAME TO ZoneVO")
+        other.execute("ALTER TABLE ZoneVO RENAME COLUMN state TO elsewhere")
+    with pytest.raises(StoreUnavailable, match=r"cannot be written: .* no column named state"):
+        await _commit(database, "b")
+    assert await _zones(database) == ["a"]
 
 
 async def test_writes_of_a_task_in_atomic_are_one_transaction(database: Database) -> None:

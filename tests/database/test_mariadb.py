@@ -222,6 +222,38 @@ async def test_whether_a_commit_was_stored_is_found_out_where_its_answer_is_lost
     assert await _names(database) == (["a", "b", "before"] if stored else ["b", "before"])
 
 
+@pytest.mark.parametrize("stored", [True, False])
+@rows(
+    ("number", "said"),
+    [
+        (1180, 'Got error 6 "No such device or address" during COMMIT'),
+        (1047, "WSREP has not yet prepared node for application use"),
+    ],
+)
+async def test_whether_a_commit_was_stored_is_found_out_where_its_server_loses_the_cluster_meanwhile(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, stored: bool, number: int, said: str
+) -> None:
+    """The other servers of a Galera cluster may have taken the change before the one that was asked was cut off."""
+    run, name = OpenConnection.run, f"of {number}"
+
+    async def fail(self: OpenConnection, sql: str) -> None:
+        if sql == "COMMIT":
+            monkeypatch.setattr(OpenConnection, "run", run)
+            await run(self, sql if stored else "ROLLBACK")
+            raise OperationalError(number, said)
+        await run(self, sql)
+
+    monkeypatch.setattr(OpenConnection, "run", fail)
+    if stored:
+        await _add(database, name)
+    else:
+        with pytest.raises(StoreUnavailable, match=r"could not commit: Got error 6|not part of its cluster now"):
+            await _add(database, name)
+    await _add(database, f"after {number}")
+    assert (name in await _names(database)) == stored
+    assert database.health.problem is None
+
+
 async def test_a_server_that_is_killed_and_started_again_loses_nothing(
     stack: AsyncExitStack, own_mariadb: MariaDbServer
 ) -> None:
@@ -269,6 +301,12 @@ async def test_a_statement_that_is_too_large_is_not_written_and_the_next_one_is(
             "the disk of the database server is full (",
         ),
         (1030, 'Got error 5 "Input/output error" from storage engine', "the server's disk has failed (error 1030)"),
+        (
+            1180,
+            'Got error 28 "No space left on device" during COMMIT',
+            "the disk of the database server is full (error",
+        ),
+        (1180, 'Got error 128 "x" during COMMIT', "the database server could not commit: Got error 128 "),
         (1047, "WSREP has not yet prepared node for application use", "the database server is not part of its cluster"),
         (1040, "Too many connections", "the database server accepts no more connections (error 1040)"),
         (1213, "Deadlock found when trying to get lock", "the change met a change of another connection (error 1213)"),

@@ -7,7 +7,14 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-from imagestore_sim.database.mariadb.reasons import CONFLICTS, code_of, is_mariadb, mariadb_reason, mariadb_text
+from imagestore_sim.database.mariadb.reasons import (
+    CHANGED,
+    CONFLICTS,
+    code_of,
+    is_mariadb,
+    mariadb_reason,
+    mariadb_text,
+)
 
 _REASONS = {
     sqlite3.SQLITE_PERM: "its files may not be used",
@@ -25,6 +32,8 @@ _REASONS = {
 """Texts for SQLite's primary result codes, except those that mean a mistake in the statement itself."""
 
 CLOSED = "the database is closed"
+_CHANGED_TABLES = re.compile(r"no such (table|column): |has no column named ")
+"""What SQLite says where another program has changed the tables while the node uses them."""
 _CONNECTION_LOST = re.compile("connection closed|no active connection|closed database", re.IGNORECASE)
 
 
@@ -48,6 +57,8 @@ def reason_of(error: BaseException) -> str | None:
     """Return in a few words why the store failed; None when the statement itself is at fault."""
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, sqlite3.Error) and code is not None:
+        if code == sqlite3.SQLITE_ERROR and _CHANGED_TABLES.search(str(error)):
+            return f"{CHANGED}: {error}"
         reason = _REASONS.get(code & 0xFF)  # the low byte of an extended result code is the primary one
         return None if reason is None else f"{reason} ({error.sqlite_errorname})"
     if is_mariadb(error):

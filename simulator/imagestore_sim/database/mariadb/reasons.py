@@ -10,7 +10,7 @@ _LOST = "the connection to the database server is lost"
 _UNREACHABLE = "the database server cannot be reached"
 _REFUSED = "the database server refuses this user or password"
 _DENIED = "the database server does not let this user do that, who needs GRANT ALL on the database"
-_CHANGED = "its tables are not those of this version"
+CHANGED = "its tables are not those of this version"
 _DAMAGED = "a table is damaged"
 _BINARY_LOG = "the database server cannot write to its binary log"
 _LIMITED = "this user has reached a limit of its account"
@@ -23,6 +23,10 @@ _TOO_LARGE = "the statement is larger than the server's max_allowed_packet"
 LOST_IN_USE = frozenset({0, 1053, 1077, 1080, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031})
 """Numbers of errors after which the connection is of no use; 0 is the driver's for a connection that is closed."""
 OUT_OF_SYNC = 2014
+_COMMIT_FAILED = 1180
+UNSETTLED = frozenset({1047, _COMMIT_FAILED})
+"""Errors of a COMMIT as Galera loses its cluster: the other servers may hold the change all the same."""
+_NOT_COMMITTED = "the database server could not commit"
 CONFLICTS = frozenset({1213, 1020})
 """Deadlock, which Galera reports a failed certification as, too; and a record that has changed since it was read."""
 TOO_LONG = 1969
@@ -37,8 +41,9 @@ _REASONS = {
     **dict.fromkeys((2002, 2003, 2005), _UNREACHABLE),
     **dict.fromkeys(_REFUSALS, _REFUSED),
     **dict.fromkeys((1044, 1142, 1143, 1227), _DENIED),
-    **dict.fromkeys(CHANGED_TABLES, _CHANGED),
+    **dict.fromkeys(CHANGED_TABLES, CHANGED),
     **dict.fromkeys(_DAMAGED_TABLES, _DAMAGED),
+    _COMMIT_FAILED: _NOT_COMMITTED,
     1226: _LIMITED,
     1665: _BINARY_LOG,
     **dict.fromkeys((1036, 1290, 1792, 1836, 1874, 1881), _READ_ONLY),
@@ -55,13 +60,13 @@ _REASONS = {
     1317: "the statement was ended by the server",
     **dict.fromkeys((1037, 1038, 1041, 1206), _NO_MEMORY),
 }
-_EXPLAINED = _REFUSALS | CHANGED_TABLES | _DAMAGED_TABLES | {1044, 1142, 1143, 1226, 1227, 1665}
+_EXPLAINED = _REFUSALS | CHANGED_TABLES | _DAMAGED_TABLES | {1044, 1142, 1143, _COMMIT_FAILED, 1226, 1227, 1665}
 """Errors whose text says more than the reason here: which table, right or limit it is."""
-_FROM_THE_DISK = frozenset({*range(1, 37), 1004, 1016, 1017, 1023, 1024, 1026, 1030, 1180, 1878})
+_FROM_THE_DISK = frozenset({*range(1, 37), 1004, 1016, 1017, 1023, 1024, 1026, 1030, 1878})
 """Errors of files, whose text ends with the number of the system's error."""
 _QUOTED = re.compile(r"(entry|value:) '.*'(?= for)", re.DOTALL)
 """The value in the texts of a duplicate key and of a value that a column cannot hold."""
-_NO_SPACE = ("28", "No space left on device")
+_NO_SPACE = re.compile(r"\b28\b|No space left on device")
 
 
 def is_mariadb(error: BaseException) -> bool:
@@ -84,8 +89,10 @@ def code_of(error: BaseException) -> int | None:
 def mariadb_reason(error: BaseException) -> str | None:
     """Return in a few words why a MariaDB failed; None when the statement itself is at fault."""
     code = code_of(error)
+    if code == _COMMIT_FAILED and _NO_SPACE.search(mariadb_text(error)):
+        return f"{_FULL} (error {code})"
     if code in _FROM_THE_DISK:
-        reason = _FULL if any(one in mariadb_text(error) for one in _NO_SPACE) else "the server's disk has failed"
+        reason = _FULL if _NO_SPACE.search(mariadb_text(error)) else "the server's disk has failed"
     elif code in _REASONS:
         reason = _REASONS[code]
     else:
@@ -103,3 +110,8 @@ def mariadb_text(error: BaseException) -> str:
 def is_lost(error: BaseException) -> bool:
     """Return whether the connection was lost that a statement ran on."""
     return is_mariadb(error) and code_of(error) in LOST_IN_USE
+
+
+def is_unsettled(error: BaseException) -> bool:
+    """Return whether a COMMIT that raised an error may have stored the change all the same."""
+    return is_lost(error) or (is_mariadb(error) and code_of(error) in UNSETTLED)

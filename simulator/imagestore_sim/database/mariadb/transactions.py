@@ -29,7 +29,7 @@ from imagestore_sim.database.mariadb.connections import (
     conflict_text,
     is_broken,
 )
-from imagestore_sim.database.mariadb.reasons import is_lost
+from imagestore_sim.database.mariadb.reasons import is_unsettled
 from imagestore_sim.database.mariadb.revision import OwnRevision
 from imagestore_sim.database.mariadb.session import LOCK_SECONDS
 
@@ -126,7 +126,7 @@ class MariaDbWriter:
             await self._roll_back(writer)
             if not is_broken(error):
                 raise
-            in_doubt = sent and is_lost(error) and number != self.own.number
+            in_doubt = sent and is_unsettled(error) and number != self.own.number
             if not in_doubt or not await self._was_committed(number):
                 raise self._failed(error) from error
         self._health.worked(Side.WRITE)
