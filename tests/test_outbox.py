@@ -163,9 +163,44 @@ async def test_deliveries_that_wait_for_a_receiver_are_bounded(
             for event in range(9):
                 box.post(Delivery(f"{there.url}/hung", b"{}", f"event {event}"))
             await asyncio.sleep(0)
-            dropped = [one.getMessage() for one in caplog.records if "was dropped" in one.getMessage()]
-            assert len(dropped) == 4
+            assert [one.getMessage().split("event ")[1] for one in caplog.records] == [
+                "5 was dropped: 5 wait already, 5 for all receivers",
+                "6 was dropped, as were 1 before it: 5 wait already, 5 for all receivers",
+                "8 was dropped, as were 3 before it: 5 wait already, 5 for all receivers",
+            ]
             assert len(box._tasks) == 5
+        finally:
+            await box.close()
+
+
+async def test_the_bytes_of_deliveries_that_wait_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox, "MOST_BYTES", 100)
+    async with receivers() as there:
+        box = Outbox(RealClock(), RETRIES)
+        try:
+            box.post(Delivery(f"{there.url}/good", b"x" * 1000, "one alone"))
+            box.post(Delivery(f"{there.url}/good", b"x", "one more"))
+            await until(lambda: box.is_idle)
+            for size in (60, 41, 40):
+                box.post(Delivery(f"{there.url}/hung", b"x" * size, f"of {size}"))
+            await until(lambda: len(there.arrivals.get("/hung", ())) == 2)
+        finally:
+            await box.close()
+        assert len(there.arrivals["/good"]) == 1
+    dropped = [one.getMessage() for one in caplog.records]
+    assert ["one more was dropped" in one or "of 41 was dropped" in one for one in dropped] == [True, True]
+
+
+async def test_receivers_of_deliveries_that_are_dropped_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "MOST_WAITING", 1)
+    async with receivers() as there:
+        box = Outbox(RealClock(), RETRIES)
+        try:
+            for number in range(10):
+                box.post(Delivery(f"{there.url}/hung{number}", b"{}", "event"))
+            assert list(box._receivers) == [f"{there.url}/hung0"]
         finally:
             await box.close()
 

@@ -38,6 +38,8 @@ MOST_WAITS = 3
 MOST_WAITING_FOR_ONE = 1000
 MOST_WAITING = 10_000
 """Bounds of the deliveries that wait, for one receiver and for all. One more is dropped, and that is logged."""
+MOST_BYTES = 64 * 2**20
+"""Bound of the bytes of all bodies that wait, but for a single one."""
 CROWDED = "too many receivers have not answered yet"
 
 
@@ -138,6 +140,10 @@ class Outbox:
         self._http: aiohttp.ClientSession | None = None
         self._cut_off = False
         self._receivers: dict[str, _Receiver] = {}
+        self._bytes = 0
+        """The bytes of the bodies that wait; one that several receivers get counts for each."""
+        self._dropped = 0
+        """Deliveries that were dropped since one was accepted."""
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._slow_slots = asyncio.Semaphore(MOST_SLOW_AT_ONCE)
 
@@ -162,17 +168,31 @@ class Outbox:
         """Start a delivery in the background, or drop it if too many wait."""
         if self._cut_off:
             return
-        receiver = self._receivers.setdefault(delivery.url, _Receiver())
-        if receiver.waiting >= MOST_WAITING_FOR_ONE or len(self._tasks) >= MOST_WAITING:
-            logger.warning(
-                "web hook %s: %s was dropped: %d wait already", delivery.receiver, delivery.about, receiver.waiting
-            )
+        receiver = self._receivers.get(delivery.url) or _Receiver()
+        if self._is_full(receiver, len(delivery.body)):
+            self._drop(delivery, receiver)
             return
+        self._dropped = 0
+        self._receivers[delivery.url] = receiver
+        self._bytes += len(delivery.body)
         receiver.waiting += 1
         receiver.posted += 1
         self._tasks.begin(
             self._deliver(delivery, receiver, receiver.posted), f"{delivery.about} to {delivery.receiver}"
         )
+
+    def _is_full(self, receiver: _Receiver, size: int) -> bool:
+        if receiver.waiting >= MOST_WAITING_FOR_ONE or len(self._tasks) >= MOST_WAITING:
+            return True
+        return self._bytes > 0 and self._bytes + size > MOST_BYTES
+
+    def _drop(self, delivery: Delivery, receiver: _Receiver) -> None:
+        """Log a delivery that is dropped. Of many in a row, log each whose number is a power of two."""
+        self._dropped += 1
+        if self._dropped & (self._dropped - 1) == 0:
+            row = "" if self._dropped == 1 else f", as were {self._dropped - 1} before it"
+            text = "web hook %s: %s was dropped%s: %d wait already, %d for all receivers"
+            logger.warning(text, delivery.receiver, delivery.about, row, receiver.waiting, len(self._tasks))
 
     async def _deliver(self, delivery: Delivery, receiver: _Receiver, number: int) -> None:
         try:
@@ -182,6 +202,7 @@ class Outbox:
             elif not course.lost:
                 await self._follow(course, delivery, receiver, number)
         finally:
+            self._bytes -= len(delivery.body)
             receiver.waiting -= 1
             receiver.has_ended(number)
             if not receiver.waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -248,21 +249,29 @@ async def test_events_that_come_faster_than_they_are_posted_are_dropped_and_logg
     assert len(receiver.bodies) == 6, "three of each five"
     dropped = [one.getMessage() for one in caplog.records if "were dropped" in one.getMessage()]
     assert dropped == [f"web hooks: events after {last} were dropped: 3 waited already" for last in (3, 13)]
+    monkeypatch.undo()
+    await hooks.close()
+    await hooks.open()
 
 
-async def test_others_have_their_turn_while_an_event_goes_to_very_many_hooks(
-    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("hooks", "events"), [(1000, 1), (1, 1000), (20, 50)])
+async def test_others_have_their_turn_while_very_many_posts_begin(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch, hooks: int, events: int
 ) -> None:
-    hooks, posted = imagestore_lab.node.parts.services.web_hooks, list[str]()
-    monkeypatch.setattr(hooks._outbox, "post", lambda delivery: posted.append(delivery.url))
-    for number in range(1000):
-        hooks._addresses.put(HookRow(f"{number:04}", f"http://{number}/", "/some/path"))
+    kept, posted = imagestore_lab.node.parts.services.web_hooks, list[str]()
+    monkeypatch.setattr(kept._outbox, "post", lambda delivery: posted.append(delivery.url))
+    urls = [f"http://{number}/" for number in range(hooks)]
+    for number, url in enumerate(urls):
+        kept._addresses.put(HookRow(f"{number:04}", url, "/some/path"))
     turns = Turns()
     async with counting(turns):
-        await hooks._post(Event(1, 0, "/some/path", "f" * 32, {}))
-    assert posted == [f"http://{number}/" for number in range(1000)]
+        imagestore_lab.node.events.publish(*(Event(number, 0, "/some/path", "f" * 32, {}) for number in range(events)))
+        while len(posted) < 1000:
+            await asyncio.sleep(0)
+    assert posted == urls * events
     assert turns.count >= 10
-    await hooks.read()
+    for number in range(hooks):
+        kept._addresses.remove(f"{number:04}")
 
 
 async def test_a_hook_for_events_needs_their_path(imagestore_client: Client) -> None:

@@ -31,7 +31,7 @@ LONGEST_TEXT_BYTES = 65535
 BYTES_OF_A_HOOK = 512
 """The bytes of an input that are worked on in the time that it takes to compile the glob of a hook, about."""
 POSTS_OF_A_TURN = 100
-"""Posts of an event that begin before the event loop has its turn."""
+"""Posts, of one event or of several that wait, that begin before the event loop has its turn."""
 MOST_UNREAD = 50_000
 """Events that may wait until it is found which hooks get them. One more is not posted, and that is logged."""
 DESCRIPTIONS: Mapping[str, str] = {
@@ -78,6 +78,8 @@ class EventWebHooks:
         self._rows: list[tuple[object, ...]] | None = None
         """The rows of all hooks, if no change has come after the last `read`."""
         self._reading = asyncio.Lock()
+        self._in_turn = 0
+        """Posts that have begun since the event loop had its turn, at most."""
         self._outbox = Outbox(clock, RETRIES, find_course)
 
     async def open(self) -> None:
@@ -145,16 +147,20 @@ class EventWebHooks:
 
     async def _post(self, event: Event) -> None:
         if self._unread.dropped and self._unread.empty():
-            logger.warning("web hooks: events after %d were dropped: %d waited already", event.id, MOST_UNREAD)
+            logger.warning("web hooks: events after %d were dropped: %d waited already", event.id, self._unread.maxsize)
             self._unread.take_up()
         if event.path.startswith(EVENTS):
             return
         urls = await self._addresses.of(event.path)
         body = await self._body(event) if urls else b""
-        for number, url in enumerate(urls, 1):
+        for url in urls:
             self._outbox.post(Delivery(url, body, f"event {event.id}", HEADERS, event.path))
-            if number % POSTS_OF_A_TURN == 0:
+            self._in_turn += 1
+            if self._in_turn == POSTS_OF_A_TURN:
+                self._in_turn = 0
                 await asyncio.sleep(0)
+        if self._unread.empty():
+            self._in_turn = 0
 
     async def _body(self, event: Event) -> bytes:
         content = dict(event.content)
