@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from imagestore_sim.backup_storage import lifecycle
+from imagestore_sim.backup_storage.ping_tracker import PingTracker
+from imagestore_sim.backup_storage.records import Storage
 from imagestore_sim.bootstrap import Bootstrap, parse_bootstrap
 from imagestore_sim.database import one_call_cursor
 from imagestore_sim.database.one_call_cursor import Outcome
@@ -91,6 +94,33 @@ async def test_a_file_reads_what_it_names_and_no_other_records(tmp_path: Path, r
     assert {one.name for one in admin.users} == {one.name for one in admin.roles} == set(names)
     assert {one.account for one in taken.images} == set(names)
     assert all(len(one.userTags) == 2 for one in taken.zones)
+
+
+async def test_one_more_storage_connects_itself_and_looks_at_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
+    await node.start()
+    try:
+        looked_at: list[object] = []
+        connected: list[str] = []
+
+        async def connect(_: PingTracker, uuid: str) -> None:
+            connected.append(uuid)
+
+        async def all_of_them(_: object, after: str) -> list[Storage]:
+            looked_at.append(after)
+            return []
+
+        monkeypatch.setattr(lifecycle, "try_to_reconnect", connect)
+        monkeypatch.setattr(type(node.parts.storages.records), "tracked_after", all_of_them)
+        storages = [{"uuid": one * 32, "name": one, "hostname": f"h{one}", "url": "/zs"} for one in "cab"]
+        content = {"backupStorages": [*storages, {"name": "d", "hostname": "d", "url": "/zs", "tracked": False}]}
+        for _ in range(2):
+            await node.changes.add(parse_bootstrap(json.dumps(content).encode(), "records"), wait=True)
+    finally:
+        await node.stop()
+    assert (connected, looked_at) == (["a" * 32, "b" * 32, "c" * 32], [])
 
 
 async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Reads) -> None:

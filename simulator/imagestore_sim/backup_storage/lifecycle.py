@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import StrEnum
 from functools import partial
 
@@ -109,6 +109,10 @@ class Lifecycle:
         """
         uuids = [storage.uuid for storage in await self._records.tracked() if self._cluster.is_ours(storage.uuid)]
         await together(*(try_to_reconnect(self._tracker, uuid) for uuid in uuids if uuid not in but))
+
+    async def connect(self, uuids: Iterable[str]) -> None:
+        """Connect tracked storages that are new, as `reconnect_all` does."""
+        await together(*(try_to_reconnect(self._tracker, uuid) for uuid in uuids if self._cluster.is_ours(uuid)))
 
     async def check_new(self, kind: str, hostname: str, url: str) -> None:
         """Raise a BackupStorageError if a storage of type `kind`, hostname and url cannot be added (domain 3.1)."""

@@ -122,6 +122,10 @@ async def _stored(
     return set(await connection.scalars(union_all(*(select(column).where(column.in_(asked)) for column in columns))))
 
 
+def _is_tracked(record: BackupStorageRecord) -> bool:
+    return record.tracked and record.type in HOSTS
+
+
 def _account(accounts: Mapping[str, str], section: str, record: str, name: str) -> str:
     """Return the uuid of an account that a record of a section names. Raise BootstrapError."""
     if name not in accounts:
@@ -170,8 +174,10 @@ class BootstrapLoader:
         self._configuration = configuration
         self._now = clock.local()
 
-    async def load(self, bootstrap: Bootstrap, *, replace: bool = False) -> None:
+    async def load(self, bootstrap: Bootstrap, *, replace: bool = False) -> Sequence[str]:
         """Write all records, or none on an error. With `replace`, delete all others first.
+
+        Return the uuids of the tracked storages that are new, in order.
 
         Raise BootstrapError; DatabaseError if another node has stored secrets with another key meanwhile.
         """
@@ -197,7 +203,7 @@ class BootstrapLoader:
                 with unique("resourceConfigs", config.name):
                     await self._add_resource_config(connection, config)
             await self._add_plain(connection, _ZONES, bootstrap.zones)
-            await self._add_storages(connection, bootstrap.backupStorages)
+            tracked = await self._add_storages(connection, bootstrap.backupStorages)
             await self._add_images(connection, bootstrap.images)
             for item in bootstrap.trash:
                 await self._add_trash(connection, item)
@@ -214,6 +220,7 @@ class BootstrapLoader:
             else:
                 for option in options:
                     await self._configuration.change(*option)
+        return sorted(tracked)
 
     async def _check_key(self, connection: AsyncConnection) -> None:
         """Raise DatabaseError if the stored secrets have another key: of nodes that start at once, one is the first."""
@@ -282,7 +289,9 @@ class BootstrapLoader:
                 await rows.insert_if_many()
         await rows.insert()
 
-    async def _add_storages(self, connection: AsyncConnection, records: Sequence[BackupStorageRecord]) -> None:
+    async def _add_storages(self, connection: AsyncConnection, records: Sequence[BackupStorageRecord]) -> list[str]:
+        """Add the storages that are not there, with their tags; return the tracked ones. Raise BootstrapError."""
+        tracked: list[str] = []
         rows = _TaggedRows(connection, "backupStorages")
         there = set[str]()
         of_hosts = [model.hostname for model in HOSTS.values()]
@@ -294,13 +303,16 @@ class BootstrapLoader:
                 if storage in there or record.hostname in hostnames:
                     continue
                 there.add(storage)
+                if _is_tracked(record):
+                    tracked.append(storage)
                 self._add_storage(rows, storage, record)
                 await self._add_tags(connection, rows, storage, "BackupStorageVO", record)
                 await rows.insert_if_many()
         await rows.insert()
+        return tracked
 
     def _add_storage(self, rows: RowBatch, storage: str, record: BackupStorageRecord) -> None:
-        tracked = record.tracked and record.type in HOSTS
+        tracked = _is_tracked(record)
         values: dict[str, object] = {
             name: getattr(record, name) for name in ("name", "description", "url", "type", "state")
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Sequence
 from contextlib import asynccontextmanager
 
 from imagestore_sim.bootstrap import Bootstrap
@@ -64,11 +64,11 @@ class RecordChanges:
         New storages are connected in the background; `wait` waits until each has been tried. Raise BootstrapError.
         """
         async with self._one_change:
-            existing = {storage.uuid for storage in await self._parts.storages.records.tracked()}
-            await self._parts.store.bootstrap_loader.load(records)
-            await self._parts.services.web_hooks.read()
+            tracked = await self._parts.store.bootstrap_loader.load(records)
+            if records.webHooks:
+                await self._parts.services.web_hooks.read()
             await self._before_connecting()
-            connecting = self._connect(but=existing)
+            connecting = self._begin(self._parts.storages.lifecycle.connect(tracked))
         await self._tell_others(ADDED, wait=wait)
         if wait:
             await asyncio.wait([connecting])
@@ -198,5 +198,7 @@ class RecordChanges:
             self._foundation.clock.restart()
 
     def _connect(self, *, but: Container[str] = ()) -> asyncio.Task[None]:
-        connects = self._parts.storages.lifecycle.reconnect_all(but=but)
+        return self._begin(self._parts.storages.lifecycle.reconnect_all(but=but))
+
+    def _begin(self, connects: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return self._tasks.begin(connects, "connects of new records")
