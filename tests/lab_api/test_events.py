@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -16,6 +16,7 @@ from imagestore_sim.backup_storage.events import (
     DISCONNECTED,
     PROBE_FAILED,
     STATUS_CHANGED,
+    Event,
     Events,
 )
 from imagestore_sim.clock import RealClock
@@ -175,9 +176,11 @@ async def test_a_comment_is_sent_when_nothing_happens(imagestore_lab: Lab, monke
         assert await reader.response.content.readline() == b": still here\n"
 
 
-async def test_a_client_that_is_too_slow_is_dropped_with_a_message(imagestore_lab: Lab) -> None:
+async def test_a_client_that_is_too_slow_is_dropped_with_a_message(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab = imagestore_lab
-    lab.node.parts.event_stream.limit = 5
+    monkeypatch.setattr(lab.node.parts.event_stream, "limit", 5)
     uuid = (await lab.wait_for("imagestore-1", "Connected")).uuid
     async with listening(lab) as reader:
         async with lab.node.parts.store.database.transaction() as connection:
@@ -189,9 +192,51 @@ async def test_a_client_that_is_too_slow_is_dropped_with_a_message(imagestore_la
     assert [one["content"]["number"] for one in heard] == [0, 1, 2, 3, 4]
     assert last["event"] == "dropped"
     assert json.loads(last["data"])["lastEventId"] == heard[-1]["id"]
-    assert lab.node.events._subscriptions.keys() == {one for one in lab.node.events._subscriptions if not one.maxsize}
+    assert 5 not in {one.maxsize for one in lab.node.events._subscriptions}
     async with listening(lab, last=heard[-1]["id"]) as reader:
         assert (await reader.event())["content"] == {"number": 5}
+
+
+async def test_all_streams_send_the_same_messages_which_are_made_once(
+    imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def to_json(event: Event) -> dict[str, object]:
+        made.append(event.id)
+        return plain(event)
+
+    plain = Event.to_json
+    monkeypatch.setattr(Event, "to_json", to_json)
+    lab = imagestore_lab
+    await lab.wait_for("imagestore-1", "Connected")
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(listening(lab, path="/x")) for _ in range(3)]
+        made.clear()
+        lab.node.events.publish(*(Event(number, 0, "/x", "u", {"number": number}) for number in range(1000, 1007)))
+        for reader in readers:
+            heard = [await reader.event() for _ in range(7)]
+            assert [one["content"]["number"] for one in heard] == list(range(1000, 1007))
+    assert made == list(range(1000, 1007))
+
+
+async def test_a_client_gets_very_many_events_in_pieces(imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "BATCH", 3)
+    sent: list[int] = []
+    plain = stream._Stream._write
+
+    async def write(self: stream._Stream, data: bytes) -> None:
+        sent.append(data.count(b"id: "))
+        await plain(self, data)
+
+    monkeypatch.setattr(stream._Stream, "_write", write)
+    lab = imagestore_lab
+    await lab.wait_for("imagestore-1", "Connected")
+    async with listening(lab, path="/pieces") as reader:
+        sent.clear()
+        lab.node.events.publish(*(Event(number, 0, "/pieces", "u", {}) for number in range(1000, 1010)))
+        assert [(await reader.event())["id"] for _ in range(10)] == list(range(1000, 1010))
+    assert [one for one in sent if one] == [3, 3, 3, 1]
 
 
 async def test_a_client_that_was_away_too_long_gets_the_message_missed(

@@ -23,8 +23,8 @@ from imagestore_sim.web_server import problem
 
 LIMIT = 1000
 """Events that may wait for a slow client; one more drops it."""
-BATCH = 500
-"""Stored events that are read at once."""
+BATCH = 100
+"""Events that are read and sent at once: what a client does not take is held in its connection."""
 MOST_STREAMS = 1000
 MOST_GLOBS = 100
 """Globs of paths that each event of a stream is compared with."""
@@ -104,6 +104,7 @@ class EventStream:
         self._events = events
         self._log = log
         self.limit = limit
+        self._messages = _Messages(limit)
         self._streams: dict[asyncio.Task[object] | None, None] = {}
         self._closing = False
 
@@ -132,7 +133,7 @@ class EventStream:
         try:
             with self._events.follow(self.limit) as listener:
                 await response.prepare(request)
-                await _Stream(response, chosen).follow(listener, self._log, last)
+                await _Stream(response, chosen, self._messages).follow(listener, self._log, last)
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -144,12 +145,32 @@ class EventStream:
         return response
 
 
+class _Messages:
+    """The messages of the latest events. All streams send the same."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[int, tuple[Event, bytes]] = {}
+
+    def of(self, event: Event) -> bytes:
+        """Return the message of an event."""
+        kept = self._kept.get(event.id)
+        if kept is not None and kept[0] is event:
+            return kept[1]
+        message = b"id: %d\ndata: %b\n\n" % (event.id, orjson.dumps(event.to_json()))
+        self._kept[event.id] = event, message
+        if len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
+        return message
+
+
 class _Stream:
     """The stream of one client. It sends each event once, in the order of their numbers."""
 
-    def __init__(self, response: web.StreamResponse, chosen: _Filter) -> None:
+    def __init__(self, response: web.StreamResponse, chosen: _Filter, messages: _Messages) -> None:
         self._response = response
         self._chosen = chosen
+        self._message_of = messages.of
         self._last = 0
         self._caught_up = 0
         """The number up to which stored events were sent before new ones."""
@@ -162,7 +183,7 @@ class _Stream:
             await self._catch_up(log, last)
         while True:
             await self._write(await self._next(listener))
-            if listener.dropped:
+            if listener.dropped and listener.empty():
                 text = "events came faster than they were read; come back with Last-Event-ID for the rest"
                 await self._write(_named("dropped", {"lastEventId": self._last, "reason": text}))
                 return
@@ -188,7 +209,7 @@ class _Stream:
             first = await asyncio.wait_for(listener.get(), KEEP_ALIVE_SECONDS)  # real: see above
         except TimeoutError:
             return b": still here\n\n"
-        events = [first, *(listener.get_nowait() for _ in range(listener.qsize()))]
+        events = [first, *(listener.get_nowait() for _ in range(min(listener.qsize(), BATCH - 1)))]
         return self._restarted(listener) + self._messages(event for event in events if event.id > self._caught_up)
 
     def _restarted(self, listener: Subscription) -> bytes:
@@ -203,7 +224,7 @@ class _Stream:
         for event in events:
             self._last = max(event.id, self._last)
             if self._chosen.matches(event):
-                messages.append(b"id: %d\ndata: %b\n\n" % (event.id, orjson.dumps(event.to_json())))
+                messages.append(self._message_of(event))
         return b"".join(messages)
 
     async def _write(self, data: bytes) -> None:
