@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from sqlalchemy import literal, select
 
 from imagestore_sim.database import Database, DatabaseError, StoreUnavailable
 from imagestore_sim.database.mariadb import opening
@@ -87,6 +88,7 @@ async def _service(greeting: bytes, *, closes: bool = False) -> AsyncIterator[st
         bytes(4),
         b"\x01\0\0\0\x0a",
         b"\x05\0\0\0\x0a5.5.",
+        b"\x12\0\0\0\x0a5\0\x08\0\0\0abcdefgh\0\xff\xff",
         b"\x05\0\0\0\x0b\x08\x05\x1a\0",
     ],
 )
@@ -118,6 +120,13 @@ async def test_a_service_that_says_nothing_is_waited_for_a_bounded_time(monkeypa
 async def test_a_server_that_cannot_be_reached_is_one_line_with_the_reason(where: str, why: str) -> None:
     said = await _complaint_of(f"mariadb://u:secret@{where}")
     assert f"cannot be opened: the database server cannot be reached: {why}" in said
+
+
+async def test_a_server_that_takes_small_statements_only_is_refused_at_the_start(own_mariadb: MariaDbServer) -> None:
+    url = _new_user(own_mariadb)
+    own_mariadb.stop()
+    own_mariadb.start("--max-allowed-packet=32K")
+    assert "max_allowed_packet of the server is 32768; 1048576 or more is needed" in await _complaint_of(url)
 
 
 # TLS
@@ -204,6 +213,33 @@ async def test_an_account_without_the_rights_is_one_line(right: str, mariadb_ser
     said = await _complaint_of(url)
     assert "does not let this user do that, who needs GRANT ALL on the database: CREATE command denied" in said
     assert said.count("mariadb://") == 1
+
+
+async def test_reads_wait_for_one_another_where_an_account_may_have_no_more_connections(
+    mariadb_server: MariaDbServer,
+) -> None:
+    url = _new_user(mariadb_server)
+    await (await Database.open(url)).close()
+    mariadb_server.sql(f"ALTER USER {_user(url)} WITH MAX_USER_CONNECTIONS 4")
+    database = await Database.open(url)
+    reads = [database.fetch("SELECT SLEEP(0.02)", ()) for _ in range(20)]
+    async with asyncio.timeout(BOUND):
+        await asyncio.gather(*reads, *(database.read(select(literal(1))) for _ in range(20)))
+        async with database.transaction(), database.beat():
+            pass
+    assert database.health.failures == 0
+    _kill_all(mariadb_server, url)
+    async with asyncio.timeout(BOUND):  # whichever reads first may take all that there are
+        async with database.transaction(), database.beat():
+            pass
+        await asyncio.gather(*(database.fetch("SELECT SLEEP(0.02)", ()) for _ in range(8)), return_exceptions=True)
+        await database.read(select(literal(1)))
+        await asyncio.gather(*(database.read(select(literal(1))) for _ in range(8)), return_exceptions=True)
+        await database.fetch("SELECT 1", ())
+    with pytest.raises(StoreUnavailable, match="cannot be read: this user has reached a limit of its account"):
+        async with database.read_snapshot():
+            pass
+    await database.close()
 
 
 async def test_an_account_that_is_locked_while_a_node_runs_is_the_reason_until_it_is_unlocked(

@@ -56,6 +56,7 @@ class MariaDbBackend:
             await self.connections.use_galera()
         await create_or_migrate(self.connections.engine, vault, options, self._name)
         await self._forget_silent_nodes()
+        await self.reader.open()
 
     async def _forget_silent_nodes(self) -> None:
         try:

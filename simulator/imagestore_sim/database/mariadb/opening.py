@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import struct
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from imagestore_sim.database.mariadb.reasons import OUT_OF_SYNC, code_of, is_mariadb, mariadb_reason
 from imagestore_sim.plain_reasons import system_text
 
+logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 5
 """How long the server's system may take to accept a connection."""
 OPEN_SECONDS = 10
@@ -18,7 +20,9 @@ OPEN_SECONDS = 10
 _UNREACHABLE = frozenset({2002, 2003, 2005})
 _UNKNOWN_VARIABLE = 1193
 _ENDED = frozenset({0, 2006, 2013})
-_NOT_ITS_PROTOCOL = (IndexError, struct.error, ValueError, RuntimeError, AssertionError, TypeError)
+_NO_MORE = frozenset({1040, 1203, 1226})
+"""As many connections as the server, or the account, may have."""
+_NOT_ITS_PROTOCOL = (AttributeError, IndexError, NameError, RuntimeError, ValueError, struct.error)
 """What asyncmy raises beside its own errors as it reads something else than a greeting of MariaDB's."""
 _OTHER_SERVICE = "what answers there is no MariaDB"
 
@@ -26,9 +30,11 @@ _OTHER_SERVICE = "what answers there is no MariaDB"
 class NotConnected(ConnectionError):
     """A connection that could not be opened; the text says why, in one line."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, has_too_many: bool = False) -> None:
         super().__init__(reason)
         self.strerror = reason
+        self.has_too_many = has_too_many
+        """Whether the server would have accepted it, were there not too many already."""
 
 
 async def open_connection(arguments: Mapping[str, Any]) -> Any:
@@ -42,12 +48,13 @@ async def open_connection(arguments: Mapping[str, Any]) -> Any:
         reason = f"the database server accepts the connection, and says nothing for {OPEN_SECONDS} s"
     except OSError as error:  # of a file of a certificate that has gone
         reason = system_text(error)
-    except _NOT_ITS_PROTOCOL:
+    except _NOT_ITS_PROTOCOL as error:
+        logger.debug("the driver cannot read what answers", exc_info=error)
         reason = _OTHER_SERVICE
     except Exception as error:
         if not is_mariadb(error):
             raise
-        reason = _reason_of(error)
+        raise NotConnected(_reason_of(error), has_too_many=code_of(error) in _NO_MORE) from None
     raise NotConnected(reason) from None
 
 
@@ -60,7 +67,7 @@ def _reason_of(error: BaseException) -> str:
         return _OTHER_SERVICE
     words = " ".join(str(error.args[-1]).split()) if error.args else type(error).__name__
     if code == _UNKNOWN_VARIABLE:
-        return f"the server is no MariaDB that is new enough: {words} (error {code})"
+        return f"MariaDB 10.5 or newer with InnoDB is needed: {words} (error {code})"
     if code in _ENDED:
         return f"the other end closes the connection before it can be used (error {code})"
     return mariadb_reason(error) or f"{words} (error {code})"

@@ -22,6 +22,11 @@ class RawReaders:
         self._open: set[Any] = set()
         self._free = asyncio.Semaphore(MOST)
 
+    @property
+    def has_some(self) -> bool:
+        """Whether it has connections, idle ones or others that will be."""
+        return bool(self._open)
+
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """Return all rows. A connection that was lost while it was idle is replaced once. Raise asyncmy's errors."""
         async with self._free:
@@ -31,7 +36,7 @@ class RawReaders:
             except Exception as error:
                 if not was_idle or not is_lost(error):
                     raise
-            self._close_idle()  # the others were most likely lost as well
+            self.close_idle()  # the others were most likely lost as well
             return await self._fetch(sql, parameters)
 
     async def _fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -53,11 +58,14 @@ class RawReaders:
             if connection.connected and connection in self._open:
                 self._idle.append(connection)
 
-    def _close_idle(self) -> None:
+    def close_idle(self) -> bool:
+        """Close the connections that are idle. Return whether there was one."""
+        had_some = bool(self._idle)
         for connection in self._idle:
             self._open.discard(connection)
             connection.close()
         self._idle.clear()
+        return had_some
 
     def close(self) -> None:
         """Close every connection, also one on which a statement runs."""

@@ -23,6 +23,8 @@ from imagestore_sim.database.vault import Vault
 logger = logging.getLogger(__name__)
 OLDEST = (10, 5)
 """The first version that has all that is used here."""
+SMALLEST_PACKET = 1024**2
+"""Bytes: the driver sends rows in statements of nearly this length."""
 LEASE_SECONDS = 120
 """How long a node may take to migrate; then another one begins in its place."""
 _RETRY_SECONDS = 0.25
@@ -43,9 +45,12 @@ OURS = {*map(str.lower, Model.metadata.tables), TABLE.lower(), _TABLE.lower()}
 
 
 async def check_server(engine: AsyncEngine) -> None:
-    """Raise DatabaseError unless the server is a MariaDB that is new enough."""
+    """Raise DatabaseError unless the server is a MariaDB that is new enough, and takes statements of many rows."""
     async with engine.connect() as connection:
         version = str((await connection.exec_driver_sql("SELECT VERSION()")).scalar())
+        packet = int((await connection.exec_driver_sql("SELECT @@max_allowed_packet")).scalar() or 0)
+    if packet < SMALLEST_PACKET:
+        raise DatabaseError(f"max_allowed_packet of the server is {packet}; {SMALLEST_PACKET} or more is needed")
     numbers = version.removeprefix("5.5.5-").split("-")[0].split(".")
     if "mariadb" not in version.lower():
         raise DatabaseError(f"the server is not a MariaDB (it says {version})")
