@@ -149,14 +149,19 @@ async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Rea
         assert [(group.name, group.users, group.policies) for group in one.groups] == [("g", ("u",), ("p",))]
 
 
-async def test_very_many_keys_and_patterns_take_few_statements(tmp_path: Path, reads: Reads) -> None:
+async def test_very_many_keys_patterns_and_options_take_few_statements(tmp_path: Path, reads: Reads) -> None:
     names = [f"n{number:08}" for number in range(MANY)]
     tag = {"tag": "t", "tagPatternUuid": "a" * 32}
+    option = {"category": "backupStorage", "name": "ping.interval", "value": "5"}
     content = {
         "accounts": [{"name": "owner", "password": "x"}],
         "accessKeys": [{"accessKeyId": name, "accessKeySecret": "s" * 20, "account": "owner"} for name in names],
         "tags": [{"name": name, "value": name, "account": "owner"} for name in names],
         "zones": [{"name": name, "userTags": [tag]} for name in names],
+        "resourceConfigs": [
+            {"resourceUuid": f"{number:032x}", "resourceType": "ZoneVO", "value": "5", **option}
+            for number in range(MANY)
+        ],
     }
     whole = parse_bootstrap(json.dumps(content).encode(), "records")
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
@@ -170,6 +175,7 @@ async def test_very_many_keys_and_patterns_take_few_statements(tmp_path: Path, r
     finally:
         await node.stop()
     assert {(one.accessKeyId, one.account) for one in taken.accessKeys} == {(name, "owner") for name in names}
+    assert [one.value for one in taken.resourceConfigs] == ["5"] * MANY
     assert {(one.name, one.account) for one in taken.tags} == {("t", "admin"), *((name, "owner") for name in names)}
     assert [[one.tagPatternUuid for one in zone.userTags if not isinstance(one, str)] for zone in taken.zones] == [
         ["a" * 32]

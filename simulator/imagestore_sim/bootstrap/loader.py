@@ -40,7 +40,7 @@ from imagestore_sim.bootstrap.records import (
     stable_uuid,
     uuid_of,
 )
-from imagestore_sim.bootstrap.row_batch import RowBatch, pieces, unique
+from imagestore_sim.bootstrap.row_batch import RowBatch, pieces
 from imagestore_sim.bootstrap.snapshot import clear_records
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, DatabaseError, Vault
@@ -199,9 +199,7 @@ class BootstrapLoader:
             rows = AccountRows(connection, now=self._now, protect=self._protect, quotas=quotas)
             await rows.add(accounts, replace=replace)
             await self._add_patterns(connection, bootstrap.tags)
-            for config in bootstrap.resourceConfigs:
-                with unique("resourceConfigs", config.name):
-                    await self._add_resource_config(connection, config)
+            await self._add_resource_configs(connection, bootstrap.resourceConfigs)
             await self._add_plain(connection, _ZONES, bootstrap.zones)
             tracked = await self._add_storages(connection, bootstrap.backupStorages)
             await self._add_images(connection, bootstrap.images)
@@ -257,10 +255,22 @@ class BootstrapLoader:
                 await rows.insert_if_many()
         await rows.insert()
 
-    async def _add_resource_config(self, connection: AsyncConnection, record: ResourceConfigRecord) -> None:
-        same = (ResourceConfig.resourceUuid == record.resourceUuid, ResourceConfig.category == record.category)
-        if await connection.scalar(select(ResourceConfig.uuid).where(*same, ResourceConfig.name == record.name)):
-            return
+    async def _add_resource_configs(self, connection: AsyncConnection, records: Sequence[ResourceConfigRecord]) -> None:
+        rows = RowBatch(connection, "resourceConfigs")
+        there = set[tuple[str, ...]]()
+        columns = select(ResourceConfig.resourceUuid, ResourceConfig.category, ResourceConfig.name)
+        for piece in pieces(records):
+            of_them = columns.where(ResourceConfig.resourceUuid.in_({record.resourceUuid for record in piece}))
+            there |= {tuple(row) for row in await connection.execute(of_them)}
+            for record in piece:
+                key = (record.resourceUuid, record.category, record.name)
+                if key not in there:
+                    there.add(key)
+                    rows.add(ResourceConfig, record.name, self._resource_config(record))
+                    await rows.insert_if_many()
+        await rows.insert()
+
+    def _resource_config(self, record: ResourceConfigRecord) -> dict[str, object]:
         try:
             option = self._configuration.find(record.category, record.name)
             option.read(option, record.value)
@@ -268,7 +278,7 @@ class BootstrapLoader:
             raise BootstrapError(f"resourceConfigs: {error}") from None
         values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
         values |= {"accountUuid": ADMIN_UUID, "description": option.description, **self._dates(record)}
-        await connection.execute(insert(ResourceConfig), {"uuid": record.uuid or new_uuid(), **values})
+        return {"uuid": record.uuid or new_uuid(), **values}
 
     async def _add_plain(
         self, connection: AsyncConnection, kind: _Plain, records: Sequence[ZoneRecord | WebHookRecord]
