@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import islice, product
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
@@ -11,6 +12,8 @@ from imagestore_sim.database import Database
 from imagestore_sim.database.models import Image, SharedResource
 
 TYPE = "ImageVO"
+ROWS_OF_A_STATEMENT = 500
+"""A call may share thousands of images with thousands of accounts."""
 
 
 class Shares:
@@ -32,14 +35,14 @@ class Shares:
             mine = select(SharedResource.resourceUuid, SharedResource.receiverAccountUuid)
             where = mine.where(SharedResource.ownerAccountUuid == owner, SharedResource.resourceUuid.in_(resources))
             there = {tuple(row) for row in await connection.execute(where)}
-            for resource in dict.fromkeys(resources):
-                for account in dict.fromkeys(accounts):
-                    if (resource, account) not in there:
-                        row = insert(SharedResource).values(
-                            ownerAccountUuid=owner, receiverAccountUuid=account, toPublic=account is None
-                        )
-                        what = {"resourceType": TYPE, "resourceUuid": resource}
-                        await connection.execute(row.values(**what, createDate=now, lastOpDate=now))
+            pairs = product(dict.fromkeys(resources), dict.fromkeys(accounts))
+            new = (pair for pair in pairs if pair not in there)
+            its = {"ownerAccountUuid": owner, "resourceType": TYPE, "createDate": now, "lastOpDate": now}
+            while some := [
+                {"resourceUuid": resource, "receiverAccountUuid": account, "toPublic": account is None, **its}
+                for resource, account in islice(new, ROWS_OF_A_STATEMENT)
+            ]:
+                await connection.execute(insert(SharedResource), some)
 
     async def revoke(self, owner: str, resources: Collection[str], accounts: Collection[str | None] | None) -> None:
         """Take images back from accounts; None among them stands for the share with all accounts, alone for all shares.
