@@ -132,7 +132,7 @@ def test_a_name_of_a_node_is_a_text_and_one_that_starts_is_joining(
 
 def test_a_node_that_is_killed_is_told_of_on_every_view(tmp_path: Path, open_page: OpenPage) -> None:
     with running_cluster(tmp_path, mode="quick") as running:
-        page = open_page(running.front.url, width=1920, expected=(503,))  # the probes of a node that is gone
+        page = open_page(running.front.url, width=1920)
         expect(shown_in_bar(page)).to_have_text(re.compile(rf"3 nodes.*{running.label('a')} answers"))
         killed, uuid = running.label("b"), running.uuid("b")
         running.wait(running.cluster.kill, "b")
@@ -212,6 +212,21 @@ def test_a_node_that_stands_still_is_not_shown_as_ready(tmp_path: Path, open_pag
         expect(card(page, running.label("a"))).to_contain_text("Running")
         expect(page.get_by_role("region", name="Joins and leaves")).to_contain_text("✕ left")
         expect_fleet(page, 9)
+
+
+def test_storages_that_no_node_has_taken_yet_are_told_of(tmp_path: Path, open_page: OpenPage) -> None:
+    with running_cluster(tmp_path, nodes=("a", "b")) as running:
+        page = open_nodes(running, open_page)
+        lost = running.owned("b")
+        takeover = running.cluster.nodes["a"].storages.takeover
+        assert takeover is not None
+        running.wait(takeover._one_at_a_time.acquire)  # as a slow store would hold it up
+        running.wait(running.cluster.stop, "b")
+        note = page.get_by_text(re.compile(rf"{lost} storages? (has|have) no owner yet among these nodes"))
+        expect(note).to_be_visible()
+        running.wait(takeover._one_at_a_time.release)
+        expect(note).to_be_hidden()
+        expect(card(page, running.label("a"))).to_contain_text("9 of 9 (100%)")
 
 
 def test_the_requests_are_those_of_one_node_and_go_on_after_it_was_away(tmp_path: Path, open_page: OpenPage) -> None:

@@ -133,3 +133,34 @@ def test_a_node_that_cannot_reach_the_store_says_so() -> None:
             assert len((await shown(client))["nodes"]) == 2
 
     run_virtually(play())
+
+
+def test_the_probes_of_the_other_nodes_are_shown_while_one_stands_still_or_is_dead() -> None:
+    async def play() -> None:
+        async with three_nodes("faithful") as world, client_of(world, "a") as client:
+            await world.clock.sleep(10)
+            owned = world.owned()
+            assert all(owned.values())
+
+            async def probes() -> tuple[set[str], list[str], float]:
+                began = world.clock.monotonic()
+                answer = await client.request("GET", f"{client.url}/lab/v1/probes")
+                assert answer.status == 200, answer.text
+                known = {one["storageUuid"] for one in answer.body["probes"]}
+                return known, answer.body["silentNodes"], world.clock.monotonic() - began
+
+            known, silent, _ = await probes()
+            assert (len(known), silent) == (HOSTS, [])
+            paused, uuid = owned["b"], uuid_of(world, "b")
+            world.cluster.pause("b")
+            known, silent, seconds = await probes()
+            assert known >= owned["a"] | owned["c"]
+            assert (silent, seconds <= 2.1) == ([uuid], True)
+            world.cluster.resume("b")
+            known, silent, _ = await probes()
+            assert (paused <= known, silent) == (True, [])
+            await world.cluster.kill("b")
+            known, silent, seconds = await probes()
+            assert (known >= owned["a"] | owned["c"], silent, seconds <= 2.1) == (True, [uuid], True)
+
+    run_virtually(play())

@@ -52,6 +52,9 @@ class ProbesShape(Shape):
 
     at: float = Field(description="now: seconds since the epoch, by the lab's clock")
     probes: list[ProbeOfStorage] = Field(description="the latest of each storage")
+    silent_nodes: list[str] = Field(
+        [], description="uuids of management nodes that do not answer: their probes are left out"
+    )
 
 
 class ProbesQuery(Shape):

@@ -101,12 +101,18 @@ class StoragesRoutes:
         ]
 
     async def probes(self, request: web.Request, asked: ProbesQuery) -> Answer:
-        """Return the latest probe of each storage, with the milliseconds of its phases."""
+        """Return the latest probe of each storage, with the milliseconds of its phases.
+
+        Of several management nodes each knows those of its own storages. What a node knows that does not answer within
+        two seconds is left out, and the node is named.
+        """
         mine = self._probes(asked)
         owners = self._owners()
-        theirs = [] if owners is None else await owners.ask_others("probes", asked.model_dump(), ProbesShape)
-        latest = {one.storage_uuid: one for one in sorted(_all(mine, theirs), key=lambda one: one.time)}
-        return ProbesShape(at=mine.at, probes=[latest[uuid] for uuid in sorted(latest)])
+        theirs = {} if owners is None else await owners.ask_others("probes", asked.model_dump(), ProbesShape)
+        answered = [one for one in theirs.values() if one is not None]
+        latest = {one.storage_uuid: one for one in sorted(_all(mine, answered), key=lambda one: one.time)}
+        silent = sorted(node for node, one in theirs.items() if one is None)
+        return ProbesShape(at=mine.at, probes=[latest[uuid] for uuid in sorted(latest)], silent_nodes=silent)
 
     def _probes(self, asked: ProbesQuery) -> ProbesShape:
         history = self._history()

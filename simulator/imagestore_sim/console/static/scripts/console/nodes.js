@@ -43,7 +43,7 @@ export function mount(parent) {
     if (known === null) return;
     setText(summary, summaryOf(known));
     unowned.hidden = known.unowned === 0;
-    setText(unowned, `▲ ${plural(known.unowned, 'storage')} of no node that runs: pinged by none until one of them has taken ${known.unowned === 1 ? 'it' : 'them'}.`);
+    setText(unowned, `▲ ${plural(known.unowned, 'storage')} ${known.unowned === 1 ? 'has' : 'have'} no owner yet among these nodes.`);
     showCards(known);
     lives.element.hidden = false;
     lives.show([known.changes, known.nodes.map((one) => nameOf(one.uuid))], () => changesTable(known.changes));

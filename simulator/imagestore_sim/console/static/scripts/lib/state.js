@@ -162,8 +162,8 @@ export function followProbes() {
 /** Return whether they could be read. */
 async function refreshProbes() {
   try {
-    const { at, probes } = await lab('GET', `/probes${probedUntil > 0 ? `?since=${probedUntil}` : ''}`, undefined, { signal: AbortSignal.timeout(READ_MS) });
-    probedUntil = at;
+    const { at, probes, silentNodes } = await lab('GET', `/probes${probedUntil > 0 ? `?since=${probedUntil}` : ''}`, undefined, { signal: AbortSignal.timeout(READ_MS) });
+    if (silentNodes.length === 0) probedUntil = at; // else some of this time are still to come
     if (probes.length === 0) return true;
     for (const { storageUuid, ...probe } of probes) state.probes.set(storageUuid, probe);
     tell({ probes: new Set(probes.map((/** @type {any} */ one) => one.storageUuid)) });
