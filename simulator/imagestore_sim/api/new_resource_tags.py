@@ -5,10 +5,10 @@ The system tags that exist are declared in `backup_storage.tags`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, takewhile
 
-from sqlalchemy import insert, select
+from sqlalchemy import Insert, insert, select
 from sqlalchemy.sql.dml import UpdateBase
 
 from imagestore_sim.backup_storage.tag_patterns import SIMPLE
@@ -33,6 +33,8 @@ OF_CALLS = (VALIDATION_ONLY, f"ephemeral::{VALIDATION_ONLY}")
 """The system tags that are about the call, not about the resource."""
 KNOWN = (*(pattern for patterns in SYSTEM_TAGS.values() for pattern in patterns), *OF_CALLS)
 """The patterns of all system tags, of whatever resource."""
+ROWS_OF_A_STATEMENT = 50
+"""Tags that one statement writes: a call may give thousands."""
 EPHEMERAL = "ephemeral::"
 STORAGE_SUFFIX, RESOURCE_SUFFIX = "BackupStorageInventory", "Inventory"
 
@@ -83,22 +85,32 @@ class NewResourceTags:
         inventory = reply.body.get("inventory")
         if not isinstance(inventory, dict) or "uuid" not in inventory:
             return ()
+        now = self._clock.local()
         owner = {"resourceUuid": inventory["uuid"], "resourceType": _resource_type(reply.schema["inventory"])}
+        owner |= {"createDate": now, "lastOpDate": now}
         kept = [tag for tag in _distinct(message.systemTags) if not tag.startswith(EPHEMERAL)]
-        system = [insert(SystemTag).values(self._row(tag, "System") | owner | {"inherent": False}) for tag in kept]
-        user = [insert(UserTag).values(self._row(tag, "User") | owner) for tag in _leading_strings(message.userTags)]
-        return (*system, *user, *[insert(UserTag).values(row | owner) for row in await self._patterned(message)])
+        system = [_row(tag, "System") | owner | {"inherent": False} for tag in kept]
+        user = [_row(tag, "User") | owner for tag in _leading_strings(message.userTags)]
+        patterned = [row | owner for row in await self._patterned(message)]
+        return tuple(chain(_inserts(SystemTag, system), _inserts(UserTag, user), _inserts(UserTag, patterned)))
 
     async def _patterned(self, message: CreateMessage) -> list[dict[str, object]]:
         """Return the rows of tags by pattern."""
         uuids = _distinct(message.tagUuids)
         found = select(TagPattern.uuid, TagPattern.value, TagPattern.type).where(TagPattern.uuid.in_(uuids))
         patterns = {row.uuid: row for row in await self._database.read(found)} if uuids else {}
-        return [self._row(patterns[one].value, "User") | {"tagPatternUuid": one} for one in uuids if one in patterns]
+        return [_row(patterns[one].value, "User") | {"tagPatternUuid": one} for one in uuids if one in patterns]
 
-    def _row(self, tag: str, kind: str) -> dict[str, object]:
-        now = self._clock.local()
-        return {"uuid": new_uuid(), "tag": tag, "type": kind, "createDate": now, "lastOpDate": now}
+
+def _row(tag: str, kind: str) -> dict[str, object]:
+    return {"uuid": new_uuid(), "tag": tag, "type": kind}
+
+
+def _inserts(model: type[SystemTag | UserTag], rows: Sequence[Mapping[str, object]]) -> Iterator[Insert]:
+    """Yield statements that insert rows with the same columns, as few as can be compiled in a short time each."""
+    for first in range(0, len(rows), ROWS_OF_A_STATEMENT):
+        some = rows[first : first + ROWS_OF_A_STATEMENT]
+        yield insert(model).values(some if len(some) > 1 else some[0])
 
 
 def _distinct(tags: Iterable[str] | None) -> list[str]:
