@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -52,9 +53,14 @@ def _user(url: str) -> str:
 
 
 def _kill_all(server: MariaDbServer, url: str) -> None:
-    ids = server.sql(f"SELECT id FROM information_schema.processlist WHERE user = '{_user(url)}'")
-    for one in ids.split():
+    """End the connections of a user, and wait until the server has forgotten them."""
+    open_ones = f"SELECT id FROM information_schema.processlist WHERE user = '{_user(url)}'"
+    for one in server.sql(open_ones).split():
         server.sql(f"KILL {one}")
+    end = time.monotonic() + BOUND
+    while server.sql(open_ones):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 # What answers there

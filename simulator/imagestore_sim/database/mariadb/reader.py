@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -56,13 +56,15 @@ class MariaDbReader:
 
     async def _leave_room(self) -> bool:
         """Return whether a connection of SQLAlchemy's that reads is free soon; close idle ones of the others for it."""
-        return self._in_use > 0 or self._idle > 0 or self._connections.raw_readers.close_idle()
+        others = self._connections.raw_readers
+        return self._in_use > 0 or others.close_idle() or others.has_some or self._idle > 0
 
     async def _leave_raw_room(self) -> bool:
         """Return whether a connection past SQLAlchemy is free soon; close an idle one of SQLAlchemy's for it."""
         if not self._connections.raw_readers.has_some and self._idle > 0:
-            async with self._connections.readers.connect() as connection:
-                await connection.invalidate()
+            with suppress(NotConnected):  # one that was lost while it was idle
+                async with self._connections.readers.connect() as connection:
+                    await connection.invalidate()
             return True
         return self._in_use > 0 or self._connections.raw_readers.has_some
 
@@ -125,10 +127,12 @@ class MariaDbReader:
 async def _once_one_is_free(read: Callable[[], Awaitable[T]], leave_room: Callable[[], Awaitable[bool]]) -> T:
     """Return what `read` returns. Where the server accepts no more connections, wait for one that this node has."""
     end = time.monotonic() + LOCK_SECONDS  # real: the server is another process
+    is_worth_it = False  # the server takes a moment to forget a connection that was closed
     while True:
         try:
             return await read()
         except NotConnected as error:
-            if not error.has_too_many or time.monotonic() >= end or not await leave_room():  # real: see above
+            is_worth_it = error.has_too_many and (await leave_room() or is_worth_it)
+            if not is_worth_it or time.monotonic() >= end:  # real: see above
                 raise
         await asyncio.sleep(_PAUSE_SECONDS)  # real: see above
