@@ -243,6 +243,18 @@ def test_the_requests_are_those_of_one_node_and_go_on_after_it_was_away(tmp_path
         expect(page.get_by_role("row").filter(has_text="after-it")).to_be_visible()
 
 
+def test_a_node_that_was_started_at_another_address_has_lost_none(tmp_path: Path, open_page: OpenPage) -> None:
+    with running_cluster(tmp_path, nodes=("a",)) as running:
+        running.wait(running.cluster.stop, "a")
+        running.wait(running.cluster.start, "b")
+        running.front.order = ["b"]
+        page = open_page(f"{running.front.url}/#/nodes")
+        expect(card(page, running.label("b"))).to_contain_text("9 of 9 (100%)")
+        expect(page.get_by_role("region", name="Joins and leaves").get_by_role("row")).to_have_count(4)
+        expect(page.get_by_role("list", name="Management nodes").get_by_role("listitem")).to_have_count(1)
+        expect(shown_in_bar(page)).to_be_hidden()
+
+
 def test_a_node_that_is_alone_has_no_page_of_nodes(fresh_lab: LabThread, open_page: OpenPage) -> None:
     page = open_page(f"{fresh_lab.lab.url}/#/nodes")
     expect(page.get_by_role("heading", name="This node is alone")).to_be_visible()

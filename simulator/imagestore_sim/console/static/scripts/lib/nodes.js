@@ -117,13 +117,26 @@ export function nameOf(uuid, host = '') {
   return known?.port ? `${name}:${known.port}` : `${name} (${shortUuid(uuid)})`.trim();
 }
 
-/** Return the nodes that have left and not come back, of the last hour. @returns {NodeChange[]} */
+/**
+ * Return the nodes that have left in the last hour and not come back. Those that no member has been there with are left
+ * out: a node that is stopped, and started at another address, has not lost one.
+ * @returns {NodeChange[]}
+ */
 export function leftNodes() {
   const { known } = cluster;
   if (known === null) return [];
   const latest = new Map(known.changes.toReversed().map((one) => [one.uuid, one]));
   const here = new Set(known.nodes.map((one) => one.uuid));
-  return [...latest.values()].filter((one) => one.lifeCycle === 'NodeLeft' && !here.has(one.uuid) && known.time - one.time < LEFT_SECONDS);
+  const isRecent = (/** @type {NodeChange} */ one) => known.time - one.time < LEFT_SECONDS;
+  const isMissed = (/** @type {NodeChange} */ one) => known.nodes.some(({ uuid }) => wasThere(known.changes, uuid, one.id));
+  return [...latest.values()].filter((one) => one.lifeCycle === 'NodeLeft' && !here.has(one.uuid) && isRecent(one) && isMissed(one));
+}
+
+/** Return whether a member was one as an event happened. @param {NodeChange[]} changes  the latest first @param {string} uuid @param {number} event */
+function wasThere(changes, uuid, event) {
+  const own = changes.filter((one) => one.uuid === uuid);
+  const before = own.find((one) => one.id < event);
+  return before === undefined ? own.length === 0 : before.lifeCycle === 'NodeJoin'; // without any, it joined before them all
 }
 
 /** Return whether the heart of a member stands still. @param {ManagementNode} node */
