@@ -32,6 +32,7 @@ from sqlalchemy.sql.operators import OperatorType
 from typing_extensions import override
 
 from imagestore_sim.database.collated import folded, not_ascii
+from imagestore_sim.database.wide_text import is_wide
 from imagestore_sim.query.collation import fold, fold_padded
 from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.errors import extraction_error, sql_grammar_error
@@ -50,7 +51,6 @@ WILDCARDS = re.compile(r"\\.|%+", re.DOTALL)
 LONGEST_TEXT = 4096
 """The longest text of any column, in characters: a pattern that requires more matches nothing."""
 LONGEST_PATTERN = 4 * LONGEST_TEXT  # with an escape and a wildcard for each character, and some more
-LAST_OF_THREE_BYTES = "\uffff"
 AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
 
 
@@ -257,7 +257,7 @@ class TextRule(ComparisonRule):
 
     @override
     def read(self, operator: Operator, texts: Sequence[str]) -> tuple[Operator, tuple[Value, ...]]:
-        if any(map(_is_beyond, texts)):
+        if any(map(is_wide, texts)):
             raise extraction_error("GenericJDBCException")  # not a character of the column's character set
         if operator in LIKES:
             return operator, (_pattern(texts[0]),)
@@ -427,11 +427,6 @@ def values_of(operator: Operator, text: str) -> list[str]:
 def _number(text: str) -> int | float:
     """Return the number that a text begins with; 1 or 0 for an unquoted boolean."""
     return int(text == "true") if isinstance(text, Unquoted) and text in ("true", "false") else read_number(text)
-
-
-def _is_beyond(text: str) -> bool:
-    """Return whether a text has a character of four UTF-8 bytes, which ZStack's columns cannot hold (observed 5)."""
-    return not text.isascii() and max(text) > LAST_OF_THREE_BYTES
 
 
 def _lowered(text: str) -> str:

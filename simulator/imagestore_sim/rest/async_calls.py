@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from aiohttp import web
 
+from imagestore_sim.database.wide_text import is_wide
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.rest.binding import Body, Values
 from imagestore_sim.rest.encoding import to_plain_json
@@ -26,7 +27,6 @@ from imagestore_sim.web_server import connection_of
 S = TypeVar("S")
 JOB_UUID = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]{32}")
 """A uuid of a job: ZStack looks at its length alone, but it has to be a segment of the path to poll (RFC 3986, 3.3)."""
-LAST_OF_THREE_BYTES = "\uffff"
 FindLocation = Callable[[], str | None]
 WHOLE_NUMBER = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
 
@@ -115,7 +115,7 @@ def _beyond_three_bytes(value: object) -> bool:
     ZStack answers such a call, but neither does nor stores it: its job is expired from the start (observed 5).
     """
     if isinstance(value, str):
-        return not value.isascii() and max(value) > LAST_OF_THREE_BYTES
+        return is_wide(value)
     if isinstance(value, Mapping):
         return any(_beyond_three_bytes(one) for one in (*value.keys(), *value.values()))
     return isinstance(value, list) and any(map(_beyond_three_bytes, value))

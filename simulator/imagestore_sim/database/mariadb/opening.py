@@ -7,9 +7,13 @@ import logging
 import ssl
 import struct
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from typing_extensions import override
+
 from imagestore_sim.database.mariadb.reasons import OUT_OF_SYNC, code_of, is_mariadb, mariadb_reason
+from imagestore_sim.database.wide_text import is_wide
 from imagestore_sim.plain_reasons import system_text
 
 logger = logging.getLogger(__name__)
@@ -39,11 +43,11 @@ class NotConnected(ConnectionError):
 
 async def open_connection(arguments: Mapping[str, Any]) -> Any:
     """Return a connection of asyncmy's. Raise NotConnected, whatever it is that fails."""
-    import asyncmy
-
+    connection = _class_of_connections()(connect_timeout=CONNECT_SECONDS, **arguments)
     try:
         async with asyncio.timeout(OPEN_SECONDS):  # real: the server is another process
-            return await asyncmy.connect(connect_timeout=CONNECT_SECONDS, **arguments)
+            await connection.connect()
+            return connection
     except TimeoutError:
         reason = f"the database server accepts the connection, and says nothing for {OPEN_SECONDS} s"
     except OSError as error:  # of a file of a certificate that has gone
@@ -56,6 +60,26 @@ async def open_connection(arguments: Mapping[str, Any]) -> Any:
             raise
         raise NotConnected(_reason_of(error), has_too_many=code_of(error) in _NO_MORE) from None
     raise NotConnected(reason) from None
+
+
+@cache
+def _class_of_connections() -> type[Any]:
+    """Return asyncmy's class of connections, which is imported when it is needed, with wide texts of our own."""
+    from asyncmy.connection import Connection
+
+    class WideTexts(Connection):
+        """Says of a wide text how it is to be compared.
+
+        Then no text of a column with three bytes a character equals it. Else MariaDB refuses to compare the two at all:
+        "Illegal mix of collations" (1267).
+        """
+
+        @override
+        def escape(self, obj: Any, mapping: Any = None) -> Any:
+            escaped = super().escape(obj, mapping)  # type: ignore[no-untyped-call]
+            return f"{escaped} COLLATE utf8mb4_bin" if isinstance(obj, str) and is_wide(obj) else escaped
+
+    return WideTexts
 
 
 def _reason_of(error: BaseException) -> str:
