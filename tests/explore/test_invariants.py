@@ -206,11 +206,18 @@ def test_a_connect_that_a_failed_ping_overtook_may_still_connect() -> None:
     assert judge(run(*events, moved(4, "Disconnected", "Connected", "reconnect")), [OracleName.STATUS_MOVES]) == []
 
 
-def test_an_image_that_does_not_arrive_gives_back_its_space_though_the_storage_is_disconnected() -> None:
+def test_an_image_takes_and_gives_back_its_space_though_the_storage_is_disconnected() -> None:
+    """An add that was accepted before may wait for its host behind the ping that fails."""
     began = Event(1, 1.0, IMAGE_ADDED, "b" * 32, {}, "image")
-    back, taken = (event(4, CAPACITY_CHANGED, changed_capacity(size), "image") for size in (70, 50))
-    for change, count in ((back, 0), (taken, 1)):
-        played = run(CONNECTED, began, LOST, change)
+    sizes = [changed_capacity(size) for size in (70, 50)]
+    measured = {**sizes[0], "totalCapacity": 200}
+    for content, correlation, count in (
+        (sizes[0], "image", 0),
+        (sizes[1], "image", 0),
+        (sizes[1], "ping", 1),
+        (measured, "image", 1),
+    ):
+        played = run(CONNECTED, began, LOST, event(4, CAPACITY_CHANGED, content, correlation))
         assert len(judge(played, [OracleName.CAPACITY_STANDS_STILL])) == count
 
 

@@ -98,7 +98,7 @@ def _ping_never_connects(played: Played) -> Found:
 
 @holds(
     OracleName.CAPACITY_STANDS_STILL,
-    "The capacity of a Disconnected storage stays as it is: a connect measures it again, an image gives back its own.",
+    "The capacity of a Disconnected storage stays as it is: a connect measures it again, an image has its own.",
 )
 def _capacity_stands_still(played: Played) -> Found:
     status: dict[str, str] = {}
@@ -109,18 +109,20 @@ def _capacity_stands_still(played: Played) -> Found:
             status[uuid] = str(event.content["newStatus"])
         elif event.path != CAPACITY_CHANGED or status.get(uuid) != DISCONNECTED_:
             continue
-        elif event.correlation not in of_images or not _is_given_back(event):
+        elif event.correlation not in of_images or _is_measured(event):
             yield (
                 shown.at(played, event),
                 f"the capacity of {shown.name(played, uuid)} changed while it was Disconnected",
             )
 
 
-def _is_given_back(event: Event) -> bool:
-    """Return whether a change of capacity is that of an image which did not arrive, and needs no space any more."""
-    content: dict[str, Any] = dict(event.content)
-    total, available = content["totalCapacity"], content["availableCapacity"]
-    return bool(total == content["oldTotalCapacity"] and available > content["oldAvailableCapacity"])
+def _is_measured(event: Event) -> bool:
+    """Return whether a change of capacity is more than the space of an image.
+
+    A call that adds one may take that a moment after the storage is lost, and gives it back when the image does not
+    arrive, whatever the status is, as in ZStack.
+    """
+    return bool(event.content["totalCapacity"] != event.content["oldTotalCapacity"])
 
 
 @holds(OracleName.EVENTS_TELL_ALL, "The events, one after the other, lead to what a query answers in the end.")
