@@ -19,6 +19,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.bootstrap import BootstrapError
+from imagestore_sim.cluster.rows import MemberRows
 from imagestore_sim.database import Database, DatabaseError, StoreConflict, StoreUnavailable
 from imagestore_sim.database.errors import describe, is_conflict, reason_of
 from imagestore_sim.database.mariadb import session
@@ -99,6 +100,39 @@ async def test_nodes_that_start_at_once_make_the_tables_once(
     await _add(opened[0], "a")
     assert [await _names(one) for one in opened] == [["a"]] * 3
     assert mariadb_server.sql("SELECT COUNT(*) FROM alembic_version", url.rpartition("/")[2]) == "1"
+
+
+class _Interrupted:
+    """A connection on which something else comes after the first statement."""
+
+    def __init__(self, connection: AsyncConnection, interruption: Callable[[], Awaitable[None]]) -> None:
+        self._connection = connection
+        self._interruption: Callable[[], Awaitable[None]] | None = interruption
+
+    async def execute(self, statement: Any) -> Any:
+        result, interruption = await self._connection.execute(statement), self._interruption
+        self._interruption = None
+        if interruption is not None:
+            await interruption()
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+async def test_of_two_first_nodes_at_once_one_raises_the_epoch_of_the_other(
+    stack: AsyncExitStack, mariadb_server: MariaDbServer
+) -> None:
+    url, members = _new(mariadb_server), MemberRows()
+    first, second = [await _open(stack, url) for _ in range(2)]
+
+    async def raise_first() -> None:
+        async with first.transaction() as connection:
+            assert await members.raise_epoch(connection) == 1
+
+    async with second.transaction() as connection:
+        late: Any = _Interrupted(connection, raise_first)
+        assert await members.raise_epoch(late) == 2
 
 
 async def test_the_tables_are_those_that_the_migrations_make(mariadb_server: MariaDbServer) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.changes import Changes, carry_out
@@ -28,6 +29,7 @@ _MEMBERS = select(
     ManagementNodeRecord.heartBeat,
     _EPOCH.scalar_subquery().label("clusterEpoch"),
 ).order_by(ManagementNodeRecord.epoch)
+_RAISE = update(Cluster).where(Cluster.id == _ONLY).values(epoch=Cluster.epoch + 1)
 _WRITTEN = (select(func.max(ManagementNodeRecord.epoch)), select(func.max(BackupStorage.ownerEpoch)))
 """The latest epochs of nodes and of owners."""
 _OF_UUID, _OF_EPOCH = "of_uuid", "of_epoch"
@@ -87,10 +89,13 @@ class MemberRows:
 
     async def raise_epoch(self, connection: AsyncConnection) -> int:
         """Raise the epoch of the cluster, and return it. Until the commit, no other node can."""
-        raised = await connection.execute(update(Cluster).where(Cluster.id == _ONLY).values(epoch=Cluster.epoch + 1))
-        if not raised.rowcount:  # the first node, or another program has deleted the row
+        if not (await connection.execute(_RAISE)).rowcount:  # the first node, or another program has deleted the row
             latest = max([int(await connection.scalar(one) or 0) for one in _WRITTEN])
-            await connection.execute(insert(Cluster).values(id=_ONLY, epoch=latest + 1))
+            try:
+                await connection.execute(insert(Cluster).values(id=_ONLY, epoch=latest + 1))
+            except IntegrityError:  # another first node has committed the row meanwhile
+                if not (await connection.execute(_RAISE)).rowcount:
+                    raise
         return int(await connection.scalar(_EPOCH) or 0)
 
     async def insert(self, connection: AsyncConnection, member: Member) -> None:
