@@ -123,6 +123,7 @@ async def test_one_more_storage_connects_itself_and_looks_at_no_other(
     assert (connected, looked_at) == (["a" * 32, "b" * 32, "c" * 32], [])
 
 
+@pytest.mark.thorough
 async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Reads) -> None:
     names = [f"n{number}" for number in range(MANY)]
     policies = [{"name": "p", "statements": "[]"}]

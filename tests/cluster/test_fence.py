@@ -100,6 +100,7 @@ def test_a_node_takes_nothing_that_the_ring_has_given_to_another_one_meanwhile()
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_a_storage_that_another_node_had_for_a_moment_is_pinged_again() -> None:
     """That node came and left between two heartbeats of this one, whose members are the same before and after."""
 
@@ -130,6 +131,7 @@ def test_a_storage_that_another_node_had_for_a_moment_is_pinged_again() -> None:
     run_virtually(play())
 
 
+@pytest.mark.thorough
 def test_the_epoch_goes_on_where_another_program_has_emptied_its_table() -> None:
     """A node that begins after that must have a later epoch than the owners, or each of its writes is refused."""
 

@@ -209,6 +209,7 @@ def test_in_zstacks_mode_a_node_that_was_taken_for_dead_stops_itself() -> None:
 
 
 @rows("mode", ["quick", "faithful"])
+@pytest.mark.thorough
 def test_a_node_whose_address_another_one_advertises_stops_itself_and_says_so(mode: str) -> None:
     """Were it to join again, both would take the row from each other, and the epoch would rise, with each heartbeat."""
 

@@ -66,12 +66,12 @@ def test_draws_of_an_order_are_dropped_but_for_those_that_matter() -> None:
 def test_an_order_that_does_not_matter_goes_at_once() -> None:
     """A machine that is busy may play few stories in the time that there is."""
     told = story(
-        *({"at": f"{second}.5s", "wait": "1s"} for second in range(40)),
+        *({"at": f"{second}.5s", "wait": "1s"} for second in range(8)),
         order={"tasks": dict.fromkeys(range(1, 100), 1)},
         settings={"ping.interval": "7s"},
         seed=4,
     )
-    found = shrink(told, lambda one: len(kinds_of(one)) >= 20, most_runs=60)
+    found = shrink(told, lambda one: len(kinds_of(one)) >= 4, most_runs=15)
     assert not found.story.keys() & {"order", "settings", "seed"}
 
 
