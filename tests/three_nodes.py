@@ -114,7 +114,8 @@ async def three_nodes(mode: str, *, ping_interval: int = 5, nodes: tuple[str, ..
             await network.close()
 
 
-def records() -> Bootstrap:
+def records(hosts: int = HOSTS) -> Bootstrap:
+    """Return storages, one on each host."""
     return Bootstrap(
         backupStorages=tuple(
             BackupStorageRecord(
@@ -125,6 +126,6 @@ def records() -> Bootstrap:
                 password="password",
                 url="/zstack",
             )
-            for number in range(HOSTS)
+            for number in range(hosts)
         )
     )

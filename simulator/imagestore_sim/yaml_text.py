@@ -15,6 +15,8 @@ from yaml.composer import Composer, ComposerError
 from yaml.constructor import ConstructorError, SafeConstructor
 from yaml.resolver import Resolver
 
+from imagestore_sim.pieces import in_pieces
+
 if TYPE_CHECKING or not yaml.__with_libyaml__:
     _SafeLoader = yaml.SafeLoader
 else:
@@ -121,8 +123,8 @@ def _pieces(name: str, value: object) -> Iterator[str]:
         yield _one_by_line({name: value})
         return
     yield f"{name}:\n"
-    for first in range(0, len(value), _MEMBERS_OF_A_PIECE):
-        yield _one_by_line(value[first : first + _MEMBERS_OF_A_PIECE])
+    for some in in_pieces(value, _MEMBERS_OF_A_PIECE):
+        yield _one_by_line(some)
 
 
 def _one_by_line(content: object) -> str:

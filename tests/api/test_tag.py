@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-
 import pytest
 
 from fixed_data import B1, B2, I2, UNKNOWN, Z1
-from imagestore_sim.database import one_call_cursor
-from imagestore_sim.database.one_call_cursor import Outcome
 from imagestore_sim.testing import CallFailed, Client
 from rows import rows
+from sqlite_statements import count_statements
 
 NETWORK = "backupStorage::data::network::cidr::"
 
@@ -175,19 +171,11 @@ async def test_a_tag_of_characters_that_zstacks_database_cannot_hold_is_not_kept
 async def test_very_many_tags_of_a_new_resource_take_few_statements(
     fixed: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements = 0
-    plain = one_call_cursor._outcome
-
-    def outcome(connection: sqlite3.Connection, execute: Callable[[sqlite3.Cursor], object]) -> Outcome:
-        nonlocal statements
-        statements += 1
-        return plain(connection, execute)
-
-    monkeypatch.setattr(one_call_cursor, "_outcome", outcome)
+    statements = count_statements(monkeypatch)
     user, system = [f"t{number}" for number in range(301)], [f"host::reservedCpu::{number}" for number in range(100)]
     body = {"params": {"name": "tagged"}, "userTags": user, "systemTags": system}
     uuid = (await fixed.call("POST", "/zones", body))["inventory"]["uuid"]
-    assert statements < 60
+    assert statements.count < 60
     for path, tags in (("/user-tags", user), ("/system-tags", system)):
         found = await fixed.query(path, f"resourceUuid={uuid}", limit="1000")
         assert sorted(one["tag"] for one in found) == sorted(tags)

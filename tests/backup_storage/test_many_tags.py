@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,17 @@ from sqlalchemy import insert
 from imagestore_sim.backup_storage.errors import OperationFailed
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.clock import RealClock
-from imagestore_sim.database import Database, one_call_cursor
+from imagestore_sim.database import Database
 from imagestore_sim.database.models import UserTag
-from imagestore_sim.database.one_call_cursor import Outcome
 from imagestore_sim.query.collation import fold_padded, register_functions
+from sqlite_statements import count_statements
 
 ZONE = "a" * 32
 
 
 async def test_one_more_tag_reads_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[object] = []
     calls: list[str] = []
-    plain = one_call_cursor._outcome
-
-    def outcome(connection: sqlite3.Connection, execute: Callable[[sqlite3.Cursor], object]) -> Outcome:
-        done = plain(connection, execute)
-        read.extend(done.rows)
-        return done
+    statements = count_statements(monkeypatch)
 
     def folded(text: str) -> str | None:
         calls.append(text)
@@ -38,7 +31,6 @@ async def test_one_more_tag_reads_no_other(tmp_path: Path, monkeypatch: pytest.M
         register_functions(connection)
         connection.create_function("general_ci", 1, folded, deterministic=True)
 
-    monkeypatch.setattr(one_call_cursor, "_outcome", outcome)
     database = await Database.open(str(tmp_path / "tags.db"), prepare=prepare)
     try:
         clock = RealClock()
@@ -48,9 +40,9 @@ async def test_one_more_tag_reads_no_other(tmp_path: Path, monkeypatch: pytest.M
         async with database.transaction() as connection:
             await connection.execute(insert(UserTag), [*rows, {"uuid": "f" * 32, "tag": "é", **its}])
         tags = Tags(database, clock)
-        read.clear()
+        statements.clear()
         await tags.create_user_tag(ZONE, "ZoneVO", "another")
-        assert (len(read), sorted(calls)) == (0, ["another", "é"]), "SQLite folds what is ASCII itself"
+        assert (statements.rows, sorted(calls)) == (0, ["another", "é"]), "SQLite folds what is ASCII itself"
         for again in ("TAG 299 ", "E", "anothér"):
             with pytest.raises(OperationFailed):
                 await tags.create_user_tag(ZONE, "ZoneVO", again)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +11,9 @@ from imagestore_sim.backup_storage import lifecycle
 from imagestore_sim.backup_storage.ping_tracker import PingTracker
 from imagestore_sim.backup_storage.records import Storage
 from imagestore_sim.bootstrap import Bootstrap, parse_bootstrap
-from imagestore_sim.database import one_call_cursor
-from imagestore_sim.database.one_call_cursor import Outcome
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
+from sqlite_statements import Statements, count_statements
 
 MANY = 450
 """More than the store is asked about at once, twice."""
@@ -44,28 +41,12 @@ def records(names: list[str]) -> Bootstrap:
     return parse_bootstrap(json.dumps(content).encode(), "records")
 
 
-class Reads:
-    """Counts SQLAlchemy's statements, and the rows that they return."""
-
-    def __init__(self) -> None:
-        self.statements = self.rows = 0
-        self._plain = one_call_cursor._outcome
-
-    def outcome(self, connection: sqlite3.Connection, execute: Callable[[sqlite3.Cursor], object]) -> Outcome:
-        done = self._plain(connection, execute)
-        self.statements += 1
-        self.rows += len(done.rows)
-        return done
-
-
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    counted = Reads()
-    monkeypatch.setattr(one_call_cursor, "_outcome", counted.outcome)
-    return counted
+def reads(monkeypatch: pytest.MonkeyPatch) -> Statements:
+    return count_statements(monkeypatch)
 
 
-async def rows_read(node: ManagementNode, reads: Reads, names: list[str]) -> int:
+async def rows_read(node: ManagementNode, reads: Statements, names: list[str]) -> int:
     """Return how many rows it takes to add records."""
     added = records(names)
     before = reads.rows
@@ -73,7 +54,7 @@ async def rows_read(node: ManagementNode, reads: Reads, names: list[str]) -> int
     return reads.rows - before
 
 
-async def test_a_file_reads_what_it_names_and_no_other_records(tmp_path: Path, reads: Reads) -> None:
+async def test_a_file_reads_what_it_names_and_no_other_records(tmp_path: Path, reads: Statements) -> None:
     node = ManagementNode(Settings(port=0, database=str(tmp_path / "node.db")))
     await node.start()
     try:
@@ -124,7 +105,7 @@ async def test_one_more_storage_connects_itself_and_looks_at_no_other(
 
 
 @pytest.mark.thorough
-async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Reads) -> None:
+async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Statements) -> None:
     names = [f"n{number}" for number in range(MANY)]
     policies = [{"name": "p", "statements": "[]"}]
     users = [{"name": "u", "password": "x", "policies": ["p"]}]
@@ -136,9 +117,9 @@ async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Rea
     try:
         taken = []
         for change in (node.changes.add, node.changes.add, node.changes.replace):
-            reads.statements = 0
+            reads.count = 0
             await change(whole)
-            assert reads.statements < MANY
+            assert reads.count < MANY
             taken.append({one.name: one for one in (await node.changes.snapshot()).accounts if one.name != "admin"})
     finally:
         await node.stop()
@@ -150,7 +131,7 @@ async def test_very_many_accounts_take_few_statements(tmp_path: Path, reads: Rea
         assert [(group.name, group.users, group.policies) for group in one.groups] == [("g", ("u",), ("p",))]
 
 
-async def test_very_many_keys_patterns_and_options_take_few_statements(tmp_path: Path, reads: Reads) -> None:
+async def test_very_many_keys_patterns_and_options_take_few_statements(tmp_path: Path, reads: Statements) -> None:
     names = [f"n{number:08}" for number in range(MANY)]
     tag = {"tag": "t", "tagPatternUuid": "a" * 32}
     option = {"category": "backupStorage", "name": "ping.interval", "value": "5"}
@@ -169,9 +150,9 @@ async def test_very_many_keys_patterns_and_options_take_few_statements(tmp_path:
     await node.start()
     try:
         for _ in range(2):
-            reads.statements = 0
+            reads.count = 0
             await node.changes.add(whole)
-            assert reads.statements < MANY / 2
+            assert reads.count < MANY / 2
         taken = await node.changes.snapshot()
     finally:
         await node.stop()

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap, stable_uuid
 from imagestore_sim.clock import RealClock
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.node.local_cluster import LocalCluster
 from imagestore_sim.settings import Settings
 from imagestore_sim.tasks import cancel_and_wait
+from three_nodes import records
 
 NAMES = ("a", "b", "c")
 CHUNK = 65_536
@@ -161,20 +161,3 @@ async def _serve(
         if begun.done():
             raise
         begun.set_exception(error)
-
-
-def records(hosts: int) -> Bootstrap:
-    """Return storages, one on each host."""
-    return Bootstrap(
-        backupStorages=tuple(
-            BackupStorageRecord(
-                uuid=stable_uuid("backup-storage", f"imagestore-{number}"),
-                name=f"imagestore-{number}",
-                hostname=f"imagestore-{number}",
-                username="root",
-                password="password",
-                url="/zstack",
-            )
-            for number in range(hosts)
-        )
-    )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select
 
 from imagestore_sim.clock import RealClock
-from imagestore_sim.database import Database, one_call_cursor
+from imagestore_sim.database import Database
 from imagestore_sim.database.models import Account, Image, SharedResource
-from imagestore_sim.database.one_call_cursor import Outcome
 from imagestore_sim.identity.shares import Shares
+from sqlite_statements import count_statements
 
 MANY = 40
 OWNER = "f" * 32
@@ -22,15 +20,7 @@ OWNER = "f" * 32
 async def test_each_image_is_shared_with_each_account_once_in_few_statements(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements = 0
-    plain = one_call_cursor._outcome
-
-    def outcome(connection: sqlite3.Connection, execute: Callable[[sqlite3.Cursor], object]) -> Outcome:
-        nonlocal statements
-        statements += 1
-        return plain(connection, execute)
-
-    monkeypatch.setattr(one_call_cursor, "_outcome", outcome)
+    statements = count_statements(monkeypatch)
     clock = RealClock()
     now = {"createDate": clock.local(), "lastOpDate": clock.local()}
     accounts = [f"{number:032x}" for number in range(MANY)]
@@ -45,9 +35,9 @@ async def test_each_image_is_shared_with_each_account_once_in_few_statements(
         shares = Shares(database, clock)
         await shares.share(OWNER, images[:2], [accounts[0], None])
         for _ in range(2):
-            statements = 0
+            statements.clear()
             await shares.share(OWNER, [*images, *images], accounts)
-            assert statements < MANY
+            assert statements.count < MANY
         [(count,)] = await database.read(select(func.count()).select_from(SharedResource))
         columns = (SharedResource.resourceUuid, SharedResource.receiverAccountUuid, SharedResource.toPublic)
         rows = [tuple(row) for row in await database.read(select(*columns))]

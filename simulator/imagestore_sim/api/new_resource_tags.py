@@ -24,6 +24,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import SystemTag, TagPattern, UserTag
 from imagestore_sim.ids import new_uuid
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.rest.binding import NotAString, strings
 from imagestore_sim.rest.errors import invalid_argument
 from imagestore_sim.rest.messages import CreateMessage, Reply
@@ -108,8 +109,7 @@ def _row(tag: str, kind: str) -> dict[str, object]:
 
 def _inserts(model: type[SystemTag | UserTag], rows: Sequence[Mapping[str, object]]) -> Iterator[Insert]:
     """Yield statements that insert rows with the same columns, as few as can be compiled in a short time each."""
-    for first in range(0, len(rows), ROWS_OF_A_STATEMENT):
-        some = rows[first : first + ROWS_OF_A_STATEMENT]
+    for some in in_pieces(rows, ROWS_OF_A_STATEMENT):
         yield insert(model).values(some if len(some) > 1 else some[0])
 
 

@@ -107,11 +107,10 @@ class Lifecycle:
 
         Of several nodes, each connects its own.
         """
-        uuids = [storage.uuid for storage in await self._records.tracked() if self._cluster.is_ours(storage.uuid)]
-        await together(*(try_to_reconnect(self._tracker, uuid) for uuid in uuids if uuid not in but))
+        await self.connect(one.uuid for one in await self._records.tracked() if one.uuid not in but)
 
     async def connect(self, uuids: Iterable[str]) -> None:
-        """Connect tracked storages that are new, as `reconnect_all` does."""
+        """Connect tracked storages, those that this node owns."""
         await together(*(try_to_reconnect(self._tracker, uuid) for uuid in uuids if self._cluster.is_ours(uuid)))
 
     async def check_new(self, kind: str, hostname: str, url: str) -> None:

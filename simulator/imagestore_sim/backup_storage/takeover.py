@@ -17,6 +17,7 @@ from imagestore_sim.backup_storage.ping_tracker import PingTracker
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.cluster import Fence, Membership
 from imagestore_sim.database import Database
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 
@@ -97,9 +98,9 @@ class Takeover:
         # Before the store is asked: what is lost meanwhile leaves again (`_let_go`), even if it comes back.
         self._held = {one.uuid for one in ours}
         try:
-            for at in range(0, len(new), TAKEN_AT_ONCE):
+            for some in in_pieces(new, TAKEN_AT_ONCE):
                 async with self._database.transaction() as connection:
-                    await self._fence.take(connection, [one.uuid for one in new[at : at + TAKEN_AT_ONCE]])
+                    await self._fence.take(connection, [one.uuid for one in some])
         except BaseException:
             self._held -= taken
             raise

@@ -14,10 +14,10 @@ from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.bootstrap.records import (
     AccountRecord,
     PolicyRecord,
-    RoleRecord,
     Sealed,
     UserGroupRecord,
     UserRecord,
+    dates_of,
     stable_uuid,
     uuid_of,
 )
@@ -121,7 +121,7 @@ class AccountRows:
     async def _change(self, accounts: Mapping[str, AccountRecord]) -> None:
         for dated in (False, True):
             changes = {
-                one.name: {"key": uuid, **self._values(one), **(_dates(one, self._now) if dated else {})}
+                one.name: {"key": uuid, **self._values(one), **(dates_of(one, self._now) if dated else {})}
                 for uuid, one in accounts.items()
                 if (one.createDate is not None) == dated
             }
@@ -159,7 +159,7 @@ class AccountRows:
         is_admin = record.name == ADMIN_NAME
         account = ADMIN_UUID if is_admin else uuid_of("account", record)
         named = {"name": record.name, "type": "SystemAdmin" if is_admin else record.type}
-        row = {"uuid": account, **named, **self._values(record), **_dates(record, self._now)}
+        row = {"uuid": account, **named, **self._values(record), **dates_of(record, self._now)}
         self._rows.add(Account, record.name, row)
         return _Contents(account, record.name)
 
@@ -187,7 +187,7 @@ class AccountRows:
             await self._rows.insert_if_many()
         for uuid, role in _new_of(Role, record.roles, its):
             others = role.model_dump(exclude={"uuid", "createDate", "lastOpDate"})
-            its_own = {"uuid": uuid, "accountUuid": its.account, **_dates(role, self._now)}
+            its_own = {"uuid": uuid, "accountUuid": its.account, **dates_of(role, self._now)}
             self._rows.add(Role, record.name, {**its_own, **others})
             await self._rows.insert_if_many()
         await self._rows.insert_if_many()
@@ -197,7 +197,7 @@ class AccountRows:
             return
         uuid = user.uuid or stable_uuid("user", f"{its.account}/{user.name}")
         values = {"name": user.name, "description": user.description, "password": self._protect(user.password)}
-        row = {"uuid": uuid, "accountUuid": its.account, **values, **_dates(user, self._now)}
+        row = {"uuid": uuid, "accountUuid": its.account, **values, **dates_of(user, self._now)}
         self._rows.add(User, record.name, row)
         its.add(User, uuid, user.name)
         policies = [default_policy_uuid(its.account)] if user.reads and its.has_default_policy else []
@@ -271,8 +271,3 @@ def _new_of(model: type[Policy | Role], records: Sequence[P], its: _Contents) ->
 
 def _uuid(model: type[Policy | Role], account: str, record: PolicyRecord) -> str:
     return record.uuid or stable_uuid(model.__name__.lower(), f"{account}/{record.name}")
-
-
-def _dates(record: AccountRecord | UserRecord | RoleRecord, now: datetime) -> dict[str, datetime]:
-    created = record.createDate or now
-    return {"createDate": created, "lastOpDate": record.lastOpDate or created}

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,17 +25,14 @@ from imagestore_sim.bootstrap.records import (
     BackupStorageRecord,
     Bootstrap,
     ImageRecord,
-    ImageRefRecord,
-    PolicyRecord,
     ResourceConfigRecord,
-    RoleRecord,
     Sealed,
     TagPatternRecord,
     TagRecord,
     TrashRecord,
-    UserRecord,
     WebHookRecord,
     ZoneRecord,
+    dates_of,
     stable_uuid,
     uuid_of,
 )
@@ -73,22 +69,6 @@ from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
 
-DatedRecord = (
-    ZoneRecord
-    | BackupStorageRecord
-    | ImageRecord
-    | ImageRefRecord
-    | AccountRecord
-    | UserRecord
-    | RoleRecord
-    | AccessKeyRecord
-    | WebHookRecord
-    | TagRecord
-    | TagPatternRecord
-    | ResourceConfigRecord
-)
-P = TypeVar("P", bound=PolicyRecord)
-R = TypeVar("R")
 _WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 """Fields of a record that are not columns of its table, or are converted first."""
 
@@ -250,7 +230,9 @@ class BootstrapLoader:
                 account = _account(accounts, "tags", record.name, record.account)
                 values = record.model_dump(exclude={"uuid", "account", *_WRITTEN_APART})
                 rows.add(
-                    TagPattern, record.name, {"uuid": uuid, "accountUuid": account, **values, **self._dates(record)}
+                    TagPattern,
+                    record.name,
+                    {"uuid": uuid, "accountUuid": account, **values, **dates_of(record, self._now)},
                 )
                 await rows.insert_if_many()
         await rows.insert()
@@ -277,7 +259,7 @@ class BootstrapLoader:
         except InvalidOption as error:
             raise BootstrapError(f"resourceConfigs: {error}") from None
         values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-        values |= {"accountUuid": ADMIN_UUID, "description": option.description, **self._dates(record)}
+        values |= {"accountUuid": ADMIN_UUID, "description": option.description, **dates_of(record, self._now)}
         return {"uuid": record.uuid or new_uuid(), **values}
 
     async def _add_plain(
@@ -294,7 +276,7 @@ class BootstrapLoader:
                     continue
                 there.add(uuid)
                 values = record.model_dump(exclude={"uuid", *_WRITTEN_APART})
-                rows.add(kind.model, record.name, {"uuid": uuid, **values, **self._dates(record)})
+                rows.add(kind.model, record.name, {"uuid": uuid, **values, **dates_of(record, self._now)})
                 await self._add_tags(connection, rows, uuid, kind.resource_type, record)
                 await rows.insert_if_many()
         await rows.insert()
@@ -329,7 +311,7 @@ class BootstrapLoader:
         values |= {"status": Status.CONNECTING, "totalCapacity": 0, "availableCapacity": 0, "tracked": tracked}
         if not tracked:
             values |= {name: getattr(record, name) for name in ("status", "totalCapacity", "availableCapacity")}
-        dates = self._dates(record)
+        dates = dates_of(record, self._now)
         rows.add(BackupStorage, record.name, {"uuid": storage, **values, **dates})
         if record.type in HOSTS:
             host = {name: getattr(record, name) for name in ("hostname", "username", "sshPort")}
@@ -367,7 +349,7 @@ class BootstrapLoader:
         own: dict[str, object] = {"type": "User", "tagPatternUuid": record.tagPatternUuid}
         if model is SystemTag:
             own = {"type": "System", "inherent": record.inherent}
-        return {"uuid": record.uuid or new_uuid(), "tag": record.tag, **own, **self._dates(record)}
+        return {"uuid": record.uuid or new_uuid(), "tag": record.tag, **own, **dates_of(record, self._now)}
 
     async def _add_images(self, connection: AsyncConnection, records: Sequence[ImageRecord]) -> None:
         rows = _TaggedRows(connection, "images")
@@ -392,9 +374,9 @@ class BootstrapLoader:
         values = record.model_dump(exclude=apart) | {
             "accountUuid": _account(accounts, "images", record.name, record.account)
         }
-        rows.add(Image, record.name, {"uuid": image, **values, **self._dates(record)})
+        rows.add(Image, record.name, {"uuid": image, **values, **dates_of(record, self._now)})
         for ref in record.backupStorageRefs:
-            dates = self._dates(ref if ref.createDate else record)
+            dates = dates_of(ref if ref.createDate else record, self._now)
             row = {"imageUuid": image, **ref.model_dump(exclude=_WRITTEN_APART), **dates}
             rows.add(ImageBackupStorageRef, record.name, row)
         self._add_shares(rows, image, record, accounts)
@@ -405,7 +387,7 @@ class BootstrapLoader:
         for receiver in (*receivers, *((None,) if record.toPublic else ())):
             shared = {"resourceUuid": image, "resourceType": "ImageVO", "ownerAccountUuid": ADMIN_UUID}
             to = {"receiverAccountUuid": receiver, "toPublic": receiver is None}
-            rows.add(SharedResource, record.name, {**shared, **to, **self._dates(record)})
+            rows.add(SharedResource, record.name, {**shared, **to, **dates_of(record, self._now)})
 
     async def _add_trash(self, connection: AsyncConnection, record: TrashRecord) -> None:
         """Insert an item of the trash, unless the storage has one with this path. Raise BootstrapError."""
@@ -443,7 +425,7 @@ class BootstrapLoader:
             "AccessKeyID": record.accessKeyId,
             "AccessKeySecret": self._vault.encrypt(self._open(record.accessKeySecret)),
             "state": record.state,
-            **self._dates(record),
+            **dates_of(record, self._now),
         }
 
     def _open(self, secret: str | Sealed) -> str:
@@ -463,7 +445,3 @@ class BootstrapLoader:
             return self._vault.protect(hashlib.sha512(password.encode()).hexdigest())
         opened = self._open(password)
         return opened if is_protected(opened) else self._vault.protect(opened)
-
-    def _dates(self, record: DatedRecord) -> dict[str, datetime]:
-        created = record.createDate or self._now
-        return {"createDate": created, "lastOpDate": record.lastOpDate or created}

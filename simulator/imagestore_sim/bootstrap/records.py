@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, field_serializer, model_validator
 
@@ -330,3 +330,21 @@ def stable_uuid(kind: str, name: str) -> str:
 def uuid_of(kind: str, record: ZoneRecord | BackupStorageRecord | ImageRecord | AccountRecord | WebHookRecord) -> str:
     """Return the uuid that the file gives a record, or else the one that follows from its name."""
     return record.uuid or stable_uuid(kind, record.name)
+
+
+class Dated(Protocol):
+    """A record that may say when it was made, and changed last."""
+
+    @property
+    def createDate(self) -> datetime | None:  # noqa: N802 - the name of the field
+        """When it was made."""
+
+    @property
+    def lastOpDate(self) -> datetime | None:  # noqa: N802 - the name of the field
+        """When it was changed last."""
+
+
+def dates_of(record: Dated, now: datetime) -> dict[str, datetime]:
+    """Return the dates of the row of a record; `now` stands for that of one that has none."""
+    created = record.createDate or now
+    return {"createDate": created, "lastOpDate": record.lastOpDate or created}

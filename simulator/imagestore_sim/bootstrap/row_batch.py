@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.bootstrap.errors import BootstrapError
 from imagestore_sim.database.errors import describe
 from imagestore_sim.database.models import Model
+from imagestore_sim.pieces import in_pieces
 
 MOST_ROWS = 500
 """Rows that are made and bound in one go, during which the event loop answers nobody."""
@@ -25,7 +26,7 @@ R = TypeVar("R")
 
 def pieces(records: Sequence[R]) -> Iterator[Sequence[R]]:
     """Yield the records in order, as many at a time as the store is asked about at once."""
-    return (records[first : first + MOST_ASKED] for first in range(0, len(records), MOST_ASKED))
+    return in_pieces(records, MOST_ASKED)
 
 
 @contextmanager

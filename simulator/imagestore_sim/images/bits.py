@@ -14,6 +14,7 @@ from typing import TypeVar
 import orjson
 
 from imagestore_sim.images.errors import BitsFailed
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.probe import Capacity, FileRefused, ProbeFailure, Prober, SftpSession, Target, files
 from imagestore_sim.tasks import together
 
@@ -168,9 +169,9 @@ class Bits:
         async def look(sftp: SftpSession) -> list[FoundImage]:
             found: list[FoundImage] = []
             folders = await files.names_in(sftp, registry, MOST_IMAGES)
-            for first in range(0, len(folders), AT_ONCE):
-                some = (_images_in(sftp, registry, folder) for folder in folders[first : first + AT_ONCE])
-                found += [image for images in await together(*some) for image in images]
+            for some in in_pieces(folders, AT_ONCE):
+                looks = (_images_in(sftp, registry, folder) for folder in some)
+                found += [image for images in await together(*looks) for image in images]
             return found[:MOST_IMAGES]
 
         return await self._change(target, look)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 import asyncssh
 
 from imagestore_sim.clock import Clock, RealClock, Spread
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.probe.bounded_tunnel import BoundedTunnel
 from imagestore_sim.probe.connection import Connection, silent
 from imagestore_sim.probe.login import Login
@@ -102,9 +103,7 @@ class Connections:
                 await self._clock.sleep(self._keep_alive)
                 await self._check(self._idle(await self._asked_by_us()))  # they may have become very many
                 continue
-            hostnames = list(asked)
-            for first in range(0, len(hostnames), _AT_ONCE):
-                some = hostnames[first : first + _AT_ONCE]
+            for some in in_pieces(list(asked), _AT_ONCE):
                 self._checks.begin(self._check(self._idle(some)), "check of connections")
                 for _ in some:
                     await spread.turn()

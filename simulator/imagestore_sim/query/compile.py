@@ -29,6 +29,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
 from typing_extensions import override
 
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.query.comparisons import (
     LIKES,
     RULES,
@@ -347,7 +348,7 @@ def _compile_bracketed(element: _Bracketed, compiler: SQLCompiler, **options: An
 def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     """Return the conjunction of conditions in groups: SQLite refuses expressions a thousand terms deep."""
     found = tuple(conditions)
-    groups = [and_(*found[at : at + TERMS_IN_A_GROUP]) for at in range(0, len(found), TERMS_IN_A_GROUP)]
+    groups = [and_(*group) for group in in_pieces(found, TERMS_IN_A_GROUP)]
     return and_(*map(_Bracketed, groups)) if len(groups) > 1 else groups[0]
 
 
@@ -365,9 +366,8 @@ def _clause(source: _Source, clause: Clause) -> ColumnElement[bool]:
             found = [_clause(source, part) for part in parts]
             if len(found) == 1:
                 return found[0]
-            groups = [found[at : at + TERMS_IN_A_GROUP] for at in range(0, len(found), TERMS_IN_A_GROUP)]
             join = and_ if joint == "and" else or_
-            return _Bracketed(join(*(_Bracketed(join(*group)) for group in groups)))
+            return _Bracketed(join(*(_Bracketed(join(*group)) for group in in_pieces(found, TERMS_IN_A_GROUP))))
 
 
 def _sub_query(source: _Source, clause: SubQueryClause) -> ColumnElement[bool]:

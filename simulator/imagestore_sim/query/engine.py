@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import Dialect
 
 from imagestore_sim.database import Database, ReadTooLong
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.query.comparisons import Bound, Value
 from imagestore_sim.query.compile import AGGREGATES, LIMIT, OWNER, START, Shape, SqlStatement, compile_shape
 from imagestore_sim.query.conditions import Condition, Operator, Query, by_uuid
@@ -167,9 +168,8 @@ class QueryEngine:
             elements = INVENTORIES[collection.inventory]
             nested[collection.name] = elements.java_class
             lists: dict[object, list[Row]] = {row["uuid"]: [] for row in rows}
-            uuids = [str(uuid) for uuid in lists]
-            for begin in range(0, len(uuids), UUIDS_PER_READ):
-                among = Condition(collection.own, Operator.IN, ",".join(uuids[begin : begin + UUIDS_PER_READ]))
+            for uuids in in_pieces([str(uuid) for uuid in lists], UUIDS_PER_READ):
+                among = Condition(collection.own, Operator.IN, ",".join(uuids))
                 found = await self.run(elements, Query(conditions=(among,), limit=NO_LIMIT))
                 for one in found.rows or ():
                     lists[one[collection.own]].append(one)

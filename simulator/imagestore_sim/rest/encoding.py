@@ -9,6 +9,7 @@ from itertools import chain, islice
 
 import orjson
 
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.tasks import BYTES_OF_A_ROW, LARGE
 from imagestore_sim.units import write_date
 
@@ -68,10 +69,9 @@ def _pieces(value: object) -> Iterator[bytes]:
     yield end
 
 
-def _some_of(value: list[object] | dict[str, object]) -> Iterator[list[object] | dict[str, object]]:
+def _some_of(value: list[object] | dict[str, object]) -> Iterator[Sequence[object] | dict[str, object]]:
     if isinstance(value, list):
-        for first in range(0, len(value), ROWS_OF_A_PIECE):
-            yield value[first : first + ROWS_OF_A_PIECE]
+        yield from in_pieces(value, ROWS_OF_A_PIECE)
         return
     items = iter(value.items())
     while some := dict(islice(items, ROWS_OF_A_PIECE)):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
@@ -16,11 +15,11 @@ from imagestore_sim.cluster import FollowedState
 from imagestore_sim.database import Database, StoreUnavailable
 from imagestore_sim.database.models import Session
 from imagestore_sim.database.statement_cache import sql_of
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.rest.identity import Identity
 from imagestore_sim.rest.kept_sessions import KeptSessions, StoredSession
 from imagestore_sim.tasks import Tasks
 
-T = TypeVar("T")
 WRITE_EXPIRY_AFTER_SECONDS = 60
 """A new expiry is written once it has moved this far: after a crash a session may end that many seconds early.
 
@@ -61,7 +60,7 @@ class SessionStore:
         async with self._database.transaction() as connection:
             await connection.execute(delete(Session).where(Session.expiredDate <= self._now() - self._lag))
         rows = await self._database.fetch(sql_of(_ALL, self._database.dialect), ())
-        for piece in _pieces(rows):
+        for piece in in_pieces(rows, SESSIONS_OF_A_TURN):
             for row in piece:
                 self._keep(*row)
             await _others_turn(piece)
@@ -98,7 +97,7 @@ class SessionStore:
     async def reload(self) -> None:
         """Forget the sessions that have no row any more."""
         left = {key for (key,) in await self._database.fetch(sql_of(_KEYS, self._database.dialect), ())}
-        for piece in _pieces([key for key in self._sessions if key not in left]):
+        for piece in in_pieces([key for key in self._sessions if key not in left], SESSIONS_OF_A_TURN):
             for key in piece:
                 self._forget(key)
             await _others_turn(piece)
@@ -221,7 +220,7 @@ class SessionStore:
                 self._forget(key)  # one that another node has extended is read again
             old = select(Session.uuid).where(Session.expiredDate < now)
             expired = [row.uuid for row in await self._database.read(old)]
-        for piece in _pieces(expired):
+        for piece in in_pieces(expired, SESSIONS_OF_A_TURN):
             async with self._database.transaction() as connection:
                 await connection.execute(delete(Session).where(Session.uuid.in_(piece)))
             for key in piece:
@@ -234,10 +233,6 @@ class SessionStore:
 
     def _now(self) -> int:
         return int(self._clock.time())
-
-
-def _pieces(of: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (of[first : first + SESSIONS_OF_A_TURN] for first in range(0, len(of), SESSIONS_OF_A_TURN))
 
 
 async def _others_turn(piece: Sequence[object]) -> None:

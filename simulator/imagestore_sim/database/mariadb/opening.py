@@ -42,7 +42,7 @@ class NotConnected(ConnectionError):
 
 
 async def open_connection(arguments: Mapping[str, Any]) -> Any:
-    """Return a connection of asyncmy's. Raise NotConnected, whatever it is that fails."""
+    """Return a connection of asyncmy's. Raise NotConnected for each failure, in one line."""
     connection = _class_of_connections()(connect_timeout=CONNECT_SECONDS, **arguments)
     try:
         async with asyncio.timeout(OPEN_SECONDS):  # real: the server is another process

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from imagestore_sim.database.models import Account, GlobalConfig, Job, Zone
 from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.database.read_only import open_read_only
+from imagestore_sim.pieces import in_pieces
 from imagestore_sim.rest.job_store import JobState
 from imagestore_sim.rest.node_faults import FAULT_SET
 from imagestore_sim.scenario.format.options import OPTIONS
@@ -54,9 +55,8 @@ async def read_records(location: str, began: float, ended: float, jobs: Iterable
         rows = await connection.execute(select(GlobalConfig.category, GlobalConfig.name, GlobalConfig.value))
         options = {name: value for category, name, value in rows if _is_set(category, name, value)}
         ends: dict[str, JobEnd] = {}
-        uuids = list(dict.fromkeys(jobs))
-        for first in range(0, len(uuids), MOST_UUIDS):
-            chosen = select(Job.uuid, Job.state, Job.result).where(Job.uuid.in_(uuids[first : first + MOST_UUIDS]))
+        for uuids in in_pieces(list(dict.fromkeys(jobs)), MOST_UUIDS):
+            chosen = select(Job.uuid, Job.state, Job.result).where(Job.uuid.in_(uuids))
             ends |= {uuid: _end_of(state, result) for uuid, state, result in await connection.execute(chosen)}
     return StoryRecords(recording, ends, zones, accounts, options)
 
