@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.backup_storage.records import Status
+from imagestore_sim.backup_storage.records import NewStorage, Status
+from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.cluster import Link
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.models import ManagementNodeRecord
+from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.virtual_clock import run_virtually
 from rows import rows
 from three_nodes import HOSTS, NAMES, Turn, Watched, records, three_nodes
@@ -73,6 +75,28 @@ def test_a_killed_node_loses_its_storages_within_five_seconds_and_gets_some_back
             await _until(world, lambda: _is_whole(world) and bool(world.owned()["b"]), 20)
             await world.clock.sleep(10)
             assert world.overlaps() == []
+
+    run_virtually(play())
+
+
+def test_a_node_pings_what_another_one_adds_that_has_not_seen_it_join_yet() -> None:
+    """In ZStack's mode, nodes see who has joined at their next heartbeat, up to five seconds later."""
+
+    async def play() -> None:
+        async with three_nodes("faithful", nodes=("a", "b")) as world:
+            await world.network.add(SimulatedHost("new", clock=world.clock))
+            await world.cluster.start("c", records())
+            old, joined = world.membership("a"), world.membership("c")
+            uuids = (stable_uuid("backup-storage", f"new-{number}") for number in range(1000))
+            uuid = next(one for one in uuids if old.is_ours(one) and joined.is_ours(one))
+            new = NewStorage(uuid=uuid, name="new", hostname="new", username="root", password="password", url="/zstack")
+            await world.cluster.nodes["a"].storages.lifecycle.add(new)
+            assert old.is_ours(uuid), "it has not seen the other one join"
+            await _until(world, lambda: uuid in world.owned()["c"], 10)
+            taken = world.clock.monotonic()
+            await world.clock.sleep(10)
+            assert {one.node for one in world.turns if one.host == "new" and one.began > taken} == {"c"}
+            assert await _all_connected(world, "c")
 
     run_virtually(play())
 

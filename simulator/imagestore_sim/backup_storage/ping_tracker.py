@@ -69,6 +69,8 @@ class PingTracker:
         """Called when what it pings may have changed."""
         self.on_refused: Callable[[str], None] = lambda _: None
         """Called with a storage that is this node's again after another one has owned it: it is not pinged any more."""
+        self.on_missed: Callable[[str], None] = lambda _: None
+        """Called at a tick with a storage that is this node's and that it does not ping: another one has added it."""
         self._observe = observe
         self._records = records
         self._status = status
@@ -227,6 +229,8 @@ class PingTracker:
         while (storage := await sweep.next()) is not None:
             if self._is_due(storage):
                 self._begin_ping(storage, again_until=self._due)
+            elif self._is_missed(storage):
+                self.on_missed(storage.uuid)
             if sweep.spread.pauses():
                 return
         self._sweep = None
@@ -243,6 +247,14 @@ class PingTracker:
         if uuid not in self._tracked or uuid in self._being_pinged:
             return False
         return self._cluster.is_ours(uuid) and not self._is_new(storage)
+
+    def _is_missed(self, storage: Storage) -> bool:
+        """Return whether a storage is this node's, but unknown to it: one that is being added gets known in time.
+
+        A node that has not seen this one join adds what is its own by the ring of before, after this one has looked.
+        """
+        is_being_added = storage.status is Status.CONNECTING and not storage.total
+        return storage.uuid not in self._tracked and not is_being_added and self._cluster.is_ours(storage.uuid)
 
     def _is_new(self, storage: Storage) -> bool:
         """Return whether a storage is being connected for the first time: its folders may still be missing."""

@@ -58,6 +58,7 @@ class Takeover:
         self._membership.on_left(self._node_left)
         self._membership.on_change(self._members_changed)
         self._tracker.on_refused = self._refused
+        self._tracker.on_missed = self._missed
         self._has_lost_node = False
         await self._take_over()
         self._supervisor.keep(self._tasks, "takeover", self._changed.wait, lambda _: self._follow())
@@ -134,6 +135,11 @@ class Takeover:
         """Take a storage again: another node has had it, whose coming and going this one may have missed."""
         self._held.discard(uuid)
         self._changed.set()
+
+    def _missed(self, uuid: str) -> None:
+        """Take a storage that another node has added, unless storages are being taken: then it may be among them."""
+        if not self._one_at_a_time.locked():
+            self._refused(uuid)
 
     def _members_changed(self) -> None:
         self._let_go()
