@@ -63,6 +63,21 @@ def test_draws_of_an_order_are_dropped_but_for_those_that_matter() -> None:
     assert found.story["order"] == {"tasks": {17: 1}}
 
 
+def test_hundreds_of_draws_are_dropped_in_spans() -> None:
+    told = story(
+        {"wait": "1s"},
+        order={"tasks": dict.fromkeys(range(1, 300), 1), "delays": dict.fromkeys(range(1, 100), 0.05), "seed": 3},
+    )
+
+    def fails(one: Content) -> bool:
+        order = one.get("order", {})
+        return 17 in order.get("tasks", {}) and 71 in order.get("delays", {})
+
+    found = shrink(told, fails)
+    assert (found.story["order"]["tasks"], found.story["order"]["delays"]) == ({17: 1}, {71: 0.05})
+    assert found.runs < 60
+
+
 def test_an_order_that_does_not_matter_goes_at_once() -> None:
     """A machine that is busy may play few stories in the time that there is."""
     told = story(

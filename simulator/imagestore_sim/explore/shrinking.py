@@ -1,9 +1,10 @@
 """Shrinks a failing story to the fewest steps, the roundest times and the plainest order, with Hypothesis.
 
 Whole spans of the timeline go first: halves, quarters, single steps, for as long as the story still fails. Then the
-order goes, and what else a story may do without, each as a whole. Whatever could be simpler in what is left is a choice
-then: whether a step or a parameter is there, how round a time is. Hypothesis begins with the choices that make the
-story as it is, and simplifies them, for five minutes at most. No story is played twice.
+order goes, and what else a story may do without, each as a whole; of an order that stays, spans of its draws go in the
+same way. Whatever could be simpler in what is left is a choice then: whether a step or a parameter is there, how round
+a time is. Hypothesis begins with the choices that make the story as it is, and simplifies them, for five minutes at
+most. No story is played twice.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def shrink(
         return played[key]
 
     story = _without_optional(_without_spans(story, still_fails), still_fails)
+    story = _without_draws(story, still_fails)
     details = [_of_step(number, step) for number, step in enumerate(story["timeline"])]
     return Shrunk(_simplify(story, [*details, list(_of_rest(story))], still_fails), len(played) - 1)
 
@@ -72,17 +74,56 @@ def _without_spans(story: Content, still_fails: Fails) -> Content:
 
     The details of steps that go need no look. Once a step has gone, those before it may be needless, too.
     """
-    length = len(story["timeline"])
+
+    def without(steps: range, story: Content) -> Content:
+        timeline = story["timeline"]
+        return _renumbered({**story, "timeline": [*timeline[: steps.start], *timeline[steps.stop :]]}, steps)
+
+    return _shortened(story, lambda story: len(story["timeline"]), without, still_fails)
+
+
+def _without_draws(story: Content, still_fails: Fails) -> Content:
+    """Return the story without the spans of its order's draws that the failure does not need, as those of a timeline.
+
+    An order may have a hundred draws of which one matters. As choices they take longer to go than Hypothesis tries.
+    """
+
+    def draws(story: Content) -> list[tuple[str, int | str]]:
+        kinds = story.get("order", {}).items()
+        return [(kind, name) for kind, pins in kinds if isinstance(pins, dict) for name in pins]
+
+    def without(gone: range, story: Content) -> Content:
+        names = set(draws(story)[gone.start : gone.stop])
+        order = {
+            kind: {name: drawn for name, drawn in pins.items() if (kind, name) not in names}
+            if isinstance(pins, dict)
+            else pins
+            for kind, pins in story["order"].items()
+        }
+        return {**story, "order": {kind: pins for kind, pins in order.items() if pins != {}}}
+
+    return _shortened(story, lambda story: len(draws(story)), without, still_fails)
+
+
+def _shortened(
+    story: Content,
+    length_of: Callable[[Content], int],
+    without: Callable[[range, Content], Content],
+    still_fails: Fails,
+) -> Content:
+    """Return the story without the spans of something in it that the failure does not need; longer ones go first.
+
+    Once one has gone, those before it may be needless, too.
+    """
+    length = length_of(story)
     while length:
-        length = min(length, len(story["timeline"]))
-        before = len(story["timeline"])
+        before = length_of(story)
+        length = min(length, before)
         for first in range((before - 1) // length * length, -1, -length):  # the last ones first: they heal
-            timeline = story["timeline"]
-            candidate = {**story, "timeline": [*timeline[:first], *timeline[first + length :]]}
-            candidate = _renumbered(candidate, range(first, min(first + length, len(timeline))))
-            if candidate["timeline"] and still_fails(candidate):
+            candidate = without(range(first, min(first + length, length_of(story))), story)
+            if still_fails(candidate):
                 story = candidate
-        if length > 1 or len(story["timeline"]) == before:
+        if length > 1 or length_of(story) == before:
             length //= 2
     return story
 
