@@ -414,6 +414,26 @@ async def test_an_open_that_is_cancelled_leaves_the_file_free(file: Path) -> Non
     await database.close()
 
 
+@pytest.mark.plain_loop
+async def test_an_open_that_is_cancelled_waits_for_the_thread_that_makes_its_files(file: Path) -> None:
+    """Else they appear later, in a folder that is being removed: a story's of the real clock, after Ctrl-C."""
+
+    def prepare(_: sqlite3.Connection) -> None:
+        entered.set()
+        leave.wait(60)
+
+    entered, leave = threading.Event(), threading.Event()
+    task = asyncio.create_task(Database.open(str(file), prepare=prepare))
+    await asyncio.to_thread(entered.wait, 60)
+    task.cancel()
+    await asyncio.wait([task], timeout=0.05)
+    assert not task.done()
+    leave.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert {path.name for path in file.parent.iterdir()} <= {"node.db", "node.db.lock"}
+
+
 async def _run(script: str, file: Path) -> int:
     """Run a script over the database in a process, and return its exit status."""
     async with child(sys.executable, "-c", script, str(file), stderr=subprocess.DEVNULL) as process:

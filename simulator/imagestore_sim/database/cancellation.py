@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from imagestore_sim.tasks import until_ended
 
+T = TypeVar("T")
 
-async def complete(work: Coroutine[Any, Any, None]) -> None:
+
+async def complete(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` until it has finished, even if the caller is cancelled; raise CancelledError afterwards if it was.
 
-    A commit, for example, must not be abandoned while the driver's thread is carrying it out. Raise what `work` raises.
+    A commit, for example, must not be abandoned while the driver's thread is carrying it out, nor a file while a thread
+    makes it: its folder may be removed next. Return what `work` returns; raise what it raises.
     """
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
@@ -22,7 +25,7 @@ async def complete(work: Coroutine[Any, Any, None]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     try:
-        task.result()
+        return task.result()
     finally:
         if cancelled is not None:
             raise cancelled

@@ -196,7 +196,7 @@ class Connections:
         async with self._opening:
             if self._file.has_lost_log():
                 raise FileNotFoundError(errno.ENOENT, LOG_IS_LOST)
-            connection = await engine.connect()
+            connection = await _connect(engine)
         try:
             # AUTOCOMMIT: transactions begin and end by statements of our own, see Writer.
             await connection.execution_options(isolation_level="AUTOCOMMIT", **options)
@@ -206,6 +206,22 @@ class Connections:
             await complete(connection.close())
             raise
         return opened
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    """Return a connection. Its thread may make SQLite's files: a caller who is cancelled waits until it is closed."""
+    opened: list[AsyncConnection] = []
+
+    async def connect() -> None:
+        opened.append(await engine.connect())
+
+    try:
+        await complete(connect())
+    except BaseException:
+        for one in opened:
+            await complete(one.close())
+        raise
+    return opened[0]
 
 
 def watch_errors(engine: AsyncEngine, health: Health) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import URL, CursorResult, Dialect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.database.cancellation import complete
 from imagestore_sim.database.connections import Connections, Prepare
 from imagestore_sim.database.file_locks import FileLock, InodeLock
 from imagestore_sim.database.health import Health
@@ -125,13 +126,13 @@ async def open_file(
     to_close: AsyncExitStack,
 ) -> SqliteBackend:
     """Lock the file, open and migrate it. What `to_close` closes undoes that. Raise DatabaseError."""
-    await asyncio.to_thread(check_file, file)
+    await complete(asyncio.to_thread(check_file, file))
     sharing = SharedFile.join(file) if shared else None
     async with AsyncExitStack() as opening:
         if sharing is not None:
             to_close.callback(sharing.leave)
             await opening.enter_async_context(sharing.opening)
-        version = await asyncio.to_thread(version_of, file, VERSIONS)
+        version = await complete(asyncio.to_thread(version_of, file, VERSIONS))
         if sharing is None:
             # Not in a thread: if the caller were cancelled meanwhile, the file would stay locked.
             to_close.callback(FileLock(file).release)

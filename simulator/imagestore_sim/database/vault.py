@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from cryptography.fernet import Fernet, InvalidToken
 
 from imagestore_sim import whole_files
+from imagestore_sim.database.cancellation import complete
 from imagestore_sim.database.errors import DatabaseError
 from imagestore_sim.database.location import FORBIDDEN_RIGHTS, connect_read_only, file_of, url_of
 from imagestore_sim.database.mariadb.address import shown
@@ -163,7 +164,7 @@ async def open_vault(find: Callable[[], Vault], key_file: Path | None, database:
     `key_file` is the file in the settings, if there is one: it is made only where no secret needs the one that is gone.
     """
     stored = [str(secret) for (secret,) in await database.fetch(ANY_SECRET, ())]
-    return await asyncio.to_thread(_fitting, find, key_file, stored)
+    return await complete(asyncio.to_thread(_fitting, find, key_file, stored))
 
 
 def _fitting(find: Callable[[], Vault], key_file: Path | None, stored: list[str]) -> Vault:
