@@ -125,8 +125,10 @@ class Connections:
         try:
             yield connection
         finally:
-            await connection.drop()
-            self._open_snapshots -= 1
+            try:
+                await connection.drop()
+            finally:  # it raises CancelledError if the caller was cancelled meanwhile
+                self._open_snapshots -= 1
 
     async def checkpoint(self) -> None:
         """Have SQLite move its write-ahead log into the database file, and truncate the log.

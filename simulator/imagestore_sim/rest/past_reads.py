@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database.cancellation import complete
 from imagestore_sim.database.models import GlobalConfig
 
 STEPS = 5
@@ -31,7 +32,10 @@ class _Snapshot:
     in_use: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def close(self) -> None:
-        """End the transaction, after the reads that use it."""
+        """End the transaction, after the reads that use it; to the end, even if the caller is cancelled."""
+        await complete(self._close())
+
+    async def _close(self) -> None:
         async with self.in_use:
             await self.closing.aclose()
 
@@ -55,7 +59,10 @@ class PastReads:
             await self.close()
 
     async def close(self) -> None:
-        """Close all snapshots."""
+        """Close all snapshots, even if the caller is cancelled: a node may stop right after its faults are healed."""
+        await complete(self._close())
+
+    async def _close(self) -> None:
         while self._snapshots:
             await self._snapshots.pop().close()
 
