@@ -7,8 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Row
 
 from fixed_data import B1, UNKNOWN
+from imagestore_sim.api import long_job
+from imagestore_sim.api.services import Services
+from imagestore_sim.database.models import LongJob
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
@@ -136,15 +140,64 @@ async def test_a_job_that_a_restart_cuts_off_fails_and_a_cancelled_one_is_cancel
     assert states == ["Failed", "Canceled"]
 
 
-async def test_a_replacement_of_all_records_cuts_off_the_jobs_before_it_alone(
-    imagestore_client: Client, imagestore_lab: Lab
-) -> None:
-    client, runner = imagestore_client, imagestore_lab.node.parts.services.long_jobs
+async def _submit_slow(client: Client) -> Json:
     sources = {"sources": [{"url": "*", "size": "1G", "actualSize": "1G", "rate": "1M"}]}
     await client.request("PUT", f"{client.url}/lab/v1/image-sources", sources)
     [storage, *_] = await client.query("/backup-storage")
     values = {"name": "slow", "url": "http://x/slow.qcow2", "format": "qcow2", "backupStorageUuids": [storage["uuid"]]}
-    job = await submit(client, values)
+    return await submit(client, values)
+
+
+@pytest.mark.imagestore_lab(hosts=1, clock="virtual")
+@pytest.mark.parametrize("is_run_again", [False, True])
+async def test_what_a_node_still_does_for_a_job_that_another_one_has_ended_is_not_kept(
+    imagestore_client: Client, imagestore_lab: Lab, is_run_again: bool
+) -> None:
+    """It stood still for so long that the other one took it for dead."""
+    job = await _submit_slow(imagestore_client)
+    runner = imagestore_lab.node.parts.services.long_jobs
+    [task] = runner._running.values()
+    changed = "apiId = 'another'" if is_run_again else "state = 'Failed', jobResult = '{}'"
+    async with imagestore_lab.node.parts.store.database.transaction() as connection:
+        await connection.exec_driver_sql(f"UPDATE LongJobVO SET {changed} WHERE uuid = '{job['uuid']}'")
+    before = await imagestore_client.query(f"/longjobs/{job['uuid']}")
+    await imagestore_lab.clock.sleep(2000)
+    await asyncio.wait([task])
+    assert await imagestore_client.query(f"/longjobs/{job['uuid']}") == before
+    assert not runner._running
+
+
+async def test_a_call_that_finds_a_job_moved_on_meanwhile_looks_at_it_again(
+    imagestore_client: Client, imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another node may end a job between the read and the write of a call."""
+    database = imagestore_lab.node.parts.store.database
+    job = await _submit_slow(imagestore_client)
+    read, reads = long_job._job, 0
+
+    async def end() -> None:
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql(f"UPDATE LongJobVO SET state = 'Succeeded' WHERE uuid = '{job['uuid']}'")
+
+    async def read_and_end(services: Services, uuid: str) -> Row[tuple[LongJob]]:
+        nonlocal reads
+        reads += 1
+        row = await read(services, uuid)
+        if reads == 1:
+            await asyncio.create_task(end())
+        return row
+
+    monkeypatch.setattr(long_job, "_job", read_and_end)
+    with pytest.raises(CallFailed, match="cannot cancel longjob that is succeeded"):
+        await act(imagestore_client, job["uuid"], "cancelLongJob")
+    assert reads == 2
+
+
+async def test_a_replacement_of_all_records_cuts_off_the_jobs_before_it_alone(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
+    client, runner = imagestore_client, imagestore_lab.node.parts.services.long_jobs
+    job = await _submit_slow(client)
     await runner.cut_off()
     assert (await client.query(f"/longjobs/{job['uuid']}"))[0]["state"] == "Running"
     assert runner._running.keys() == {job["uuid"]}

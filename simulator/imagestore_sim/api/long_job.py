@@ -26,6 +26,7 @@ from imagestore_sim.api.long_job_runner import (
 from imagestore_sim.api.queries import QueryMessage, answer
 from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.tags import delete_tags
+from imagestore_sim.database import StoreConflict
 from imagestore_sim.database.models import LongJob
 from imagestore_sim.query import LONG_JOB
 from imagestore_sim.rest.binding import Values, parse_body
@@ -105,7 +106,8 @@ async def submit_long_job(services: Services, message: APISubmitLongJobMsg, call
     if message.jobName not in JOBS:
         raise invalid_argument(f"{message.jobName} is not an API")
     values = await _read(JOBS[message.jobName], message.jobData)
-    work = Work(new_uuid(message.resourceUuid), JOBS[message.jobName], values, str(call.account_uuid))
+    uuid = new_uuid(message.resourceUuid)
+    work = Work(uuid, call.uuid, JOBS[message.jobName], values, str(call.account_uuid))
     await services.long_jobs.check(work.message, values, call.uuid, work.account_uuid)
     resource = _resource(work.message, values)
     if "url" in values:
@@ -140,7 +142,7 @@ async def cancel_long_job(services: Services, message: APICancelLongJobMsg, call
     if job.state in (SUCCEEDED, FAILED):
         raise invalid_argument(f"cannot cancel longjob that is {job.state.lower()}")
     if job.state != CANCELED:
-        await _change(services, message.uuid, {"state": CANCELING})
+        await _move(services, job, {"state": CANCELING})
         await services.database.after_commit(partial(services.long_jobs.cancel, message.uuid))
         await services.database.after_commit(partial(services.uploads.cancel, str(job.targetResourceUuid)))
     return Reply()
@@ -166,7 +168,7 @@ async def resume_long_job(services: Services, message: APIResumeLongJobMsg, call
     job = await _job(services, message.uuid)
     if job.state != SUSPENDED:
         raise invalid_argument(f"can only resume longjob that is {SUSPENDED}")
-    await _change(services, job.uuid, {"state": RUNNING, "lastOpDate": services.clock.local()})
+    await _move(services, job, {"state": RUNNING, "lastOpDate": services.clock.local()})
     await services.database.after_commit(partial(services.uploads.resume, str(job.targetResourceUuid)))
     return await services.inventory(LONG_JOB, job.uuid)
 
@@ -191,9 +193,9 @@ async def rerun_long_job(services: Services, message: APIRerunLongJobMsg, call: 
     if job.state not in ENDED:
         raise invalid_argument("rerun longjob only when its succeeded, canceled, or failed")
     values = await _read(JOBS[job.jobName], job.jobData)
-    work = Work(job.uuid, JOBS[job.jobName], values, job.accountUuid)
+    work = Work(job.uuid, call.uuid, JOBS[job.jobName], values, job.accountUuid)
     await services.long_jobs.check(work.message, values, call.uuid, work.account_uuid)
-    await _change(services, job.uuid, {"jobResult": None, "executeTime": None, **_begun(services, call)})
+    await _move(services, job, {"jobResult": None, "executeTime": None, **_begun(services, call)})
     await services.database.after_commit(partial(services.long_jobs.start, work))
     return await services.inventory(LONG_JOB, job.uuid)
 
@@ -219,7 +221,9 @@ class APIUpdateLongJobMsg(
 async def update_long_job(services: Services, message: APIUpdateLongJobMsg, call: Call) -> Reply:
     """Change what was given, and return the job."""
     if changed := message.given("name", "description"):
-        await _change(services, message.uuid, {**changed, "lastOpDate": services.clock.local()})
+        values = {**changed, "lastOpDate": services.clock.local()}
+        async with services.database.transaction() as connection:
+            await connection.execute(update(LongJob).where(LongJob.uuid == message.uuid).values(**values))
     return await services.inventory(LONG_JOB, message.uuid)
 
 
@@ -241,7 +245,7 @@ async def clean_long_job(services: Services, message: APICleanLongJobMsg, call: 
         await services.image_life.drop_upload(job.targetResourceUuid, "canceled")
     now = services.clock.local()
     ended = {"state": CANCELED, "executeTime": seconds_since(job.createDate, now), "lastOpDate": now}
-    await _change(services, job.uuid, ended)
+    await _move(services, job, ended)
     return Reply()
 
 
@@ -274,9 +278,15 @@ async def _job(services: Services, uuid: str) -> Row[tuple[LongJob]]:
     return row
 
 
-async def _change(services: Services, uuid: str, values: Mapping[str, object]) -> None:
+async def _move(services: Services, job: Row[tuple[LongJob]], values: Mapping[str, object]) -> None:
+    """Move a job on from the state in which it was read. Raise StoreConflict if it has moved since, on another node.
+
+    The call is carried out again then, and sees the state of now.
+    """
+    as_read = (LongJob.uuid == job.uuid, LongJob.apiId == job.apiId, LongJob.state == job.state)
     async with services.database.transaction() as connection:
-        await connection.execute(update(LongJob).where(LongJob.uuid == uuid).values(**values))
+        if not (await connection.execute(update(LongJob).where(*as_read).values(**values))).rowcount:
+            raise StoreConflict(f"long job {job.uuid} is not {job.state} any more")
 
 
 def _begun(services: Services, call: Call) -> dict[str, object]:

@@ -40,7 +40,10 @@ CarryOut = Callable[[type[Message], Values, str, Claim], Awaitable[Reply]]
 
 
 class Gone(Exception):
-    """The job was deleted, or all records were replaced, while it ran: what it writes must not be kept."""
+    """The job is another's by now: what it writes must not be kept.
+
+    It was deleted, all records were replaced, or another node took this one for dead and ended it, while it ran.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Work:
     """What a long job does: a message with its values, as an account."""
 
     job_uuid: str
+    call_uuid: str
+    """The call that began it, the `apiId` of its row: a job that is run again is another one's."""
     message: type[Message]
     values: Values
     account_uuid: str
@@ -173,7 +178,8 @@ class LongJobRunner:
 
     def start(self, work: Work) -> None:
         """Carry out the work of a job, whose row says that it runs."""
-        self._running[work.job_uuid] = self._tasks.begin(self._run(work), f"long job {work.job_uuid}")
+        task = self._running[work.job_uuid] = self._tasks.begin(self._run(work), f"long job {work.job_uuid}")
+        task.add_done_callback(partial(self._put_down, work.job_uuid))
 
     def cancel(self, job_uuid: str) -> None:
         """Cancel the task of a job, if one runs; with its end the job is Canceled."""
@@ -184,18 +190,24 @@ class LongJobRunner:
     async def _run(self, work: Work) -> None:
         try:
             with correlated(work.job_uuid):
-                await self._carry_out_and_store(work)
+                await self._carry_out_unless_cancelled(work)
         except Gone:
             return
+
+    async def _carry_out_unless_cancelled(self, work: Work) -> None:
+        try:
+            await self._carry_out_and_store(work)
         except asyncio.CancelledError:
             if work.job_uuid not in self._cancelled:
                 raise  # the node stops
             await self._images.undo(work.job_uuid)
             error = ErrorCode("SYS.1017", CANCELLED.format(work.job_uuid))
             await self._fail(work, CANCELED, error)
-        finally:
-            self._running.pop(work.job_uuid, None)
-            self._cancelled.discard(work.job_uuid)
+
+    def _put_down(self, job_uuid: str, task: asyncio.Task[None]) -> None:
+        if self._running.get(job_uuid) is task:
+            del self._running[job_uuid]
+            self._cancelled.discard(job_uuid)
 
     async def _carry_out_and_store(self, work: Work) -> None:
         try:
@@ -229,13 +241,13 @@ class LongJobRunner:
         inventory = reply.body.get("inventory")
         uploading = isinstance(inventory, dict) and inventory.get("status") == UPLOADING
         milliseconds = int(self._clock.time() * 1000)
-        described: dict[str, object] = {"apiId": await self._api_id(work.job_uuid), "success": True, "headers": {}}
+        described: dict[str, object] = {"apiId": work.call_uuid, "success": True, "headers": {}}
         result = {**reply.body, **described, "id": work.job_uuid, "createdTime": milliseconds}
-        await self._end(work.job_uuid, None if uploading else SUCCEEDED, result)
+        await self._end(work, None if uploading else SUCCEEDED, result)
 
     async def _fail(self, work: Work, state: str, error: ErrorCode, *, in_doubt: bool = False) -> None:
         """Store an error as soon as the store takes it; leave an answer alone that may be stored, if one is."""
-        await self._store_surely(work, partial(self._end, work.job_uuid, state, error.to_json()), in_doubt=in_doubt)
+        await self._store_surely(work, partial(self._end, work, state, error.to_json()), in_doubt=in_doubt)
 
     async def _store_surely(self, work: Work, store: Callable[[], Awaitable[None]], *, in_doubt: bool = False) -> None:
         """Store how a job ended in one transaction, as soon as the store takes it.
@@ -244,7 +256,7 @@ class LongJobRunner:
         """
         while True:
             try:
-                if not (in_doubt and await self._has_result(work.job_uuid)):
+                if not (in_doubt and await self._has_result(work)):
                     async with self._database.atomic():
                         await store()
                 return
@@ -252,26 +264,25 @@ class LongJobRunner:
                 in_doubt = in_doubt or isinstance(error, OutcomeUnknown)
                 await self._database.health.until_next_try()
 
-    async def _end(self, job_uuid: str, state: str | None, result: object) -> None:
-        """Store a result, and the state if the job has ended. Raise Gone if the job does not exist any more."""
+    async def _end(self, work: Work, state: str | None, result: object) -> None:
+        """Store a result, and the state if the job has ended. Raise Gone if the job has been ended, or is no more."""
         now = self._clock.local()
         values: dict[str, object] = {"jobResult": orjson.dumps(result).decode(), "lastOpDate": now}
         async with self._database.transaction() as connection:
-            this = LongJob.uuid == job_uuid
-            began = await connection.scalar(select(LongJob.createDate).where(this))
-            if began is None:
-                raise Gone
-            if state is not None:
+            runs = (*_of(work), LongJob.state.not_in(ENDED))
+            began = await connection.scalar(select(LongJob.createDate).where(*runs))
+            if began is not None and state is not None:
                 values |= {"state": state, "executeTime": seconds_since(began, now)}
-            await connection.execute(update(LongJob).where(this).values(**values))
+            if began is None or not (await connection.execute(update(LongJob).where(*runs).values(**values))).rowcount:
+                raise Gone
 
-    async def _has_result(self, job_uuid: str) -> bool:
-        this = (LongJob.uuid == job_uuid, LongJob.jobResult.is_not(None))
-        return bool(await self._database.read(select(LongJob.uuid).where(*this)))
+    async def _has_result(self, work: Work) -> bool:
+        has = (*_of(work), LongJob.jobResult.is_not(None))
+        return bool(await self._database.read(select(LongJob.uuid).where(*has)))
 
-    async def _api_id(self, job_uuid: str) -> str | None:
-        rows = await self._database.read(select(LongJob.apiId).where(LongJob.uuid == job_uuid))
-        return str(rows[0].apiId) if rows else None
+
+def _of(work: Work) -> tuple[ColumnElement[bool], ...]:
+    return LongJob.uuid == work.job_uuid, LongJob.apiId == work.call_uuid
 
 
 def _uploaded(result: str | None, changes: dict[str, object]) -> object:
