@@ -66,7 +66,7 @@ class ImageLife:
         Raise OperationFailed if no copy is deleted, InvalidRequest for a storage whose copy is not.
         """
         async with self._database.transaction() as connection:
-            name, refs = await _named(connection, image_uuid)
+            name, refs = await _named(connection, image_uuid, to_change=True)
             chosen = _deleted(_called(image_uuid, name), refs, storage_uuids)
             now = {"lastOpDate": self._clock.local()}
             change = update(Ref).where(Ref.imageUuid == image_uuid, Ref.backupStorageUuid.in_(chosen))
@@ -83,7 +83,7 @@ class ImageLife:
             waits = (Image.uuid == image_uuid, Image.status == DOWNLOADING, Image.url.startswith(UPLOAD))
             if await connection.scalar(select(Image.uuid).where(*waits)) is None:
                 return False
-            _, refs = await _named(connection, image_uuid)
+            _, refs = await _named(connection, image_uuid, to_change=True)
             await self._events.tracked(connection, image_uuid, why)
             await self._events.removed(connection, image_uuid, list(refs))
             await connection.execute(delete(Image).where(Image.uuid == image_uuid))
@@ -112,10 +112,17 @@ class ImageLife:
         return str(storage.uuid)
 
 
-async def _named(connection: AsyncConnection, image_uuid: str) -> tuple[str, dict[str, str]]:
-    """Return the name of an image, and the status of its copy on each storage."""
+async def _named(
+    connection: AsyncConnection, image_uuid: str, *, to_change: bool = False
+) -> tuple[str, dict[str, str]]:
+    """Return the name of an image, and the status of its copy on each storage.
+
+    `to_change`: no other node changes these before the transaction ends.
+    """
     name = await connection.scalar(select(Image.name).where(Image.uuid == image_uuid))
     found = select(Ref.backupStorageUuid, Ref.status).where(Ref.imageUuid == image_uuid).order_by(Ref.id)
+    if to_change:
+        found = found.with_for_update()
     return str(name), {row.backupStorageUuid: row.status for row in (await connection.execute(found)).all()}
 
 

@@ -1,0 +1,71 @@
+"""Calls that meet at two nodes of one MariaDB: what one of them has acknowledged, the other one finds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from imagestore_sim.backup_storage.errors import BackupStorageError
+from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
+from mariadb_server import VAULT_KEY, MariaDbServer
+from rows import rows
+
+pytestmark = pytest.mark.mariadb
+Change = Callable[[ManagementNode, str], Awaitable[None]]
+
+
+@pytest.fixture
+async def nodes(mariadb_server: MariaDbServer) -> AsyncIterator[list[ManagementNode]]:
+    url = mariadb_server.new_database("races")
+    async with AsyncExitStack() as stack:
+        started = []
+        for _ in range(2):
+            node = ManagementNode(Settings(port=0, database=url, vault_key=VAULT_KEY, log_level="error"))
+            stack.push_async_callback(node.stop)
+            await node.start(Bootstrap())
+            started.append(node)
+        yield started
+
+
+async def _deleted_image(client: Client) -> str:
+    storage = {
+        "name": "s", "url": "/s", "type": "SimulatorBackupStorage", "totalCapacity": 9, "availableCapacity": 9,
+    }  # fmt: skip
+    added = await client.call("POST", "/backup-storage/simulators", {"params": storage})
+    storages = [added["inventory"]["uuid"]]
+    image = {"name": "i", "url": "http://x/i.qcow2", "format": "qcow2", "backupStorageUuids": storages}
+    uuid = str((await client.call("POST", "/images", {"params": image}))["inventory"]["uuid"])
+    await client.call("DELETE", f"/images/{uuid}")
+    return uuid
+
+
+async def _recover(node: ManagementNode, image: str) -> None:
+    await node.parts.services.image_life.recover(image, None)
+
+
+async def _expunge(node: ManagementNode, image: str) -> None:
+    await node.parts.services.image_deletion.expunge(image, None)
+
+
+@rows(("first", "second", "left"), [(_recover, _expunge, ["Ready"]), (_expunge, _recover, [])])
+async def test_a_recovery_and_an_expunge_of_one_image_come_one_after_the_other(
+    nodes: list[ManagementNode], first: Change, second: Change, left: list[str]
+) -> None:
+    one, other = nodes
+    async with Client(one.url) as client:
+        await client.log_in()
+        image = await _deleted_image(client)
+        async with asyncio.timeout(60):
+            async with one.parts.store.database.atomic():
+                await first(one, image)
+                later = asyncio.create_task(second(other, image))
+                await asyncio.wait([later], timeout=0.5)
+            with pytest.raises(BackupStorageError, match="is not deleted on any backup storage"):
+                await later
+        assert [found["status"] for found in await client.query(f"/images/{image}")] == left
