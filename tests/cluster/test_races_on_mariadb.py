@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import update
 
 from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.database.models import Image
+from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -17,7 +20,7 @@ from mariadb_server import VAULT_KEY, MariaDbServer
 from rows import rows
 
 pytestmark = pytest.mark.mariadb
-Change = Callable[[ManagementNode, str], Awaitable[None]]
+Change = Callable[[ManagementNode, str], Coroutine[object, object, None]]
 
 
 @pytest.fixture
@@ -69,3 +72,23 @@ async def test_a_recovery_and_an_expunge_of_one_image_come_one_after_the_other(
             with pytest.raises(BackupStorageError, match="is not deleted on any backup storage"):
                 await later
         assert [found["status"] for found in await client.query(f"/images/{image}")] == left
+
+
+async def test_calls_at_two_nodes_do_not_exceed_a_quota_together(nodes: list[ManagementNode]) -> None:
+    one, other = nodes
+    async with Client(one.url) as client:
+        await client.log_in()
+        answer = await client.call("POST", "/accounts", {"params": {"name": "a", "password": "p" * 128}})
+        account = answer["inventory"]["uuid"]
+        limit = {"updateQuota": {"identityUuid": account, "name": IMAGE_NUM, "value": 1}}
+        await client.call("PUT", "/accounts/quotas/actions", limit)
+        image = await _deleted_image(client)
+    wanted, excess = {IMAGE_NUM: 1}, f"account.uuid: {account} name: a. exceeds a quota.name: image.num"
+    async with asyncio.timeout(60):
+        async with one.parts.store.database.atomic(), one.parts.store.database.transaction() as connection:
+            await one.parts.services.quotas.check(account, wanted)
+            await connection.execute(update(Image).where(Image.uuid == image).values(accountUuid=account))
+            later = asyncio.create_task(other.parts.services.quotas.check(account, wanted))
+            await asyncio.wait([later], timeout=0.5)
+        with pytest.raises(QuotaExceeded, match=excess):
+            await later

@@ -65,19 +65,20 @@ class Quotas:
         """Raise QuotaExceeded if the account may not have that much more, by the name of the quota.
 
         For `AddImage` that is `{IMAGE_SIZE: 100, IMAGE_NUM: 1}`; the first that is exceeded is told. Within a
-        handler's transaction the uses are those of the moment, so that concurrent calls cannot exceed a quota together.
+        handler's transaction the uses are those of the moment, so that concurrent calls cannot exceed a quota together:
+        those of two nodes of one MariaDB wait for each other at the rows of the quotas.
         """
         async with self._database.transaction() as connection:
-            columns = select(Quota.name, Quota.value, Account.name.label("account")).join(Account)
-            mine = Quota.identityUuid == account_uuid
-            rows = {row.name: row for row in await connection.execute(columns.where(mine, Quota.name.in_(wanted)))}
-            if not rows or account_uuid is None:
+            columns = select(Quota.name, Quota.value).where(Quota.identityUuid == account_uuid, Quota.name.in_(wanted))
+            rows = await connection.execute(columns.order_by(Quota.name).with_for_update())
+            values = {row.name: row.value for row in rows}
+            if not values or account_uuid is None:
                 return
             used = await _used(connection, account_uuid)
             for name, request in wanted.items():
-                row = rows[name]
-                if request and used[name] + request > row.value:
-                    raise QuotaExceeded((account_uuid, row.account), name, row.value, used[name], request)
+                if request and used[name] + request > values[name]:
+                    account = await connection.scalar(select(Account.name).where(Account.uuid == account_uuid))
+                    raise QuotaExceeded((account_uuid, str(account)), name, values[name], used[name], request)
 
     async def usages(self, account_uuid: str) -> list[Usage]:
         """Return the use of every quota of an account; of admin with totals of 0, as it has no quotas."""
