@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ GALERA = Path("/usr/lib/galera/libgalera_smm.so")
 VAULT_KEY = "bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU="
 """The key that the nodes of tests share."""
 _BOUND = 180.0  # seconds to start or stop
+_PORTS = range(12000, 30000)
+"""Below those that Linux gives to connections: from 32768 on."""
 _ENOUGH = 3 * 1024**3  # bytes
 _MEBIBYTE = 2**20
 _OPTIONS = (
@@ -237,10 +240,16 @@ def _of_galera(number: int, port: int, peers: str) -> tuple[str, ...]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """Return a port of 127.0.0.1 that nothing listens on, and that no connection takes until a server does.
+
+    A port that the system gives to a socket it gives to the next connection as well: those of hosts and nodes are many,
+    and a server binds its port only seconds later, or again after it was stopped.
+    """
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as trial, contextlib.suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
