@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 import pytest
@@ -19,6 +21,7 @@ from sqlalchemy import literal, select
 
 from imagestore_sim.database import Database, DatabaseError, StoreUnavailable
 from imagestore_sim.database.mariadb import opening
+from imagestore_sim.tasks import cancel_and_wait, new_event_loop
 from mariadb_server import MariaDbServer
 from rows import rows
 
@@ -106,6 +109,45 @@ async def test_another_service_is_no_mariadb(greeting: bytes) -> None:
 async def test_a_service_that_closes_the_connection_is_named() -> None:
     async with _service(b"", closes=True) as url:
         assert "the other end closes the connection before it can be used" in await _complaint_of(url)
+
+
+@contextmanager
+def _closing_service() -> Iterator[str]:
+    """Run a service in a thread that closes each connection at once, as a proxy without servers does."""
+
+    def close_each() -> None:
+        with suppress(OSError):
+            while True:
+                listening.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=close_each)
+        thread.start()
+        yield f"mariadb://u:secret@127.0.0.1:{listening.getsockname()[1]}/d"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@rows("make_loop", [asyncio.new_event_loop, new_event_loop])
+def test_a_connection_that_is_closed_before_the_driver_has_set_it_up_is_named_on_a_busy_event_loop(
+    make_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def complain(url: str) -> str:
+        busy = asyncio.create_task(_keep_busy())
+        try:
+            return await _complaint_of(url)
+        finally:
+            await cancel_and_wait(busy)
+
+    with _closing_service() as url, asyncio.Runner(loop_factory=make_loop) as runner:
+        for _ in range(10):
+            assert "the other end closes the connection before it can be used" in runner.run(complain(url))
+
+
+async def _keep_busy() -> None:
+    while True:
+        time.sleep(0.002)  # noqa: ASYNC251 - the event loop is to be late
+        await asyncio.sleep(0)
 
 
 async def test_a_service_that_says_nothing_is_waited_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import ssl
 import struct
@@ -26,9 +27,10 @@ _UNKNOWN_VARIABLE = 1193
 _ENDED = frozenset({0, 2006, 2013})
 _NO_MORE = frozenset({1040, 1203, 1226})
 """As many connections as the server, or the account, may have."""
-_NOT_ITS_PROTOCOL = (AttributeError, IndexError, NameError, RuntimeError, ValueError, struct.error)
+_NOT_ITS_PROTOCOL = (AttributeError, IndexError, NameError, ValueError, struct.error)
 """What asyncmy raises beside its own errors as it reads something else than a greeting of MariaDB's."""
 _OTHER_SERVICE = "what answers there is no MariaDB"
+_CLOSED = "the other end closes the connection before it can be used"
 
 
 class NotConnected(ConnectionError):
@@ -52,6 +54,8 @@ async def open_connection(arguments: Mapping[str, Any]) -> Any:
         reason = f"the database server accepts the connection, and says nothing for {OPEN_SECONDS} s"
     except OSError as error:  # of a file of a certificate that has gone
         reason = system_text(error)
+    except RuntimeError:  # asyncmy sets up the socket, and uvloop has none any more: a proxy without servers does that
+        reason = _CLOSED
     except _NOT_ITS_PROTOCOL as error:
         logger.debug("the driver cannot read what answers", exc_info=error)
         reason = _OTHER_SERVICE
@@ -93,11 +97,13 @@ def _reason_of(error: BaseException) -> str:
     if code == _UNKNOWN_VARIABLE:
         return f"MariaDB 10.5 or newer with InnoDB is needed: {words} (error {code})"
     if code in _ENDED:
-        return f"the other end closes the connection before it can be used (error {code})"
+        return f"{_CLOSED} (error {code})"
     return mariadb_reason(error) or f"{words} (error {code})"
 
 
 def _reason_of_system(error: OSError) -> str:
+    if error.errno == errno.EBADF:  # asyncmy sets up the socket, and asyncio has closed it
+        return _CLOSED
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of the database server is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
