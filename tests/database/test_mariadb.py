@@ -28,6 +28,7 @@ from imagestore_sim.database.mariadb.connections import OpenConnection
 from imagestore_sim.database.mariadb.reasons import mariadb_text
 from imagestore_sim.database.migrations import upgrade
 from imagestore_sim.database.models import Zone
+from imagestore_sim.database.read_only import open_read_only
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -186,6 +187,13 @@ def _url_of(database: Database) -> str:
 async def test_its_time_is_the_servers(database: Database, mariadb_server: MariaDbServer) -> None:
     before = float(mariadb_server.sql("SELECT UNIX_TIMESTAMP(NOW(6))"))
     assert before <= await database.now() <= float(mariadb_server.sql("SELECT UNIX_TIMESTAMP(NOW(6))"))
+
+
+async def test_what_reads_it_beside_its_nodes_sees_one_state(database: Database) -> None:
+    await _add(database, "a")
+    async with open_read_only(_url_of(database)) as connection:
+        await _add(database, "b")
+        assert (await connection.execute(select(Zone.name))).scalars().all() == ["a"]
 
 
 async def test_text_is_compared_as_zstack_does(database: Database) -> None:

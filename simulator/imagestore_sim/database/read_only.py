@@ -16,7 +16,7 @@ from imagestore_sim.database.errors import DatabaseError, describe
 from imagestore_sim.database.location import SQLITE, file_of, url_of, version_of
 from imagestore_sim.database.mariadb.address import shown
 from imagestore_sim.database.mariadb.backend import check_driver
-from imagestore_sim.database.mariadb.session import Session
+from imagestore_sim.database.mariadb.session import BEGIN_SNAPSHOT, Session
 from imagestore_sim.database.migrations import HEAD, VERSIONS
 
 
@@ -29,7 +29,8 @@ async def open_read_only(location: str) -> AsyncIterator[AsyncConnection]:
     try:
         async with engine.connect() as connection:
             if file is None:
-                await connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                for statement in BEGIN_SNAPSHOT:
+                    await connection.exec_driver_sql(statement)
             await _check_version(connection, name)
             yield connection
     except (SQLAlchemyError, OSError) as error:

@@ -18,7 +18,7 @@ from imagestore_sim.database.health import Health, Side
 from imagestore_sim.database.lazy_connection import LazyConnection
 from imagestore_sim.database.mariadb.raw_reader import MOST, RawReaders
 from imagestore_sim.database.mariadb.reasons import CHANGED_TABLES, code_of, is_lost, is_mariadb, mariadb_text
-from imagestore_sim.database.mariadb.session import LOCK_SECONDS, Session
+from imagestore_sim.database.mariadb.session import BEGIN_SNAPSHOT, LOCK_SECONDS, Session
 
 T = TypeVar("T")
 READS = "imagestore_sim_reads"
@@ -84,8 +84,8 @@ class MariaDbConnections:
         """Return a connection in a transaction that sees one state only."""
         opened = await self._open(**{READS: True})
         try:
-            await opened.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            await opened.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            for statement in BEGIN_SNAPSHOT:
+                await opened.run(statement)
         except BaseException:
             await complete(opened.close())
             raise

@@ -50,6 +50,11 @@ _VARIABLES: Mapping[str, object] = {
 _OF_READS: Mapping[str, object] = {"max_statement_time": READ_SECONDS}
 _OF_GALERA: Mapping[str, object] = {"wsrep_sync_wait": 1}
 """Reads wait until this server has applied what the cluster had committed before."""
+BEGIN_SNAPSHOT = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",  # else the snapshot is ignored
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+)
+"""Statements that begin a transaction in which all reads see one state."""
 
 
 class Session:
