@@ -63,6 +63,16 @@ async def test_a_loop_survives_any_failure_and_a_streak_is_logged_once(caplog: p
     ]
 
 
+async def test_an_error_whose_text_says_all_is_logged_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    rounds = _Rounds(OSError("full"), ValueError("a mistake"))
+    rounds.supervisor = Supervisor(rounds._sleep, explained=(OSError,))
+    await rounds.run()
+    assert [(record.getMessage().rpartition(": ")[2], record.exc_info is None) for record in caplog.records] == [
+        ("full", True),
+        ("a mistake", False),
+    ]
+
+
 async def test_a_loop_that_fails_or_does_not_end_its_round_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     troubles: list[tuple[str, str]] = []
     supervisor, tasks, go_on = Supervisor(asyncio.sleep, lambda *one: troubles.append(one)), Tasks(), asyncio.Event()

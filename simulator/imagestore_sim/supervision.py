@@ -42,11 +42,18 @@ class Supervisor:
     """
 
     def __init__(
-        self, sleep: Callable[[float], Awaitable[None]], observe: Callable[[str, str], None] = lambda *_: None
+        self,
+        sleep: Callable[[float], Awaitable[None]],
+        observe: Callable[[str, str], None] = lambda *_: None,
+        explained: tuple[type[Exception], ...] = (),
     ) -> None:
-        """`sleep` waits on the clock; `observe` is called with the name of a loop and `failed` or `stalled`."""
+        """`sleep` waits on the clock; `observe` is called with the name of a loop and `failed` or `stalled`.
+
+        The text of an `explained` error says all there is to say: it is logged without a traceback.
+        """
         self._sleep = sleep
         self._observe = observe
+        self._explained = explained
         self._loops: dict[_Loop, None] = {}
 
     def keep(
@@ -101,7 +108,8 @@ class Supervisor:
         loop.failures += 1
         self._observe(loop.name, "failed")
         if loop.failed != text:
-            logger.error("the loop %s failed, and continues: %s", loop.name, text, exc_info=error)
+            trace = None if isinstance(error, self._explained) else error
+            logger.error("the loop %s failed, and continues: %s", loop.name, text, exc_info=trace)
         loop.failed = text
 
     def _worked(self, loop: _Loop) -> None:

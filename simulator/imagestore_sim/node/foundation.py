@@ -9,6 +9,7 @@ from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Links, NodeClock
+from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.images.sources import ImageSources
 from imagestore_sim.lab_api import CallHistory, Guard, Metrics, ProbePage
 from imagestore_sim.node.from_settings import new_guard, new_probe_page, new_prober
@@ -58,7 +59,7 @@ class Foundation:
             clock = NodeClock(clock, links)
             resolve = links.resolving(resolve) if resolve is not None else None
         metrics = Metrics()
-        supervisor = Supervisor(clock.sleep, metrics.loop)
+        supervisor = Supervisor(clock.sleep, metrics.loop, explained=(StoreUnavailable,))
         node_faults = NodeFaults(clock, settings.seed)
         return cls(
             settings=settings,
