@@ -10,7 +10,7 @@ from imagestore_sim.backup_storage.records import Status
 from imagestore_sim.cluster import Link
 from imagestore_sim.faults import read_fault
 from imagestore_sim.virtual_clock import run_virtually
-from three_nodes import HOSTS, Watched, three_nodes
+from three_nodes import HOSTS, NAMES, Watched, three_nodes
 
 INTERVAL = 60
 SOON = 7.0
@@ -53,7 +53,9 @@ def _since(world: Watched, moment: float) -> list[str]:
     return [turn.host for turn in world.turns if turn.began >= moment]
 
 
-def test_a_tick_that_finds_no_store_is_made_up_for_and_those_after_it_keep_their_time() -> None:
+def test_a_tick_that_finds_no_store_is_made_up_for_and_those_after_it_keep_their_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def play(world: Watched) -> None:
         last = world.turns[-1].began
         await world.clock.sleep(last + INTERVAL - 5 - world.clock.monotonic())
@@ -70,6 +72,8 @@ def test_a_tick_that_finds_no_store_is_made_up_for_and_those_after_it_keep_their
         assert len(_since(world, back)) == 2 * HOSTS
 
     _alone(play)
+    assert "the loop ping tracker failed" in caplog.text
+    assert not any(record.exc_info for record in caplog.records), "one line says it, without a traceback"
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["a capacity", "a failure"])
@@ -107,3 +111,31 @@ def test_a_reconnect_that_finds_no_store_is_tried_again_soon() -> None:
         assert await _becomes(world, Status.CONNECTED, INTERVAL) < SOON
 
     _alone(play)
+
+
+@pytest.mark.parametrize("seconds", [4.0, 60.0])
+def test_nodes_whose_store_was_away_from_all_of_them_stay_members(seconds: float) -> None:
+    """The one that is back first finds the others' heartbeats as old as its own."""
+
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            first, others = NAMES[0], NAMES[1:]
+            before = await world.lives(first)
+            for name in others:
+                world.cluster.cut(name, Link.STORE)
+            await world.clock.sleep(1.1)  # so that it has seen their last heartbeats
+            world.cluster.cut(first, Link.STORE)
+            await world.clock.sleep(seconds)
+            world.cluster.join(first, Link.STORE)
+            await _until(world, lambda: world.membership(first).holds)
+            for name in others:
+                world.cluster.join(name, Link.STORE)
+            await world.clock.sleep(10)
+            assert await world.lives(first) == before
+            assert [len(world.membership(name).members) for name in NAMES] == [len(NAMES)] * len(NAMES)
+            assert world.overlaps() == []
+            world.cluster.cut(others[0], Link.STORE)
+            await world.clock.sleep(5)
+            assert len(world.membership(first).members) == len(NAMES) - 1, "one that is silent alone is out as before"
+
+    run_virtually(play())

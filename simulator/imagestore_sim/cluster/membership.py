@@ -113,6 +113,7 @@ class Membership:
         self._changed = asyncio.Event()
         self._failures = 0
         self._seen: dict[tuple[str, int], tuple[int, float]] = {}  # by start of a node: its last beat, and since when
+        self._looked = 0.0  # when `_seen` was brought up to date, by the monotonic clock
         self._suspects: dict[tuple[str, int], int] = {}
         self._on_left: list[NodeCallback] = []
         self._on_change: list[Callback] = []
@@ -331,8 +332,15 @@ class Membership:
             return await self._rows.beat(connection, self.uuid, self._view.start, now, self._clock.local(now)), now
 
     def _silent(self, table: Table) -> list[Member]:
-        """Return the nodes whose heartbeat this one has seen standing still for too long, by its own clock."""
+        """Return the nodes whose heartbeat this one has seen standing still for too long, by its own clock.
+
+        A time in which it could not look for longer than its lease does not count: the store may have been away from
+        all of them, and the one that is back first would take the others for dead.
+        """
         at = self._clock.monotonic()
+        if at - self._looked > (self.mode.lease or 0.0):
+            self._seen = {}
+        self._looked = at
         others = {(one.uuid, one.epoch): one for one in table.members if one.uuid != self.uuid}
         self._seen = {
             start: seen if (seen := self._seen.get(start, (-1, 0.0)))[0] == one.beat_at else (one.beat_at, at)
