@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.records import NewStorage, Status
 from imagestore_sim.bootstrap import stable_uuid
-from imagestore_sim.cluster import Link
+from imagestore_sim.cluster import Link, NodeGone
+from imagestore_sim.cluster.bus import Content
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.models import ManagementNodeRecord
 from imagestore_sim.hosts import SimulatedHost
@@ -141,6 +142,44 @@ def test_a_node_that_stops_is_followed_at_once(mode: str) -> None:
             assert (await world.lives("a"))[-1] == ("NodeLeft", left)
             assert await _until(world, lambda: _is_whole(world), 20) <= 0.3
             assert world.membership("a").address_of(left) is None
+
+    run_virtually(play())
+
+
+def test_a_node_that_stops_begins_nothing_for_others_once_its_jobs_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on when the store is closed."""
+
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            first, parts = (world.cluster.nodes[name].parts for name in "ab")
+            close, called, seen = parts.jobs.close, asyncio.Event(), list[str]()
+
+            async def carry_out(_: Content) -> Content:
+                called.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    seen.append("call")
+                return {}
+
+            async def end_jobs(node: str) -> None:
+                seen.append(f"jobs of {node}")
+
+            async def close_jobs() -> None:
+                seen.append("close")
+                await close()
+                await world.cluster.kill("c")
+                await _until(world, lambda: len(world.membership("a").members) == 2, 20)
+
+            parts.bus.serve("test", carry_out)
+            monkeypatch.setattr(parts.jobs, "close", close_jobs)
+            monkeypatch.setattr(parts.jobs, "_end_jobs_of", end_jobs)
+            call = asyncio.create_task(first.bus.call(parts.cluster.peers.uuid, "test", {}, seconds=60))
+            await called.wait()
+            await world.cluster.stop("b")
+            with pytest.raises(NodeGone):
+                await call
+            assert seen == ["call", "close"]
 
     run_virtually(play())
 

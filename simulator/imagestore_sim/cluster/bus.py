@@ -79,6 +79,9 @@ class Bus:
         """What tells the messages of this start from those of an earlier one, which the node numbered from 1, too."""
         self._sent = 0
         self._tasks = Tasks()
+        self._carrying = Tasks()
+        """The calls of other nodes that are carried out."""
+        self._serves = True
         self._http: aiohttp.ClientSession | None = None
         self._cut_off = False
         peers.on_left(self._node_left)
@@ -145,7 +148,7 @@ class Bus:
             await self._pass_link(message["from"])
         except OSError as error:
             return web.Response(status=503, text=str(error))
-        if message["to"] != self._peers.uuid or self._cut_off:
+        if message["to"] != self._peers.uuid or self._cut_off or not self._serves:
             return web.Response(status=410, text=f"this is the management node {self._peers.uuid}")
         if self._received.is_new(message["from"], message["start"], message["number"]):
             self._take(message)
@@ -155,9 +158,16 @@ class Bus:
         """Send and take nothing more, as a kill -9 would."""
         self._cut_off = True
         self._tasks.cancel()
+        self._carrying.cancel()
+
+    async def stop_serving(self) -> None:
+        """Carry out no call of another node any more, and cancel those that are. This node can call others still."""
+        self._serves = False
+        await self._carrying.close()
 
     async def close(self) -> None:
         """Cancel what is being sent and carried out; calls that wait end with NodeGone."""
+        await self.stop_serving()
         await self._tasks.close()
         for waiting in self._waiting.values():
             _fail(waiting, NodeGone(self._peers.uuid))
@@ -178,7 +188,7 @@ class Bus:
 
     def _take(self, message: Content) -> None:
         if "service" in message:
-            self._tasks.begin(self._carry_out(message), f"call of {message['service']} by {message['from']}")
+            self._carrying.begin(self._carry_out(message), f"call of {message['service']} by {message['from']}")
         elif message["ofStart"] != self._start:
             logger.info("management node %s replies to a call of an earlier start", message["from"])
         elif (waiting := self._waiting.get(message["of"])) is not None and not waiting.reply.done():

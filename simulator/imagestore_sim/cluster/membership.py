@@ -171,6 +171,10 @@ class Membership:
         """Call back with the uuid of each node that leaves, once the ring is without it."""
         self._on_left.append(callback)
 
+    def ignore_who_leaves(self) -> None:
+        """Call nothing back for nodes that leave any more."""
+        self._on_left.clear()
+
     def on_change(self, callback: Callback) -> None:
         """Call back when what this node may act for has changed: by the ring, or since its lease ended or began."""
         self._on_change.append(callback)

@@ -124,6 +124,8 @@ class Parts:
             stack.push_async_callback(self.sweep.close)
             if self.storages.takeover is not None:
                 stack.push_async_callback(self.storages.takeover.close)
+            if self.leaving is not None:
+                stack.push_async_callback(self.leaving.prepare)
 
 
 def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url: str) -> Parts:
