@@ -32,6 +32,11 @@ def is_host_name(name: str) -> bool:
     return REFUSED_IN_HOST.search(name) is None
 
 
+def host_and_port(host: str, port: int) -> str:
+    """Return HOST:PORT, with an IPv6 address in brackets, as commands and URLs take it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def check_allowed(name: str) -> str:
     """Return NAME or *.NAME in lower case, without a final dot. Raise ValueError for anything else."""
     plain = name.lower().removesuffix(".")

@@ -106,7 +106,7 @@ async def test_the_agent_of_a_host_is_probed_by_hand(tmp_path: Path) -> None:
         assert await host.stop() == 0
     assert (good.status, json.loads(good.output)["mode"]) == (0, "agent"), good.output
     assert no_agent.status == 1
-    assert no_agent.output.startswith("agent_down: ")
+    assert no_agent.output.startswith(f"agent_down: {host.url.removeprefix('ssh://')}: ")
 
 
 async def test_serve_answers_health_and_logs_json(tmp_path: Path) -> None:

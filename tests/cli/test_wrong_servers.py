@@ -87,6 +87,15 @@ def test_an_unreachable_node_is_reported_in_one_line(command: str, tmp_path: Pat
         assert "cannot be reached: " in finished.errors
 
 
+@pytest.mark.parametrize("command", COMMANDS.keys() - {"ready"})  # that one says so in other words: test_ready.py
+def test_what_is_no_url_of_http_is_reported_as_that(command: str, tmp_path: Path) -> None:
+    for url in ("127.0.0.1:8080", "localhost:8080", "ftp://127.0.0.1:8080", "foo", "http://127.0.0.1:x"):
+        finished = one(command, url, tmp_path)
+        assert (finished.status, finished.output) == (2, ""), url
+        line = finished.errors.removeprefix("imagestore-sim: ").removeprefix("--node ")
+        assert line == f"{url}: is not the URL of a server that speaks HTTP, such as http://127.0.0.1:8080\n"
+
+
 @pytest.mark.processes
 @pytest.mark.imagestore_lab(hosts=0)
 async def test_a_failed_login_is_reported_in_one_line(imagestore_client: Client, tmp_path: Path) -> None:

@@ -179,13 +179,15 @@ def test_a_snapshot_without_the_storage_takes_it_from_the_page(fresh_lab: LabThr
 
 def test_a_storage_on_a_real_host_is_asked_but_not_broken(open_page: OpenPage, tmp_path: Path) -> None:
     (tmp_path / "records.yaml").write_text(
-        "backupStorages: [{uuid: b1000000000000000000000000000001, name: real, hostname: 127.0.0.1, sshPort: 1,"
+        "backupStorages: [{uuid: b1000000000000000000000000000001, name: real, hostname: '::1', sshPort: 1,"
         " username: root, password: secret, url: /zs}]"
     )
     with served_node(tmp_path, "--lab-api", "--bootstrap", "records.yaml") as url:
         page = open_page(f"{url}/#/storages/b1000000000000000000000000000001")
         drawer = page.locator("#drawer")
         expect(drawer).to_contain_text("Its host is not one of this lab")
+        expect(drawer).to_contain_text("root@[::1]:1")
+        expect(page.locator(".fleet-body .fleet-row", has_text="real")).to_contain_text("[::1]:1")
         drawer.get_by_role("button", name="Ping now").click()
         expect(page.locator(".toast", has_text="Pinged: Disconnected, refused")).to_be_visible()
         assert "secret" not in page.content()

@@ -652,7 +652,7 @@ async def test_a_node_needs_the_key_that_the_others_have(mariadb_server: MariaDb
         (Settings(port=0, database=url), "needs the key of the passwords that it holds; give --vault-key-file FILE"),
         (
             Settings(port=0, database=url, vault_key=OTHER_KEY),
-            "IMAGESTORE_SIM_VAULT_KEY: this key does not belong to the database",
+            re.escape("--vault-key (IMAGESTORE_SIM_VAULT_KEY): this key does not belong to the database"),
         ),
     ):
         refused = ManagementNode(settings)
@@ -671,7 +671,7 @@ async def test_of_two_nodes_with_different_keys_one_is_the_first_over_an_empty_d
     await asyncio.gather(*(node.stop() for node in nodes))
     [refused] = [outcome for outcome in outcomes if outcome is not None]
     assert isinstance(refused, DatabaseError)
-    assert str(refused) == "IMAGESTORE_SIM_VAULT_KEY: this key does not belong to the database"
+    assert str(refused) == "--vault-key (IMAGESTORE_SIM_VAULT_KEY): this key does not belong to the database"
 
 
 def test_virtual_time_waits_for_the_server(mariadb_server: MariaDbServer) -> None:

@@ -134,7 +134,10 @@ async def test_a_missing_key_is_an_error_and_no_new_one_is_made(file: Path, key_
     kept = key_file.read_bytes()
     key_file.unlink()
     for _ in range(2):
-        assert _complaint_of(file) == f"{key_file}: the key file is gone that the passwords in {file} need; put it back"
+        assert _complaint_of(file) == (
+            f"{key_file}: the key file is gone that the passwords in {file} need;"
+            " put it back, or give it by --vault-key-file"
+        )
     key_file.write_bytes(kept)
     key_file.chmod(0o600)
     Vault.beside(str(file))
@@ -169,6 +172,14 @@ def test_a_file_without_a_key_is_an_error(file: Path, key_file: Path, content: b
     key_file.write_bytes(content)
     key_file.chmod(0o600)
     assert _complaint_of(file) == f"{key_file}: this is no key file, it must hold the key it was made with"
+
+
+@pytest.mark.parametrize("key", ["", "abc", "A" * 44 + "=", "\u00e9" * 44])
+def test_a_setting_that_is_no_key_is_an_error_that_names_it(key: str) -> None:
+    with pytest.raises(DatabaseError) as refused:
+        Vault.of_key(key)
+    named = "--vault-key (IMAGESTORE_SIM_VAULT_KEY)"
+    assert str(refused.value) == f"{named}: expected 32 bytes in URL-safe base64, 44 characters"
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o644, 0o777])

@@ -18,7 +18,7 @@ from imagestore_sim.parity.safety import Effect, effect_of
 from imagestore_sim.parity.sharing import without_private_values
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
-from processes import run_here
+from processes import run, run_here
 
 pytestmark = pytest.mark.thorough
 
@@ -137,3 +137,15 @@ async def test_the_command_ends_with_status_2_for_a_node_that_is_not_there() -> 
     ended = await asyncio.to_thread(run_here, "compare", "http://127.0.0.1:1", "--password", "x")
     assert (ended.status, ended.output, ended.errors.count("\n")) == (2, "", 1)
     assert "imagestore-sim: http://127.0.0.1:1 cannot be reached" in ended.errors
+
+
+async def test_a_secret_that_cannot_be_asked_for_is_named_with_its_variable() -> None:
+    for options, missing in (
+        ((), "Password of admin: there is no terminal to ask for it; set $IMAGESTORE_SIM_ACCOUNT_PASSWORD"),
+        (
+            ("--access-key", "a"),
+            "Secret of the access key: there is no terminal to ask for it; set $IMAGESTORE_SIM_ACCESS_SECRET",
+        ),
+    ):
+        ended = await run("compare", "http://127.0.0.1:1", *options)
+        assert (ended.status, ended.output, ended.errors) == (2, "", f"imagestore-sim: {missing}\n")

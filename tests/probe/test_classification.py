@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import replace
 
 import asyncssh
 import pytest
@@ -106,6 +107,11 @@ def test_a_timeout_without_words_has_a_message(phase: Phase) -> None:
 def test_a_mistake_of_our_own_is_raised(phase: Phase, error: Exception) -> None:
     with pytest.raises(type(error)):
         classify(error, TARGET, phase)
+
+
+def test_a_message_has_an_ipv6_address_in_brackets() -> None:
+    target = replace(TARGET, hostname="::1", port=2222)
+    assert classify(ConnectionRefusedError(), target, "tcp")[1].startswith("[::1]:2222: ")
 
 
 @rows("what_is_ambiguous", [asyncssh.ConnectionLost("lost"), ConnectionResetError()])

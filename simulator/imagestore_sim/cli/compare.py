@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from imagestore_sim.parity.comparing import Comparison
 
 COMPARING = "Comparing"
+PASSWORD_VARIABLE, SECRET_VARIABLE = "IMAGESTORE_SIM_ACCOUNT_PASSWORD", "IMAGESTORE_SIM_ACCESS_SECRET"
+
 RULES = (
     IgnoreVariables(("access_secret",), when=lambda given: given.access_key is None),
     Needs("access_secret", "access_key"),
@@ -48,7 +50,7 @@ def compare(
         typer.Option(
             metavar="PASSWORD",
             help="Password of the account; prompt for it if unset.",
-            envvar="IMAGESTORE_SIM_ACCOUNT_PASSWORD",
+            envvar=PASSWORD_VARIABLE,
             rich_help_panel=options.LOG_IN,
         ),
     ] = None,
@@ -66,7 +68,7 @@ def compare(
         typer.Option(
             metavar="SECRET",
             help="Secret of the access key; prompt for it if unset.",
-            envvar="IMAGESTORE_SIM_ACCESS_SECRET",
+            envvar=SECRET_VARIABLE,
             rich_help_panel=options.LOG_IN,
         ),
     ] = None,
@@ -118,19 +120,19 @@ def compare(
     access_secret = apply_rules(context, RULES)["access_secret"]
     key = None
     if access_key is not None:
-        key = (access_key, access_secret or _ask("Secret of the access key"))
+        key = (access_key, access_secret or _ask("Secret of the access key", SECRET_VARIABLE))
     elif password is None:
-        password = _ask(f"Password of {account}")
+        password = _ask(f"Password of {account}", PASSWORD_VARIABLE)
     chosen = Options(url, account, password or "", key, write, tuple(group or ()), show, out)
     from imagestore_sim.cli.running import run
 
     return run(lambda: run_compare(chosen))
 
 
-def _ask(what: str) -> str:
-    """Prompt for a secret on the terminal. Raise InputError where there is no terminal."""
+def _ask(what: str, variable: str) -> str:
+    """Prompt for a secret on the terminal. Raise InputError where there is no terminal, with the variable to set."""
     if not sys.stdin.isatty():
-        raise InputError(f"{what}: expected as an option or in the environment, since there is no terminal to ask on")
+        raise InputError(f"{what}: there is no terminal to ask for it; set ${variable}")
     return str(typer.prompt(what, hide_input=True, err=True))
 
 

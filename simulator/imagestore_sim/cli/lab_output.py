@@ -18,6 +18,7 @@ from rich.text import Text
 from imagestore_sim.backup_storage.recent_probes import LastProbe
 from imagestore_sim.backup_storage.records import Status, Storage
 from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.lab import Lab
 from imagestore_sim.masking import on_one_line
 from imagestore_sim.probe import ProbeFailure, Reached
@@ -74,7 +75,7 @@ async def _print_lines(lab: Lab) -> None:
     with lab.node.events.subscribe() as events:
         for storage in await lab.node.storages.records.tracked():
             sizes = f"{size_text(storage.available)} of {size_text(storage.total)} available"
-            where = f"{storage.hostname}:{storage.port}"
+            where = host_and_port(storage.hostname, storage.port)
             print(on_one_line(f"{storage.name} {where} {storage.status}, {sizes}"), flush=True)
         while True:
             event = await events.get()
@@ -115,7 +116,7 @@ def _cells(storage: Storage, probe: LastProbe | None, now: float) -> dict[str, R
     """Return what a row says of a storage, by heading, but for the bar of what is used."""
     return {
         "name": Text(on_one_line(storage.name)),  # Rich reads markup in a plain string
-        "host": Text(on_one_line(f"{storage.hostname}:{storage.port}")),
+        "host": Text(on_one_line(host_and_port(storage.hostname, storage.port))),
         "status": Text(storage.status, style=COLOURS[storage.status]),
         "used": ProgressBar(total=max(1, storage.total), completed=storage.total - storage.available),
         "available": f"{size_text(storage.available)} of {size_text(storage.total)}",

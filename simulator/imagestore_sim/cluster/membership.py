@@ -24,6 +24,7 @@ from imagestore_sim.cluster.ring import Ring
 from imagestore_sim.cluster.rows import JOINING, RUNNING, Member, MemberRows, Table
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.conflicts import made_again
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.units import write_date
 
@@ -164,8 +165,7 @@ class Membership:
         member = self._view.members.get(node)
         if member is None:
             return None
-        host = f"[{member.host}]" if ":" in member.host else member.host
-        return f"http://{host}:{member.port}"
+        return f"http://{host_and_port(member.host, member.port)}"
 
     def on_left(self, callback: NodeCallback) -> None:
         """Call back with the uuid of each node that leaves, once the ring is without it."""
@@ -398,7 +398,7 @@ class Membership:
         """Follow that the row of this node is gone: join again, or stop (management-nodes 1.2)."""
         if not self._may_have_joined and any(one.uuid == self.uuid for one in table.members):
             # Were this one to join again, the two would take the row from each other with each heartbeat.
-            self._exclude_self(f"another one has joined at {self._host}:{self._port}; {_ADDRESSES}")
+            self._exclude_self(f"another one has joined at {host_and_port(self._host, self._port)}; {_ADDRESSES}")
             return
         if not self.mode.rejoins:
             quiet = self._clock.monotonic() - self._beaten

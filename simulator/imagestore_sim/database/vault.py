@@ -40,6 +40,8 @@ LONGEST_KEY = 4096
 """Bytes of a key file that are read; it has 44."""
 KEY_SETTING = "IMAGESTORE_SIM_VAULT_KEY"
 """The variable of the setting `vault_key`."""
+KEY_OPTION = f"--vault-key ({KEY_SETTING})"
+"""How messages name that setting."""
 KEY_IS_MISSING = f"needs the key of the passwords that it holds; give --vault-key-file FILE, or {KEY_SETTING}"
 
 
@@ -74,7 +76,8 @@ class Vault:
         if stored is None:
             return cls.open(key_file)
         if not key_file.exists():
-            raise DatabaseError(f"{key_file}: the key file is gone that the passwords in {file} need; put it back")
+            how = "put it back, or give it by --vault-key-file"
+            raise DatabaseError(f"{key_file}: the key file is gone that the passwords in {file} need; {how}")
         vault = cls.open(key_file)
         vault.check(stored)
         return vault
@@ -100,9 +103,9 @@ class Vault:
     def of_key(cls, key: str) -> Vault:
         """Return the vault of a key that a setting holds. Raise DatabaseError."""
         try:
-            return cls(key.strip().encode(), KEY_SETTING)
+            return cls(key.strip().encode(), KEY_OPTION)
         except ValueError:
-            raise DatabaseError(f"{KEY_SETTING}: expected 32 bytes in URL-safe base64, 44 characters") from None
+            raise DatabaseError(f"{KEY_OPTION}: expected 32 bytes in URL-safe base64, 44 characters") from None
 
     def encrypt(self, text: str) -> str:
         """Return the token (Fernet) that stands for a secret."""

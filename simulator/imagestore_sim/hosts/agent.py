@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import PortState
 from imagestore_sim.faults.target import AgentState
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.hosts.agent_certificates import VALID, Authority, Certificate, server_context
 from imagestore_sim.hosts.installation import LOG, installed_files
 from imagestore_sim.hosts.link import Direction
@@ -132,12 +133,12 @@ class Agent:
         """Return how it is now; open its port for that. Raise ValueError while its host is stopped, and OSError."""
         if not self._host.listening:
             raise ValueError(f"{self._host.name} is stopped, and its agent with it")
-        address, port = await self.open()
+        address = await self.open()
         self.context()
         certificate = self._certificates[self._host.behaviour.certificate_expired]
         return AgentState(
             running=self.is_running,
-            address=f"{address}:{port}",
+            address=host_and_port(*address),
             instance=self.instance if self.is_running else None,
             fingerprint=certificate.fingerprint,
             ends=certificate.ends,

@@ -11,6 +11,7 @@ import asyncssh
 from imagestore_sim.clock import Clock, RealClock
 from imagestore_sim.context_managers import Startable
 from imagestore_sim.faults import Behaviour, Fault, HostState
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.hosts.accounts import Accounts, Credentials
 from imagestore_sim.hosts.agent import Agent
 from imagestore_sim.hosts.applied_faults import HostFaults, SimulatedFault
@@ -142,13 +143,12 @@ class SimulatedHost(Startable):
 
     async def state(self) -> HostState:
         """Return how it is now, with the disk of its storage. Raise RuntimeError before the first start."""
-        address, port = self.address
         return HostState(
             at=self.clock.monotonic(),
             name=self.name,
             port=self.port,
             listening=self.listening,
-            address=f"{address}:{port}",
+            address=host_and_port(*self.address),
             disk=self.disk.storage_disk().state(),
             logins=self.logins,
             connections=len(self.links),

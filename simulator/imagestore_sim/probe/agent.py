@@ -11,6 +11,7 @@ from functools import cache
 from cryptography import x509
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.in_flight import closed, opened_socket
 from imagestore_sim.probe.failures import Failed, excerpt
 from imagestore_sim.probe.permit import PermittedTransport, check_permit, current_permit, reset_at_its_end
@@ -33,7 +34,7 @@ class AgentClient:
 
     def __init__(self, clock: Clock, resolve: Resolve, timeout: float, port: int = PORT) -> None:
         """Take the timeout of a ping, in seconds, and the port of all agents."""
-        self._port = port
+        self.port = port
         self._clock = clock
         self._resolve = resolve
         self._timeout = timeout
@@ -53,7 +54,7 @@ class AgentClient:
 
     async def _ask(self, target: Target, phases: Phases) -> str | None:
         phases.begin("resolve")
-        address = await self._resolve(target.hostname, self._port)
+        address = await self._resolve(target.hostname, self.port)
         phases.begin("tcp")
         check_permit()
         connection = await _connected(address)
@@ -72,9 +73,8 @@ class AgentClient:
             phases.begin("command")
             self._check_certificate(writer.get_extra_info("ssl_object"))
             check_permit()
-            writer.write(
-                f"GET /v2/ HTTP/1.1\r\nHost: {target.hostname}:{self._port}\r\nConnection: close\r\n\r\n".encode()
-            )
+            host = host_and_port(target.hostname, self.port)
+            writer.write(f"GET /v2/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             return _read_answer(await _head(reader))
         finally:
             transport.abort()

@@ -54,7 +54,7 @@ def explain(
     error: Exception, target: Target, phase: Phase, phases: Mapping[str, float], evidence: LoginEvidence
 ) -> ProbeFailure:
     """Return the failure for `error`, met in `phase`. An error that no rule covers is logged, and has Reason.ERROR."""
-    where = f"{target.hostname}:{target.port}"
+    where = target.where
     if evidence.flooded is not None:
         return ProbeFailure(Reason.FLOOD, f"{where}: cut off: {evidence.flooded}", phases)
     if evidence.noisy and isinstance(error, TimeoutError) and phase != "tcp":
@@ -111,7 +111,7 @@ def classify(error: Exception, target: Target, phase: Phase, greeting: str | Non
         reason, message = _before_banner(error, greeting)
     else:
         reason, message = _at_login(error, target, phase)
-    return reason, f"{target.hostname}:{target.port}: {message}"
+    return reason, f"{target.where}: {message}"
 
 
 def _before_banner(error: Exception, greeting: str) -> tuple[Reason, str]:

@@ -295,7 +295,7 @@ class Prober:
             if not fresh and host.agent is not None and run is not None and run != host.agent:
                 raise Failed(Reason.AGENT_RESTARTED, "the agent was restarted since the storage was connected")
         except Exception as error:
-            return self._explain(error, replace(target, port=AGENT_PORT), phases, LoginEvidence())
+            return self._explain(error, replace(target, port=self._agents.port), phases, LoginEvidence())
         host.agent = run
         return Reached(PingMode.AGENT, phases.milliseconds)
 
@@ -357,7 +357,7 @@ class Prober:
             hung = failure.reason is Reason.HUNG
             if hung and connection.probes and not await connection.is_alive(self._alive_timeout):
                 # Not a hanging file system: the host is gone, or was restarted. A new login will show which.
-                message = f"{target.hostname}:{target.port}: the connection does not answer any more"
+                message = f"{target.where}: the connection does not answer any more"
                 return replace(failure, reason=Reason.RESET, message=message)
             return failure
         phases.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.probe.phases import Phases
 
 FOLDERS = ("registry", "export")
@@ -33,6 +34,11 @@ class Target:
     username: str
     url: str
     password: str | None = field(default=None, repr=False)
+
+    @property
+    def where(self) -> str:
+        """HOST:PORT, for messages."""
+        return host_and_port(self.hostname, self.port)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 // A row of the fleet. Its elements are made once; what it shows is changed only where it differs.
 
 import { h, set } from '../lib/dom.js';
-import { ago, bytes, milliseconds, percent } from '../lib/format.js';
+import { ago, bytes, hostAndPort, milliseconds, percent } from '../lib/format.js';
 import { labTime, state } from '../lib/state.js';
 import { SIGNS } from '../lib/status.js';
 
@@ -127,7 +127,7 @@ function hostCell() {
   const showText = label(element);
   /** @param {BackupStorage} storage */
   function show({ hostname, sshPort }) {
-    showText(hostname === undefined ? '' : sshPort === 22 ? hostname : `${hostname}:${sshPort}`);
+    showText(hostname === undefined ? '' : sshPort === 22 ? hostname : hostAndPort(hostname, sshPort ?? 22));
   }
   return { element, show };
 }

@@ -112,7 +112,7 @@ function nodeCard() {
     const at = portOf(one.uuid);
     set(element, { class: ['card', 'node-card', kind] });
     setText(sign, mark);
-    setText(name, one.hostName);
+    setText(name, at !== null && one.hostName.includes(':') ? `[${one.hostName}]` : one.hostName);
     setText(port, at === null ? '' : `:${at}`);
     setText(word, text);
     setText(uuid, one.uuid);

@@ -3,7 +3,7 @@
 import { Problem, zstack, zstackCall } from '../lib/api.js';
 import { copyButton, curlButton } from '../lib/copy.js';
 import { h } from '../lib/dom.js';
-import { bytes, count, percent, plural } from '../lib/format.js';
+import { bytes, count, hostAndPort, percent, plural } from '../lib/format.js';
 import { currentLogin } from '../lib/session.js';
 
 /** @typedef {import('../lib/types.js').BackupStorage} BackupStorage */
@@ -32,7 +32,7 @@ export function recordPart(storage) {
     pair('UUID', h('code', null, storage.uuid)),
     pair('Type', storage.type),
     pair('State', `${storage.state === 'Enabled' ? '✓' : '⏸︎'} ${storage.state}`),
-    storage.hostname !== undefined && pair('Address', `${storage.username ?? ''}@${storage.hostname}:${storage.sshPort ?? 22}`),
+    storage.hostname !== undefined && pair('Address', `${storage.username ?? ''}@${hostAndPort(storage.hostname, storage.sshPort ?? 22)}`),
     pair('URL', h('code', null, storage.url)),
     pair('Available', `${bytes(storage.availableCapacity)} of ${bytes(storage.totalCapacity)} (${percent(storage.availableCapacity, storage.totalCapacity)})`),
     pair('Zones', storage.attachedZoneUuids?.length > 0 ? plural(storage.attachedZoneUuids.length, 'zone') : 'attached to none'),

@@ -18,6 +18,11 @@ export function bytes(value) {
   return `${value < 0 ? '-' : ''}${amount.toFixed(digits)} ${UNITS[unit]}`;
 }
 
+/** Return `host:port`, with an IPv6 address in brackets. @param {string} host @param {number} port */
+export function hostAndPort(host, port) {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Return seconds as `250 ms`, `2.5 s`, `2 min 30 s`, `3 h`, `2 d 4 h`. @param {number} seconds */
 export function duration(seconds) {
   const whole = Math.round(seconds);

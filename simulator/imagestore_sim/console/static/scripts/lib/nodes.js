@@ -2,7 +2,7 @@
 
 import { lab } from './api.js';
 import { onEvents } from './events.js';
-import { plural, shortUuid } from './format.js';
+import { hostAndPort, plural, shortUuid } from './format.js';
 import { Problem } from './http.js';
 import { Listeners } from './listeners.js';
 import { onChange, state } from './state.js';
@@ -114,7 +114,7 @@ export function nameOf(uuid, host = '') {
   const name = known?.host ?? host;
   const isOnly = [...addresses].every(([other, one]) => other === uuid || one.host !== name);
   if (isOnly && name !== '') return name;
-  return known?.port ? `${name}:${known.port}` : `${name} (${shortUuid(uuid)})`.trim();
+  return known?.port ? hostAndPort(name, known.port) : `${name} (${shortUuid(uuid)})`.trim();
 }
 
 /**
