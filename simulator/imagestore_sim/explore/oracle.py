@@ -240,12 +240,9 @@ def _overtaken(played: Played, told: Sequence[Event]) -> Found:
 def _jobs_end_once(played: Played) -> Found:
     answers: dict[str, tuple[int, Any]] = {}
     for call in played.calls:
-        if (
-            not call.is_poll
-            or call.job is None
-            or not shown.is_unaltered(played, call)
-            or call.status not in (200, 202, 503)
-        ):
+        if not call.is_poll or call.job is None or not shown.is_unaltered(played, call):
+            continue
+        if call.status != 202 and not shown.tells_end(played, call):
             continue
         if (known := answers.get(call.job)) is not None and known != (call.status, call.answer):
             yield shown.ended(call), f"job {call.job[:8]} was answered {known[0]}, and then {call.status} or otherwise"

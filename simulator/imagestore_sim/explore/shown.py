@@ -141,9 +141,19 @@ def commands(played: Played) -> Iterator[tuple[Call, Call]]:
     polls = grouped([one for one in played.calls if one.is_poll and one.ended is not None], lambda one: one.job)
     for call in played.calls:
         if not call.is_poll and call.method != "GET":
-            ends = [one for one in polls.get(call.job, ()) if call.job and one.status in (200, 503)]
+            ends = [one for one in polls.get(call.job, ()) if call.job and tells_end(played, one)]
             known = ends and is_unaltered(played, call) and is_unaltered(played, ends[0])
             yield call, ends[0] if known else Call(call.began, "GET", call.path)
+
+
+def tells_end(played: Played, poll: Call) -> bool:
+    """Return whether a poll was answered with how the job ended.
+
+    A node that does not reach the store answers 503 as well, whatever becomes of the job.
+    """
+    if poll.status == 503 and ((poll.answer or {}).get("error") or {}).get("code") == "SYS.1000":
+        return all(job.state == JobState.FAILED for job in played.jobs if job.uuid == poll.job)
+    return poll.status in (200, 503)
 
 
 def storage_in(call: Call) -> str | None:
