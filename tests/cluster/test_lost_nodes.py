@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -229,3 +230,37 @@ async def _parted_nodes() -> None:
 @pytest.mark.thorough
 def test_two_nodes_can_be_cut_off_from_each_other_alone() -> None:
     run_virtually(_parted_nodes())
+
+
+async def _node_of_a_long_job_stands_still() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        sources = {"sources": [{"url": "*", "size": "1G", "actualSize": "1G", "rate": "10M"}]}
+        await nodes["a"].request("PUT", f"{nodes['a'].url}/lab/v1/image-sources", sources)
+        [storage, *_] = await nodes["a"].query(STORAGES)
+        disk = world.network[storage["hostname"]].disk
+
+        def used() -> int:
+            return int(disk.storage_disk().state().used)
+
+        before = used()
+        image = {"name": "i", "url": "http://x/i.raw", "format": "raw", "backupStorageUuids": [storage["uuid"]]}
+        job = {"jobName": "APIAddImageMsg", "jobData": json.dumps(image)}
+        submitted = (await nodes["a"].call("POST", "/longjobs", {"params": job}))["inventory"]
+        name = next(one for one in NAMES if world.membership(one).uuid == submitted["managementNodeUuid"])
+        other = next(one for one in NAMES if one != name)
+        await world.clock.sleep(10)
+        assert used() - before > 2**20
+        world.cluster.pause(name)
+        await world.clock.sleep(8)
+        [ended] = await nodes[other].query(f"/longjobs/{submitted['uuid']}")
+        assert (ended["state"], json.loads(ended["jobResult"])["code"]) == ("Failed", "SYS.1012")
+        world.cluster.resume(name)
+        await world.clock.sleep(150)
+        assert await nodes[other].query(f"/longjobs/{submitted['uuid']}") == [ended]
+        assert await nodes[other].query("/images") == []
+        assert used() - before < 2**20, "its bits are gone"
+
+
+@pytest.mark.thorough
+def test_a_long_job_ends_once_whose_node_was_taken_for_dead_and_goes_on() -> None:
+    run_virtually(_node_of_a_long_job_stands_still())
