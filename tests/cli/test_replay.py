@@ -15,6 +15,8 @@ from imagestore_sim.lab import Lab
 from imagestore_sim.scenario.play.results import Verdict
 from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.settings import Settings
+from imagestore_sim.testing import Client
+from imagestore_sim.units import parse_seconds
 from processes import COMMAND, child, run, run_here
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
@@ -112,3 +114,16 @@ async def test_an_outage_of_a_running_node_is_recorded_and_replays(tmp_path: Pat
     assert len({total for _, total, _ in first.capacities}) == 2
     nobody = await run("record", "http://127.0.0.1:1", "--out", "outage.yaml", cwd=tmp_path)
     assert (nobody.status, "127.0.0.1:1" in nobody.errors) == (2, True)
+
+
+@pytest.mark.processes
+@pytest.mark.imagestore_lab(hosts=0)
+async def test_a_recording_lasts_as_long_as_was_asked_for_once_it_has_begun(
+    imagestore_client: Client, tmp_path: Path
+) -> None:
+    url = imagestore_client.url
+    finished = await run("record", url, "--out", "quiet.yaml", "--for", "2s", cwd=tmp_path)
+    assert finished.status == 0, finished
+    began, ended = finished.output.splitlines()
+    assert began == f"recording {url} for 2s"
+    assert parse_seconds(ended.removeprefix("quiet.yaml: 0 events of ")) >= 2

@@ -164,10 +164,20 @@ async def _follow(chosen: Options, url: str) -> Recording:
     from imagestore_sim.scenario.recording.from_node import follow_node
     from imagestore_sim.scenario.worlds.event_stream import EventsMissed
     from imagestore_sim.testing.client import CallFailed, plain_reason
+    from imagestore_sim.units import duration_text
 
+    loop = asyncio.get_running_loop()
     async with until_stopped() as stopped:
         if chosen.lasts is not None:  # the machine's time, whatever the node's clock does
-            asyncio.get_running_loop().call_later(chosen.lasts, stopped.set)  # real: the user waits
+            ending = loop.call_later(chosen.lasts, stopped.set)  # real: the user waits
+
+        def began() -> None:
+            lasts = "until it is interrupted" if chosen.lasts is None else f"for {duration_text(chosen.lasts)}"
+            print(f"recording {url} {lasts}", flush=True)
+            if chosen.lasts is not None:  # what it took to begin is not recorded
+                ending.cancel()
+                loop.call_later(chosen.lasts, stopped.set)  # real, too
+
         try:
             return await follow_node(
                 url.rstrip("/"),
@@ -175,7 +185,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
                 account=chosen.account,
                 password=chosen.password,
                 lab_token=chosen.lab_token,
-                began=lambda: print(f"recording {url} until it is interrupted", flush=True),
+                began=began,
             )
         except (CallFailed, EventsMissed, aiohttp.ClientError, OSError, ValueError) as error:
             raise InputError(f"{url}: {plain_reason(error)}") from None
