@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from new_database import new_database
 from ordinary_user import open_folder, ordinary_user
+from sqlalchemy import text
 
 from imagestore_sim.database import Database, DatabaseError
 from imagestore_sim.database.location import file_of, shown_location, url_of
+from imagestore_sim.database.migrations import HEAD
+from imagestore_sim.database.read_only import open_read_only
 from rows import rows
 
 
@@ -234,6 +239,40 @@ async def test_a_missing_permission_is_an_error(folder: Path, what: str, mode: i
     with ordinary_user():
         said = await _complaint_of(file)
     assert said == complaint.format(file=file, folder=folder)
+
+
+async def _versions_in(file: Path) -> Sequence[str]:
+    async with open_read_only(str(file)) as connection:
+        return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
+
+
+async def test_a_file_that_is_closed_is_read_in_a_folder_that_cannot_be_written(folder: Path) -> None:
+    file = new_database(folder)
+    await _open_and_close(file)
+    file.chmod(0o444)
+    folder.chmod(0o555)
+    with ordinary_user():
+        assert await _versions_in(file) == [HEAD]
+
+
+async def test_a_write_ahead_log_that_cannot_be_read_where_it_is_is_named(folder: Path, tmp_path: Path) -> None:
+    file, copy = new_database(tmp_path), folder / "node.db"
+    with closing(sqlite3.connect(file)) as node:
+        node.execute("PRAGMA journal_mode = WAL")
+        node.execute("CREATE TABLE later (x)")
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{file}{suffix}", f"{copy}{suffix}")
+    folder.chmod(0o555)
+    with ordinary_user():
+        with pytest.raises(DatabaseError) as caught:
+            await _versions_in(copy)
+        assert str(caught.value) == (
+            f"{copy}: its write-ahead log cannot be read in a folder without the permission to write; "
+            "copy the two to another folder"
+        )
+    folder.chmod(0o777)
+    with ordinary_user():
+        assert await _versions_in(copy) == [HEAD]
 
 
 async def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:

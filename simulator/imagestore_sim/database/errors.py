@@ -79,6 +79,11 @@ def is_locked(error: BaseException) -> bool:
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
+def is_not_opened(error: BaseException) -> bool:
+    """Return whether SQLite could not open a file, or one beside it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN
+
+
 def original(error: BaseException) -> BaseException:
     """Return the driver's error inside an error of SQLAlchemy's; any other error as it is."""
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

@@ -8,11 +8,12 @@ import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from imagestore_sim.database.errors import DatabaseError, is_locked, reason_of
+from imagestore_sim.database.errors import DatabaseError, is_locked, is_not_opened, reason_of
 from imagestore_sim.database.mariadb.address import EXAMPLE, NAMES, mariadb_url, shown
 
 SQLITE = "sqlite+aiosqlite"
@@ -22,6 +23,9 @@ BESIDE = ("-wal", "-shm", "-journal", ".lock", ".known_hosts")
 """Suffixes of the files beside a database: SQLite's, and a node's own."""
 _NO_URL = "this is neither a file nor a database URL"
 _ESCAPED = "%40, %3A, %2F and %25 for @, :, / and % in a password"
+_LOG_NEEDS_A_FOLDER = (
+    "its write-ahead log cannot be read in a folder without the permission to write; copy the two to another folder"
+)
 WRITTEN_BESIDE = ("-wal", "-shm")
 """Suffixes of SQLite's write-ahead log and its index, which exist while a database is in use."""
 
@@ -120,10 +124,21 @@ def _problem_of_leftover_log(file: Path) -> str | None:
     return None
 
 
+def read_only_parameters(file: Path) -> dict[str, str]:
+    """Return the parameters of SQLite's URI by which it reads a file and writes nothing in it.
+
+    SQLite makes an index of the write-ahead log even to read. In a folder where it cannot, a file without a log can be
+    read as one that does not change: no node has it open.
+    """
+    log = file.with_name(file.name + WRITTEN_BESIDE[0])
+    stands_alone = not os.access(file.parent, os.W_OK) and not os.path.lexists(log)
+    return {"mode": "ro", **({"immutable": "1"} if stands_alone else {})}
+
+
 @contextmanager
 def connect_read_only(file: Path) -> Iterator[sqlite3.Connection]:
     """Connect to the file without changing anything in it or beside it."""
-    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"{file.as_uri()}?{urlencode(read_only_parameters(file))}", uri=True)
     try:
         yield connection
     finally:
@@ -148,6 +163,8 @@ def version_of(file: Path, known: Collection[str]) -> str | None:
     except sqlite3.Error as error:
         if is_locked(error):
             raise DatabaseError(f"{file}: cannot be read: {reason_of(error)}") from None
+        if not os.access(file.parent, os.W_OK) and os.access(file, os.R_OK) and is_not_opened(error):
+            raise DatabaseError(f"{file}: {_LOG_NEEDS_A_FOLDER}") from None
         raise DatabaseError(f"{file}: cannot be read as a SQLite database ({error}), give another path") from None
     version = str(row[0]) if row else None
     if version is not None and version not in known:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from imagestore_sim.database.errors import DatabaseError, describe
-from imagestore_sim.database.location import SQLITE, file_of, url_of, version_of
+from imagestore_sim.database.location import SQLITE, file_of, read_only_parameters, url_of, version_of
 from imagestore_sim.database.mariadb.address import shown
 from imagestore_sim.database.mariadb.backend import check_driver
 from imagestore_sim.database.mariadb.session import BEGIN_SNAPSHOT, Session
@@ -57,7 +57,7 @@ def _read_only_url(file: Path) -> URL:
         raise DatabaseError(f"{file}: there is no such file")
     if version_of(file, VERSIONS) is None:
         raise DatabaseError(f"{file}: has no tables, so nothing is stored in it")
-    return URL.create(SQLITE, database=file.as_uri(), query={"mode": "ro", "uri": "true"})
+    return URL.create(SQLITE, database=file.as_uri(), query={**read_only_parameters(file), "uri": "true"})
 
 
 async def _check_version(connection: AsyncConnection, name: str) -> None:
