@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import aiohttp
 import pytest
 
 from cluster_clients import RECONNECT, STORAGES, Clients, clients, owner
@@ -16,6 +17,8 @@ from imagestore_sim.ids import new_uuid
 from imagestore_sim.testing.client import Client
 from imagestore_sim.virtual_clock import run_virtually
 from three_nodes import NAMES, Watched, three_nodes
+
+HALF = 2**20
 
 
 def job_of(world: Watched, name: str) -> str:
@@ -264,3 +267,38 @@ async def _node_of_a_long_job_stands_still() -> None:
 @pytest.mark.thorough
 def test_a_long_job_ends_once_whose_node_was_taken_for_dead_and_goes_on() -> None:
     run_virtually(_node_of_a_long_job_stands_still())
+
+
+async def _node_of_an_upload_stands_still() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        [storage, *_] = await nodes["a"].query(STORAGES)
+        wanted = {"name": "up", "url": "upload://i.raw", "format": "raw", "backupStorageUuids": [storage["uuid"]]}
+        image = (await nodes["a"].call("POST", "/images", {"params": wanted}))["inventory"]
+        url, bits = image["backupStorageRefs"][0]["installPath"], bytes(2 * HALF)
+        name = next(one for one in NAMES if url.startswith(nodes[one].url))
+        assert await _send_half(url, image["uuid"], bits, 0) == 200
+        world.cluster.pause(name)
+        await world.clock.sleep(8)
+        world.cluster.resume(name)
+        await world.clock.sleep(5)
+        assert await _send_half(url, image["uuid"], bits, HALF) == 200
+        await world.clock.sleep(30)
+        [found] = await nodes["a"].query("/images")
+        assert (found["status"], found["size"]) == ("Ready", len(bits))
+        disk = world.network[storage["hostname"]].disk
+        assert disk.stat(f"/zstack/registry/{image['uuid']}/{image['uuid']}").size == len(bits)
+
+
+async def _send_half(url: str, image: str, bits: bytes, offset: int) -> int:
+    """Send a half of an image, and return the status of the answer."""
+    headers = {"X-IMAGE-UUID": image, "X-IMAGE-SIZE": str(len(bits)), "X-SLICE-OFFSET": str(offset)}
+    headers |= {"X-SLICE-SIZE": str(HALF), "X-SLICE-INDEX": str(offset // HALF)}
+    piece = bits[offset : offset + HALF]
+    async with aiohttp.ClientSession() as http, http.put(url, data=piece, headers=headers) as answer:
+        return answer.status
+
+
+@pytest.mark.thorough
+def test_an_upload_that_two_nodes_wait_for_is_kept() -> None:
+    """One was taken for dead; its client goes on to send to it."""
+    run_virtually(_node_of_an_upload_stands_still())

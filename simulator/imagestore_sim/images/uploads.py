@@ -69,6 +69,10 @@ class UploadInterrupted(UploadEnded):
     """Nothing has come for too long, after something had: a long job can be resumed."""
 
 
+class UploadElsewhere(Exception):
+    """Another node waits for the upload, or has received it: it had been taken for dead when this one began to wait."""
+
+
 class UploadJobs(Protocol):
     """The long jobs that wait for uploads."""
 
@@ -201,10 +205,13 @@ class Uploads:
 
     def _is_here(self, image_uuid: str, url: str | None) -> bool:
         """Return whether this node waits for an upload; `url` is where its bytes are sent."""
-        to = next(
-            (one for one in self._peers.members if (url or "").startswith(f"{self._peers.address_of(one)}/")), None
-        )
+        to = self._addressed(url)
         return self._peers.is_ours(image_uuid) if to is None else to == self._peers.uuid
+
+    def _addressed(self, url: str | None) -> str | None:
+        """Return the node that bytes are sent to, None if it is no member."""
+        members = self._peers.members
+        return next((one for one in members if (url or "").startswith(f"{self._peers.address_of(one)}/")), None)
 
     async def close(self) -> None:
         """Stop waiting. The next `open` waits again for the uploads that are left."""
@@ -327,6 +334,8 @@ class Uploads:
     async def _run(self, upload: Upload) -> None:
         try:
             await self._take(upload)
+        except UploadElsewhere:
+            self._forget(upload, f"another node takes the upload of image[uuid: {upload.image_uuid}]")
         except UploadInterrupted as interrupted:
             await self._give_up(upload, ErrorCode(INTERRUPTED, str(interrupted)), can_be_resumed=True)
         except (BackupStorageError, StoreUnavailable) as failure:
@@ -371,7 +380,10 @@ class Uploads:
         await bits.finish(place, {**metadata, "actualSize": upload.size})
 
     async def _until(self, upload: Upload, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds, which news may change. Raise UploadEnded when it is cancelled, or idle."""
+        """Wait until a condition holds, which news may change.
+
+        Raise UploadEnded when it is cancelled, or idle; UploadElsewhere.
+        """
         idle = max(0, self._configuration.get(MAX_IDLE))
         while True:
             upload.news.clear()
@@ -379,11 +391,22 @@ class Uploads:
                 raise UploadEnded(upload.why_not)
             if condition():
                 return
-            if upload.storage.uuid not in [one.uuid for one in await self._waiting(upload.image_uuid)]:
-                raise UploadEnded(f"image [uuid:{upload.image_uuid}] has been deleted")
+            await self._check_waits(upload)
             if self._clock.monotonic() - upload.touched > idle:
                 raise UploadInterrupted(INACTIVE.format(idle)) if upload.size else UploadEnded(EXPIRED)
             await self._clock.sleep_unless(upload.news.wait(), EVERY_SECONDS)
+
+    async def _check_waits(self, upload: Upload) -> None:
+        """Raise UploadEnded if an image does not wait for its upload any more, UploadElsewhere if not for this one."""
+        image, storage = upload.image_uuid, upload.storage.uuid
+        this = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
+        refs = await self._database.read(select(Ref.status, Ref.installPath).where(*this))
+        if refs and refs[0].status == READY:
+            raise UploadElsewhere
+        if storage not in [one.uuid for one in await self._waiting(image)]:
+            raise UploadEnded(f"image [uuid:{image}] has been deleted")
+        if refs and self._addressed(refs[0].installPath) not in (None, self._peers.uuid):
+            raise UploadElsewhere
 
     async def _complete(self, upload: Upload, path: str) -> None:
         """Write that an image is there. Raise UploadEnded if it was deleted meanwhile."""
@@ -426,13 +449,15 @@ class Uploads:
     async def _remove(self, upload: Upload, error: ErrorCode) -> None:
         image, storage = upload.image_uuid, upload.storage.uuid
         async with self._database.atomic(), self._database.transaction() as connection:
+            this = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
+            if await connection.scalar(select(Ref.status).where(*this).with_for_update()) == READY:
+                return  # another node has received it
             count = select(func.count()).where(Ref.imageUuid == image, Ref.backupStorageUuid != storage)
             others = await connection.scalar(count)
             await self._garbage.note(connection, image, [(storage, install_path(image))])
             if others:
                 await self._events.removed(connection, image, [storage], exists=True)
-                these = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
-                await connection.execute(delete(Ref).where(*these))
+                await connection.execute(delete(Ref).where(*this))
             else:
                 await self._images.drop_upload(image, str(error.details))
                 await self._jobs.upload_ended(image, error, {})
