@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and $(PYTHON) is %s; name a newer one: make $(or $(MAKECMDGOALS),install) PYTHON=python3.11" % sys.version.split()[0])
 PYTEST := $(BIN)/pytest $(PYTEST_OPTIONS)
 
 .DEFAULT_GOAL := help
@@ -15,8 +16,10 @@ help: ## list the targets
 install: $(INSTALLED) ## make .venv with exactly the versions that were tested
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c '$(NEW_ENOUGH)'
 	@echo "installing into $(VENV): about a minute"
-	$(PYTHON) -m venv $(VENV)
+	@# An environment of an older Python, or of one that is gone, stays as it is unless it is cleared.
+	@$(PYTHON) -m venv $$($(BIN)/python -c '$(NEW_ENOUGH)' 2>&- || echo --clear) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[development]'
 	$(BIN)/python -m compileall -q simulator
 	@touch $@
