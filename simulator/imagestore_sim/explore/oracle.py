@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, DISCONNECTED, STATUS_CHANGED, Event
-from imagestore_sim.backup_storage.global_config import PING_PARALLELISM
+from imagestore_sim.backup_storage.global_config import PING_MODE, PING_PARALLELISM
 from imagestore_sim.backup_storage.image_events import ADDED as IMAGE_ADDED
 from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE, Status
 from imagestore_sim.explore import shown
@@ -20,7 +20,7 @@ from imagestore_sim.explore.cluster_oracle import EXPECTED_OF_NODES, may_leave_j
 from imagestore_sim.explore.invariants import INVARIANTS, Found, Violation, holds
 from imagestore_sim.explore.runs import Played
 from imagestore_sim.faults.base import Layer
-from imagestore_sim.probe import Purpose
+from imagestore_sim.probe import PingMode, Purpose
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import ending_of
 from imagestore_sim.units import size_text
@@ -479,9 +479,13 @@ def _all_connected(played: Played) -> Found:
                 yield played.result.length, f"{shown.name(played, uuid)} is {storage['status']}, and its host is well"
 
 
-@holds(OracleName.CAPACITY_IS_MEASURED, "The capacity of a storage is what the disk of its host says.")
+@holds(
+    OracleName.CAPACITY_IS_MEASURED,
+    "The capacity of a storage is what the disk of its host says, where pings ask for it.",
+)
 def _capacity_is_measured(played: Played) -> Found:
-    if not shown.is_quiet(played):
+    modes = {str(one) for one in shown.values_of(played, PING_MODE.name, PING_MODE.default)}
+    if not shown.is_quiet(played) or modes != {PingMode.CAPACITY}:
         return
     for uuid, storage in shown.storages(played).items():
         disk = played.disks.get(str(storage.get("hostname")))
