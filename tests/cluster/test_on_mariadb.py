@@ -44,11 +44,11 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def _nodes(servers: Sequence[MariaDbServer], fleet: Path) -> AsyncIterator[list[Running]]:
+async def _nodes(servers: Sequence[MariaDbServer], fleet: Path, mode: str = "quick") -> AsyncIterator[list[Running]]:
     """Start a node on each server at the same time, all with one bootstrap file, over an empty database."""
     servers[0].new_database("cluster")
     options = (
-        "serve", "--port", "0", "--cluster-mode", "quick", "--ping-interval", "1", "--bootstrap", "fleet.yaml",
+        "serve", "--port", "0", "--cluster-mode", mode, "--ping-interval", "1", "--bootstrap", "fleet.yaml",
         "--hosts-file", "fleet.hosts", "--log-level", "error",
     )  # fmt: skip
     async with AsyncExitStack() as stack:
@@ -77,6 +77,23 @@ async def _shown(node: Running) -> dict[str, Any]:
     async with aiohttp.ClientSession() as http, http.get(f"{node.url}/lab/v1/nodes") as answer:
         assert answer.status == 200, await answer.text()
         return dict(await answer.json())
+
+
+async def _shown_alike(nodes: list[Running]) -> bool:
+    """Return whether each node shows the same: all nodes, and how many storages each of them pings.
+
+    On a busy machine a node may be without its lease for a moment, and pings none then.
+    """
+    async with Client(nodes[0].url) as client:
+        await client.log_in()
+        members = {one["uuid"] for one in await client.query("/management-nodes")}
+    shown = {one["answeredBy"]: one for one in [await _shown(node) for node in nodes]}
+    owned = dict(zip(shown, await _owned(nodes), strict=True))
+    return shown.keys() == members and all(
+        {node["uuid"]: node["storages"] for node in one["nodes"]} == owned
+        and (one["unowned"], {node["state"] for node in one["nodes"]}) == (0, {"RUNNING"})
+        for one in shown.values()
+    )
 
 
 def _share(nodes: list[Running]) -> Callable[[], Awaitable[bool]]:
@@ -116,24 +133,16 @@ async def test_nodes_of_one_mariadb_share_the_storages_and_take_over(
     async with _nodes([mariadb_server] * 3, fleet) as nodes:
         await _until(_share(nodes))
         first, second, third = nodes
-        async with Client(first.url) as client:
-            await client.log_in()
-            members = await client.query("/management-nodes")
-            assert len(members) == 3
         await _until(lambda: _all_connected(second))
+        await _until(lambda: _shown_alike(nodes))
         shown = {one["answeredBy"]: one for one in [await _shown(node) for node in nodes]}
-        assert shown.keys() == {one["uuid"] for one in members}
         for one in shown.values():
-            assert {node["uuid"]: node["storages"] for node in one["nodes"]} == dict(
-                zip(shown, await _owned(nodes), strict=True)
-            )
-            assert (one["unowned"], {node["state"] for node in one["nodes"]}) == (0, {"RUNNING"})
             assert one["time"] == pytest.approx(time.time(), abs=60)
             assert all(0 < one["time"] - node["joinDate"] < WITHIN for node in one["nodes"])
         third.process.send_signal(signal.SIGSTOP)  # longer than its lease
         await _until(_share([first, second]))
-        left = (await _shown(second))["changes"][0]
-        assert (left["uuid"], left["lifeCycle"]) == (list(shown)[2], "NodeLeft")
+        left = next(one for one in (await _shown(second))["changes"] if one["uuid"] == list(shown)[2])
+        assert left["lifeCycle"] == "NodeLeft"
         assert 2 <= left["silentFor"] < WITHIN
         third.process.send_signal(signal.SIGCONT)
         await _until(_share(nodes))
@@ -167,9 +176,10 @@ async def _call_everywhere(nodes: Sequence[Running]) -> None:
 
 
 async def test_any_node_of_a_mariadb_answers_any_call(mariadb_server: MariaDbServer, fleet: Path) -> None:
-    async with _nodes([mariadb_server] * 3, fleet) as nodes:
-        await _until(_share(nodes))
+    # On a busy machine a node of mode quick is taken for dead now and then, and calls for its storages end.
+    async with _nodes([mariadb_server] * 3, fleet, "faithful") as nodes:
         await _until(lambda: _all_connected(nodes[2]))
+        await _until(lambda: _shown_alike(nodes))
         await _call_everywhere(nodes)
 
 
