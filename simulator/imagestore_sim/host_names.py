@@ -42,7 +42,7 @@ def check_allowed(name: str) -> str:
     plain = name.lower().removesuffix(".")
     labels = plain.removeprefix("*.").split(".")
     if len(plain) > LONGEST or not all(LABEL.fullmatch(label) for label in labels):
-        raise ValueError("expected host names such as lab.example or *.lab.example, without a port")
+        raise ValueError(f"expected host names such as lab.example or *.lab.example, without a port, but got {name!r}")
     return plain
 
 

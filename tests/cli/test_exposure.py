@@ -15,6 +15,8 @@ pytestmark = pytest.mark.processes
 
 TOKEN = "correct-horse"
 
+NAMES = "expected host names such as lab.example or *.lab.example, without a port, but got"
+
 
 async def test_a_node_alone_changes_nothing_over_the_lab_api_unless_asked_for(tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text("zones: [{name: more}]")
@@ -68,8 +70,10 @@ def test_an_open_lab_api_is_part_of_the_warning_and_loopback_is_none() -> None:
         (["--lab-token", "two words"], "--lab-token: expected one word of letters, digits and -._~+/=\n"),
         (["--lab-token", "sécret"], "--lab-token: expected one word of letters, digits and -._~+/=\n"),
         (["--lab-token", ""], "--lab-token: expected one word of letters, digits and -._~+/=\n"),
-        (["--allowed-host", "lab.example:8080"], "--allowed-host: expected host names such as lab.example or"),
-        (["--allowed-host", "*"], "--allowed-host: expected host names such as lab.example or"),
+        (["--allowed-host", "lab.example:8080"], f"--allowed-host: {NAMES} 'lab.example:8080'\n"),
+        (["--allowed-host", "*"], f"--allowed-host: {NAMES} '*'\n"),
+        (["--allowed-host", "a.example", "--allowed-host", "http://b"], f"--allowed-host: {NAMES} 'http://b'\n"),
+        (["--allowed-host", "a.example,b:80"], f"--allowed-host: {NAMES} 'b:80'\n"),
     ],
 )
 def test_invalid_input_is_reported_without_the_secret(tmp_path: Path, arguments: list[str], complaint: str) -> None:

@@ -335,7 +335,7 @@ def read_options(context: typer.Context, **defaults: object) -> Settings:
         problem = first_problem(error)
         name = str(problem.place[0]) if problem.place else ""
         value = repr(problem.value)
-        told = name in SECRET_SETTINGS or value in problem.text
+        told = name in SECRET_SETTINGS or ", but got " in problem.text or value in problem.text
         shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
         text = problem.text if told else f"{problem.text}, but it is {shown}"
         if name in given:
