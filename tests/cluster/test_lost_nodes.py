@@ -302,3 +302,32 @@ async def _send_half(url: str, image: str, bits: bytes, offset: int) -> int:
 def test_an_upload_that_two_nodes_wait_for_is_kept() -> None:
     """One was taken for dead; its client goes on to send to it."""
     run_virtually(_node_of_an_upload_stands_still())
+
+
+async def _node_of_an_export_stands_still() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        rates = [{"url": "http://*", "size": "1G", "actualSize": "1G"}, {"url": "export://*", "rate": "100M"}]
+        await nodes["a"].request("PUT", f"{nodes['a'].url}/lab/v1/image-sources", {"sources": rates})
+        storage = next(one for one in await nodes["a"].query(STORAGES) if owner(world, one["uuid"]) == "b")
+        disk, wanted = world.network[storage["hostname"]].disk, [storage["uuid"]]
+        image = {"name": "i", "url": "http://x/i.raw", "format": "raw", "backupStorageUuids": wanted}
+        uuid = (await nodes["a"].call("POST", "/images", {"params": image}))["inventory"]["uuid"]
+        job, export = job_of(world, "a"), {"exportImageFromBackupStorage": {"imageUuid": uuid}}
+        await begin(nodes["a"], "PUT", f"/backup-storage/{storage['uuid']}/actions", export, job)
+        await world.clock.sleep(4)
+        world.cluster.pause("b")
+        await world.clock.sleep(8)
+        world.cluster.resume("b")
+        await world.clock.sleep(60)
+        [found] = await nodes["a"].query("/images")
+        [ref] = found["backupStorageRefs"]
+        exports = disk.listdir("/zstack/export") if disk.exists("/zstack/export") else []
+        assert (await poll(nodes["a"], job))[0] == 503
+        assert (exports, "exportUrl" in ref) == ([], False)
+        assert disk.stat(f"/zstack/registry/{uuid}/{uuid}").size == 2**30
+
+
+@pytest.mark.thorough
+def test_nothing_is_left_of_an_export_whose_node_was_taken_for_dead_and_goes_on() -> None:
+    """Another node has removed the file, and the node goes on to write it."""
+    run_virtually(_node_of_an_export_stands_still())

@@ -130,13 +130,17 @@ class Exports:
         await self._garbage.collect(copy.uuid)  # the export before, in another format
 
     async def _record(self, copy: Copy, storage: Storage, exported: Exported, path: str | None = None) -> None:
-        """Record an export in place of the one before. Raise OperationFailed if the image was deleted meanwhile."""
+        """Record an export in place of the one before.
+
+        Raise OperationFailed if the image was deleted meanwhile, or another node has removed the file: that one had
+        taken this node for dead.
+        """
         before = self._file(storage, copy, copy.exportUrl)
         async with self._database.transaction() as connection:
             if not await self._rows.change_ref(connection, copy.uuid, storage.uuid, exported.columns):
                 raise OperationFailed(f"image [uuid:{copy.uuid}] has been deleted")
-            if path is not None:
-                await self._garbage.forget(connection, storage.uuid, path)
+            if path is not None and not await self._garbage.forget(connection, storage.uuid, path):
+                raise OperationFailed(f"another node has removed the export of the image [uuid:{copy.uuid}]")
             if before is not None:
                 await self._garbage.note(connection, copy.uuid, [(storage.uuid, before)])
 

@@ -171,10 +171,13 @@ class Garbage:
         await self._abandon(path, [storage])
         await self.collect(image_uuid)
 
-    async def forget(self, connection: AsyncConnection, storage_uuid: str, path: str) -> None:
-        """Delete the note of bits, in the caller's transaction: a record names them, or they are gone."""
+    async def forget(self, connection: AsyncConnection, storage_uuid: str, path: str) -> bool:
+        """Delete the note of bits, in the caller's transaction: a record names them, or they are gone.
+
+        Return False if there is none any more: another node has removed the bits.
+        """
         these = (ImageGarbage.installPath == path, ImageGarbage.backupStorageUuid == storage_uuid)
-        await connection.execute(delete(ImageGarbage).where(*these))
+        return (await connection.execute(delete(ImageGarbage).where(*these))).rowcount > 0
 
     async def _give_up(self, image_uuid: str, job: str, why: str) -> None:
         await self.undo(job, why)
