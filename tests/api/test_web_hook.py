@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from imagestore_sim.api.url_validator import is_url
 from imagestore_sim.backup_storage import event_web_hooks
 from imagestore_sim.backup_storage.events import Event
 from imagestore_sim.backup_storage.hook_addresses import HookRow
+from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.testing import CallFailed, Client
@@ -229,6 +231,28 @@ async def test_a_change_of_a_hook_reads_no_other(
     await imagestore_client.call("DELETE", f"/web-hooks/{first['uuid']}")
     await imagestore_client.call("PUT", f"/web-hooks/{third['uuid']}", {"updateWebhook": {"type": "Other"}})
     assert len(read) == 4
+
+
+async def test_a_hook_whose_row_cannot_be_read_at_first_gets_events_all_the_same(
+    imagestore_lab: Lab, imagestore_client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stored by then, and an only node reads its hooks for nothing else."""
+    hooks = imagestore_lab.node.parts.services.web_hooks
+    fetch, failures = hooks._database.fetch_few, [StoreUnavailable("the store is away")]
+    read_one = sql_of(event_web_hooks._HOOK, hooks._database.dialect)
+
+    async def fetch_later(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        if sql == read_one and failures:
+            raise failures.pop()
+        return await fetch(sql, parameters)
+
+    monkeypatch.setattr(hooks._database, "fetch_few", fetch_later)
+    await create(imagestore_client, receiver.url)
+    assert not failures
+    uuid = (await imagestore_lab.wait_for("imagestore-1", "Connected")).uuid
+    await imagestore_lab.node.storages.lifecycle.reconnect(uuid)
+    await settled(imagestore_lab)
+    assert [one["content"]["newStatus"] for one in receiver.bodies] == ["Connecting", "Connected"]
 
 
 async def test_events_that_come_faster_than_they_are_posted_are_dropped_and_logged(

@@ -137,9 +137,10 @@ class EventWebHooks:
                 self._rows = rows
 
     async def _take_over(self, uuid: str) -> None:
-        """Take over what is stored of one hook."""
+        """Take over what is stored of one hook, as soon as the store tells it: nothing else would for a node alone."""
+        stored = partial(self._database.fetch_few, sql_of(_HOOK, self._database.dialect), (uuid,))
         async with self._reading:  # so that the latest to read has read the latest
-            rows = await self._database.fetch_few(sql_of(_HOOK, self._database.dialect), (uuid,))
+            rows = await self._database.health.insist(stored)
             self._rows = None
             self._addresses.remove(uuid)
             for hook in _hooks_of_events(rows):
