@@ -176,7 +176,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
             print(f"recording {url} {lasts}", flush=True)
             if chosen.lasts is not None:  # what it took to begin is not recorded
                 ending.cancel()
-                loop.call_later(chosen.lasts, stopped.set)  # real, too
+                loop.call_later(chosen.lasts, stopped.set)  # real: see above
 
         try:
             return await follow_node(
