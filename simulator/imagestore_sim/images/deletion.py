@@ -121,9 +121,8 @@ class ImageDeletion:
 async def _refs(connection: AsyncConnection, image_uuid: str) -> Sequence[RefRow]:
     """Return the refs of an image. No other node changes them before the transaction ends, nor has since the read."""
     columns = select(Ref.id, Ref.backupStorageUuid, Ref.installPath, Ref.status, Ref.exportUrl)
-    return (
-        await connection.execute(columns.where(Ref.imageUuid == image_uuid).order_by(Ref.id).with_for_update())
-    ).all()
+    found = columns.where(Ref.imageUuid == image_uuid).order_by(Ref.id).with_for_update()
+    return (await connection.execute(found)).all()
 
 
 def _deleted(refs: Sequence[RefRow], storages: Sequence[str] | None, image: str) -> list[RefRow]:

@@ -401,11 +401,10 @@ class Uploads:
         image, storage = upload.image_uuid, upload.storage.uuid
         this = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
         refs = await self._database.read(select(Ref.status, Ref.installPath).where(*this))
-        if refs and refs[0].status == READY:
-            raise UploadElsewhere
-        if storage not in [one.uuid for one in await self._waiting(image)]:
+        status, url = refs[0] if refs else (None, None)
+        if status not in (DOWNLOADING, READY):
             raise UploadEnded(f"image [uuid:{image}] has been deleted")
-        if refs and self._addressed(refs[0].installPath) not in (None, self._peers.uuid):
+        if status == READY or self._addressed(url) not in (None, self._peers.uuid):
             raise UploadElsewhere
 
     async def _complete(self, upload: Upload, path: str) -> None:
