@@ -82,8 +82,8 @@ class Bus:
         self._carrying = Tasks()
         """The calls of other nodes that are carried out."""
         self._serves = True
+        """Whether it takes messages."""
         self._http: aiohttp.ClientSession | None = None
-        self._cut_off = False
         peers.on_left(self._node_left)
 
     def serve(self, service: str, handle: Service) -> None:
@@ -148,7 +148,7 @@ class Bus:
             await self._pass_link(message["from"])
         except OSError as error:
             return web.Response(status=503, text=str(error))
-        if message["to"] != self._peers.uuid or self._cut_off or not self._serves:
+        if message["to"] != self._peers.uuid or not self._serves:
             return web.Response(status=410, text=f"this is the management node {self._peers.uuid}")
         if self._received.is_new(message["from"], message["start"], message["number"]):
             self._take(message)
@@ -156,7 +156,7 @@ class Bus:
 
     def cut_off(self) -> None:
         """Send and take nothing more, as a kill -9 would."""
-        self._cut_off = True
+        self._serves = False
         self._tasks.cancel()
         self._carrying.cancel()
 
