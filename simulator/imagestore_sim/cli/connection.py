@@ -13,6 +13,7 @@ import typer
 
 from imagestore_sim.cli.exits import InputError
 from imagestore_sim.cli.ready import wait_until_ready
+from imagestore_sim.host_names import host_and_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +153,7 @@ def running_lab(settings: Settings) -> str | None:
     if settings.port == 0:
         return None
     host = EVERYWHERE.get(settings.host, settings.host)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    url = f"http://{host_and_port(host, settings.port)}"
     about = _about(host, settings.port, token_of(settings))
     if about is None:
         return None

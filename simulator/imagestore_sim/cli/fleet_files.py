@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from imagestore_sim.cli.exits import InputError
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.hosts.agent import PORT as AGENT_PORT
 
 URL = "/Cloud_bs"
@@ -39,8 +40,7 @@ def hosts_file(hosts: Mapping[str, str], agents: Mapping[str, int]) -> Iterator[
     for name, address in hosts.items():
         yield f"{address} {name}\n"
         if name in agents:
-            place = f"[{address}]" if ":" in address else address
-            yield f"{place}:{agents[name]} {name}:{AGENT_PORT}\n"
+            yield f"{host_and_port(address, agents[name])} {name}:{AGENT_PORT}\n"
 
 
 def write(file: Path, lines: Iterable[str], option: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from imagestore_sim.host_names import host_and_port
 from imagestore_sim.parity.corpus import Answer
 
 BROKEN = -1
@@ -46,8 +47,7 @@ class Endpoint:
     @property
     def authority(self) -> str:
         """`HOST:PORT`, as in the Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
 
 async def send(

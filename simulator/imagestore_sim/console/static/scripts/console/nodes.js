@@ -3,7 +3,7 @@
 import { labCall } from '../lib/api.js';
 import { curlButton } from '../lib/copy.js';
 import { h, replace, set, setText } from '../lib/dom.js';
-import { ago, count, duration, percent, plural, time } from '../lib/format.js';
+import { ago, bracketed, count, duration, percent, plural, time } from '../lib/format.js';
 import { answerers, answersOf, cluster, isSilent, leftNodes, nameOf, onNodes, portOf, watchNodes } from '../lib/nodes.js';
 import { onChange, state } from '../lib/state.js';
 import { useStyles } from '../lib/styles.js';
@@ -112,7 +112,7 @@ function nodeCard() {
     const at = portOf(one.uuid);
     set(element, { class: ['card', 'node-card', kind] });
     setText(sign, mark);
-    setText(name, at !== null && one.hostName.includes(':') ? `[${one.hostName}]` : one.hostName);
+    setText(name, at === null ? one.hostName : bracketed(one.hostName));
     setText(port, at === null ? '' : `:${at}`);
     setText(word, text);
     setText(uuid, one.uuid);

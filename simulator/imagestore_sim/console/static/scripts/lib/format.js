@@ -20,7 +20,12 @@ export function bytes(value) {
 
 /** Return `host:port`, with an IPv6 address in brackets. @param {string} host @param {number} port */
 export function hostAndPort(host, port) {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return `${bracketed(host)}:${port}`;
+}
+
+/** Return a host as it stands before a port: an IPv6 address in brackets. @param {string} host */
+export function bracketed(host) {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** Return seconds as `250 ms`, `2.5 s`, `2 min 30 s`, `3 h`, `2 d 4 h`. @param {number} seconds */
