@@ -109,6 +109,17 @@ async def test_an_image_that_is_sent_is_ready_and_takes_its_space(
     assert (await send(image))[0] == 404
 
 
+async def test_a_piece_with_more_bytes_than_it_says_is_refused_and_may_come_again(
+    imagestore_client: Client, image: Inventory
+) -> None:
+    for size in (1, 1000, len(BITS) - 1):
+        less = {"SLICE-OFFSET": 0, "SLICE-SIZE": size, "SLICE-INDEX": 0}
+        assert await send(image, BITS, less) == (400, f"more than the {size} bytes of the piece have come")
+    assert await send(image) == (200, "")
+    [done] = await imagestore_client.query("/images")
+    assert (done["status"], done["size"], done["md5Sum"]) == ("Ready", len(BITS), MD5)
+
+
 @pytest.mark.thorough
 async def test_pieces_may_come_in_any_order_and_again(
     imagestore_lab: Lab, imagestore_client: Client, image: Inventory

@@ -266,9 +266,9 @@ class Uploads:
         image_digest = upload.digest.copy() if upload.hashed == piece.offset else None
         try:
             async for chunk in chunks:
-                came += len(chunk)
-                if came > piece.size:
+                if came + len(chunk) > piece.size:
                     raise UploadRefused(400, f"more than the {piece.size} bytes of the piece have come")
+                came += len(chunk)
                 upload.take(len(chunk), self._clock.monotonic())
                 digest.update(chunk)
                 if image_digest is not None:
