@@ -110,14 +110,16 @@ async def test_an_image_that_is_sent_is_ready_and_takes_its_space(
 
 
 async def test_a_piece_with_more_bytes_than_it_says_is_refused_and_may_come_again(
-    imagestore_client: Client, image: Inventory
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
 ) -> None:
     for size in (1, 1000, len(BITS) - 1):
         less = {"SLICE-OFFSET": 0, "SLICE-SIZE": size, "SLICE-INDEX": 0}
         assert await send(image, BITS, less) == (400, f"more than the {size} bytes of the piece have come")
+        await imagestore_lab.clock.sleep(4)
     assert await send(image) == (200, "")
     [done] = await imagestore_client.query("/images")
     assert (done["status"], done["size"], done["md5Sum"]) == ("Ready", len(BITS), MD5)
+    assert imagestore_hosts["imagestore-1"].disk.stat(f"{REGISTRY}/{image['uuid']}/{image['uuid']}").size == len(BITS)
 
 
 @pytest.mark.thorough
