@@ -271,6 +271,28 @@ def test_in_zstacks_mode_a_node_that_was_taken_for_dead_stops_itself() -> None:
     run_virtually(play())
 
 
+def test_a_node_that_stops_itself_has_ended_before_one_of_its_name_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        async with three_nodes("faithful", nodes=("a", "b")) as world:
+            excluded = world.cluster.nodes["b"]
+            stop, ended = excluded.stop, asyncio.Event()
+
+            async def stop_slowly() -> None:
+                await world.clock.sleep(100)
+                await stop()
+                ended.set()
+
+            monkeypatch.setattr(excluded, "stop", stop_slowly)
+            world.cluster.pause("b")
+            await world.clock.sleep(50)
+            world.cluster.resume("b")
+            await _until(world, lambda: "b" not in world.cluster.nodes, 20)
+            await world.cluster.start("b")
+            assert ended.is_set()
+
+    run_virtually(play())
+
+
 @rows("mode", ["quick", "faithful"])
 @pytest.mark.thorough
 def test_a_node_whose_address_another_one_advertises_stops_itself_and_says_so(mode: str) -> None:

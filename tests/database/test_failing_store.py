@@ -174,9 +174,28 @@ async def test_a_change_that_must_be_stored_is_retried_even_if_the_checks_fail(
 
 
 async def test_nothing_is_tried_again_without_a_pause_for_others(database: Database) -> None:
-    turns = [asyncio.ensure_future(asyncio.sleep(0))]
+    others: list[str] = []
+    asyncio.get_running_loop().call_soon(others.append, "had a turn")
     await database.health.until_next_try()  # nothing is known to be wrong
-    assert turns[0].done()
+    assert others == ["had a turn"]
+
+
+async def test_what_tries_again_is_cancelled_even_in_the_moment_in_which_the_store_works(database: Database) -> None:
+    """The `wait_for` of Python 3.11 takes the end of what it waits for, and loses the cancellation."""
+    for turns in range(5):
+        database.health.failed(Side.READ, "for a moment")
+        trying = asyncio.ensure_future(database.health.until_next_try())
+        await _turns(5)
+        database.health.worked(Side.READ)
+        await _turns(turns)
+        came_in_time = trying.cancel()
+        await asyncio.wait([trying], timeout=60)
+        assert trying.cancelled() == came_in_time
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 async def test_nothing_is_tried_again_once_the_database_is_closed(database: Database) -> None:

@@ -112,7 +112,8 @@ class Health:
         if self._closed:
             raise StoreUnavailable(CLOSED)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._works.wait(), RETRY_SECONDS)  # real: see the class
+            async with asyncio.timeout(RETRY_SECONDS):  # real: see the class
+                await self._works.wait()
 
     async def insist(self, use: Callable[[], Awaitable[T]]) -> T:
         """Use the store again and again until it could be used; return what that use returned.

@@ -206,7 +206,8 @@ class _Stream:
         """Return the messages of new events, or a comment after KEEP_ALIVE_SECONDS without any."""
         try:
             # real: the comment keeps proxies and the client, which live in real time, from closing the connection
-            first = await asyncio.wait_for(listener.get(), KEEP_ALIVE_SECONDS)  # real: see above
+            async with asyncio.timeout(KEEP_ALIVE_SECONDS):  # real: see above
+                first = await listener.get()
         except TimeoutError:
             return b": still here\n\n"
         events = [first, *(listener.get_nowait() for _ in range(min(listener.qsize(), BATCH - 1)))]
@@ -229,7 +230,8 @@ class _Stream:
 
     async def _write(self, data: bytes) -> None:
         if data:
-            await asyncio.wait_for(self._response.write(data), SECONDS_A_WRITE)  # real: the client is
+            async with asyncio.timeout(SECONDS_A_WRITE):  # real: the client is
+                await self._response.write(data)
 
 
 def _named(name: str, content: object) -> bytes:

@@ -182,8 +182,8 @@ class StoragesRoutes:
     async def _probe(self, uuid: str, how: ProbeNow) -> ProbeShape:
         tracker = self._history().tracker
         try:
-            asking = tracker.probe_now(uuid, fresh=how.fresh)
-            found = await _finding(asyncio.wait_for(asking, PATIENCE_SECONDS))  # real: see PATIENCE_SECONDS
+            async with asyncio.timeout(PATIENCE_SECONDS):  # real: see PATIENCE_SECONDS
+                found = await _finding(tracker.probe_now(uuid, fresh=how.fresh))
         except TimeoutError:
             raise Refused(409, LATE[409]) from None
         if found is None:

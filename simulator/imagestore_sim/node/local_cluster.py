@@ -74,7 +74,11 @@ class LocalCluster:
         return self._links[name]
 
     async def start(self, name: str, bootstrap: Bootstrap | None = None) -> ManagementNode:
-        """Start a node, and return it once it is ready. Raise what ManagementNode.start raises."""
+        """Start a node, and return it once it is ready. Raise what ManagementNode.start raises.
+
+        One of that name that stops by itself has ended before: `serve` starts no sooner on a machine.
+        """
+        await self._until_stopped(name)
         links = self._links[name] = Links()
         for other in self._links.values():
             other.find_node(self._uuids.get(name, ""))
@@ -89,13 +93,10 @@ class LocalCluster:
     async def stop(self, name: str) -> None:
         """Stop a node cleanly: the others take over at once. One that stands still stops once it continues."""
         await self._links[name].until_running()
-        node, watching = self._nodes.pop(name, None), self._watching[name]
-        if node is None:  # it stops by itself
-            await asyncio.wait([watching])
-        else:
-            await cancel_and_wait(watching)
+        if (node := self._nodes.pop(name, None)) is not None:
+            await cancel_and_wait(self._watching.pop(name))
             await node.stop()
-        self._watching.pop(name, None)
+        await self._until_stopped(name)
 
     async def kill(self, name: str, *, commits: int = 0, within: float = 60.0) -> None:
         """End a node as by a kill -9: nothing that it still does reaches anything.
@@ -143,6 +144,12 @@ class LocalCluster:
         """Undo that."""
         self._links[name].find_node(self._uuids[other])
         self._links[other].find_node(self._uuids[name])
+
+    async def _until_stopped(self, name: str) -> None:
+        """Wait for the end of a node that stops by itself."""
+        if (watching := self._watching.get(name)) is not None:
+            await asyncio.wait([watching])
+            self._watching.pop(name, None)
 
     async def _stop_when_excluded(self, name: str, node: ManagementNode) -> None:
         membership = node.parts.cluster.membership

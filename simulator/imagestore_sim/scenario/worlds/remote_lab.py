@@ -105,7 +105,8 @@ class RemoteLab(OneNode):
     async def __aenter__(self) -> Self:
         self._playing = asyncio.current_task()
         try:
-            await asyncio.wait_for(self._prepare(), LONGEST_SETUP)  # real: another process is waited for
+            async with asyncio.timeout(LONGEST_SETUP):  # real: another process is waited for
+                await self._prepare()
         except BaseException as error:
             await self._leave(error)
             if isinstance(error, CallFailed | aiohttp.ClientError | TimeoutError):

@@ -42,7 +42,8 @@ async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mess
     writer.write(message)
     writer.write_eof()
     with contextlib.suppress(TimeoutError, ConnectionError):
-        await asyncio.wait_for(reader.read(), CLOSE_SECONDS)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await reader.read()
     writer.close()
 
 
