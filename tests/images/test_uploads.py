@@ -239,13 +239,18 @@ async def test_a_long_job_whose_upload_stands_still_is_suspended_and_resumed(
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("suspended", [False, True])
+@pytest.mark.parametrize(
+    ("suspended", "restarted"), [(False, False), (True, False), (True, True)], ids=["runs", "suspended", "restarted"]
+)
 async def test_a_long_job_that_is_cancelled_leaves_nothing_of_its_upload(
-    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, suspended: bool
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, suspended: bool, restarted: bool
 ) -> None:
     job, image = await submitted(imagestore_lab, imagestore_client)
     assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
     await imagestore_lab.clock.sleep(40 if suspended else 0)
+    if restarted:
+        await imagestore_lab.node.parts.services.uploads.close()
+        await imagestore_lab.node.parts.services.uploads.open()
     await imagestore_client.call("PUT", f"/longjobs/{job}/actions", {"cancelLongJob": {}})
     await imagestore_lab.clock.sleep(1)
     assert await state(imagestore_client, job) == "Canceled"

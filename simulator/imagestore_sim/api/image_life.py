@@ -238,15 +238,15 @@ async def get_upload_details(services: Services, message: APIGetUploadImageJobDe
     if call.account_uuid != ADMIN_UUID:
         refs = refs.where(LongJob.accountUuid == call.account_uuid)
     rows = {row.uuid: row for row in reversed(await services.database.read(refs)) if "://" in row.installPath}
-    details = [_details(services, row) for row in reversed(rows.values())]
+    details = [await _details(services, row) for row in reversed(rows.values())]
     return Reply({"existingJobDetails": details} if details else {})
 
 
-def _details(services: Services, row: Row[str, str, str, str]) -> dict[str, object]:
+async def _details(services: Services, row: Row[str, str, str, str]) -> dict[str, object]:
     return {
         "longJobUuid": row.uuid,
         "longJobState": row.state,
         "imageUuid": row.imageUuid,
         "imageUploadUrl": row.installPath,
-        "offset": services.uploads.offset(row.imageUuid),
+        "offset": await services.uploads.offset(row.imageUuid, row.installPath),
     }

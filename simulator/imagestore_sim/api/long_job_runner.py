@@ -37,6 +37,8 @@ INTERRUPTED = (
 )
 CarryOut = Callable[[type[Message], Values, str, Claim], Awaitable[Reply]]
 """Carries out a message with its values, for a call of this uuid, as this caller; see `rest.dispatch`."""
+CancelElsewhere = Callable[[str], Awaitable[None]]
+"""Cancels what other nodes carry out for a call of this uuid, and waits for its end."""
 
 
 class Gone(Exception):
@@ -74,12 +76,13 @@ class LongJobRunner:
         self._clock = clock
         self._tasks = Tasks()
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: set[str] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._carry_out: CarryOut | None = None
+        self._cancel_elsewhere: CancelElsewhere | None = None
 
-    def serve(self, carry_out: CarryOut) -> None:
+    def serve(self, carry_out: CarryOut, cancel_elsewhere: CancelElsewhere) -> None:
         """Take what carries out messages: it is wired after the services that it needs, of which this is one."""
-        self._carry_out = carry_out
+        self._carry_out, self._cancel_elsewhere = carry_out, cancel_elsewhere
 
     async def open(self) -> None:
         """End the jobs that an earlier run has left: those that run fail, those that are cancelled are Canceled.
@@ -167,7 +170,14 @@ class LongJobRunner:
 
     async def is_suspended(self, image_uuid: str) -> bool:
         """Return whether the job that adds an image is Suspended."""
-        these = (LongJob.targetResourceUuid == image_uuid, LongJob.state == SUSPENDED)
+        return await self._is_in(image_uuid, SUSPENDED)
+
+    async def is_cancelled(self, image_uuid: str) -> bool:
+        """Return whether the job that adds an image is Canceling."""
+        return await self._is_in(image_uuid, CANCELING)
+
+    async def _is_in(self, image_uuid: str, state: str) -> bool:
+        these = (LongJob.targetResourceUuid == image_uuid, LongJob.state == state)
         return bool(await self._database.read(select(LongJob.uuid).where(*these)))
 
     async def check(self, message: type[Message], values: Values, call_uuid: str, account_uuid: str) -> None:
@@ -182,9 +192,12 @@ class LongJobRunner:
         task.add_done_callback(partial(self._put_down, work.job_uuid))
 
     def cancel(self, job_uuid: str) -> None:
-        """Cancel the task of a job, if one runs; with its end the job is Canceled."""
-        if (task := self._running.get(job_uuid)) is not None:
-            self._cancelled.add(job_uuid)
+        """Cancel the task of a job, if one runs; with its end the job is Canceled.
+
+        It is cancelled once: another time would break off what undoes its work.
+        """
+        if (task := self._running.get(job_uuid)) is not None and task not in self._cancelled:
+            self._cancelled.add(task)
             task.cancel()
 
     async def _run(self, work: Work) -> None:
@@ -198,16 +211,18 @@ class LongJobRunner:
         try:
             await self._carry_out_and_store(work)
         except asyncio.CancelledError:
-            if work.job_uuid not in self._cancelled:
+            if asyncio.current_task() not in self._cancelled:
                 raise  # the node stops
+            if self._cancel_elsewhere is not None:
+                await self._cancel_elsewhere(work.job_uuid)
             await self._images.undo(work.job_uuid)
             error = ErrorCode("SYS.1017", CANCELLED.format(work.job_uuid))
             await self._fail(work, CANCELED, error)
 
     def _put_down(self, job_uuid: str, task: asyncio.Task[None]) -> None:
+        self._cancelled.discard(task)
         if self._running.get(job_uuid) is task:
             del self._running[job_uuid]
-            self._cancelled.discard(job_uuid)
 
     async def _carry_out_and_store(self, work: Work) -> None:
         try:

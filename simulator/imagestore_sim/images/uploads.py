@@ -21,7 +21,8 @@ from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.records import Storage, StorageRecords
 from imagestore_sim.clock import Clock
-from imagestore_sim.cluster import Peers
+from imagestore_sim.cluster import Bus, CallBroken, NodeGone, Peers
+from imagestore_sim.cluster.bus import Content
 from imagestore_sim.database import Database, OutcomeUnknown, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import Image, ImageBackupStorageRef
@@ -43,6 +44,11 @@ EVERY_SECONDS = 3
 EXPIRED = "upload session expired"
 INACTIVE = "uploading has been inactive more than {} sec"
 INTERRUPTED = "IMG.1001"
+CANCELLED = "image [uuid: {}] upload canceled"
+SERVICE = "uploads"
+CANCEL, RESUME, OFFSET = "cancel", "resume", "offset"
+TELLING_SECONDS = 10.0
+"""How long another node may take to follow."""
 WINDOW = 32 * 2**20
 """Bytes that may have come and not be on the host yet: then the client waits."""
 Ref = ImageBackupStorageRef
@@ -89,6 +95,9 @@ class UploadJobs(Protocol):
 
     async def is_suspended(self, image_uuid: str) -> bool:
         """Return whether the job that adds an image is Suspended."""
+
+    async def is_cancelled(self, image_uuid: str) -> bool:
+        """Return whether the job that adds an image is Canceling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +179,12 @@ class Uploads:
         events: ImageEvents,
         jobs: UploadJobs,
         peers: Peers,
+        bus: Bus,
     ) -> None:
         self._peers = peers
         peers.on_left(self._node_left)
+        self._bus = bus
+        bus.serve(SERVICE, self._serve)
         self._database = database
         self._clock = clock
         self._configuration = configuration
@@ -225,11 +237,29 @@ class Uploads:
         self._tasks.begin(self._expect(image_uuid, job), f"upload of image {image_uuid}")
 
     def resume(self, image_uuid: str) -> None:
-        """Go on with the uploads of an image whose long job was suspended."""
-        self._tasks.begin(self._resume(image_uuid), f"upload of image {image_uuid}")
+        """Go on with the uploads of an image whose long job was suspended, on the node that they come to."""
+        self._tasks.begin(self._everywhere(RESUME, image_uuid), f"upload of image {image_uuid}")
+
+    def cancel(self, image_uuid: str) -> None:
+        """End the uploads of an image, whose long job is Canceling, on the node that they come to."""
+        self._tasks.begin(self._everywhere(CANCEL, image_uuid), f"end of the upload of image {image_uuid}")
+
+    async def _everywhere(self, what: str, image_uuid: str) -> None:
+        content = {"image": image_uuid, "what": what}
+        await self._serve(content)
+        if not self._peers.is_alone:
+            await self._bus.tell_all(SERVICE, content, seconds=TELLING_SECONDS)
+
+    async def _serve(self, content: Content) -> Content:
+        """Do what a node wants that has been asked about an upload."""
+        if content["what"] == CANCEL:
+            await self._cancel(content["image"])
+        elif content["what"] == RESUME:
+            await self._resume(content["image"])
+        return {"offset": self._whole(content["image"])}
 
     async def _resume(self, image_uuid: str) -> None:
-        for storage in await self._waiting(image_uuid):
+        for storage in await self._waiting(image_uuid, here=True):
             upload = self._uploads.get((image_uuid, storage.uuid))
             if upload is None:
                 self._start(image_uuid, storage, None)
@@ -237,19 +267,28 @@ class Uploads:
                 upload.running, upload.why_not, upload.touched = True, None, self._clock.monotonic()
                 self._track(upload)
 
-    def cancel(self, image_uuid: str) -> None:
-        """End the uploads of an image."""
-        self._tasks.begin(self._cancel(image_uuid), f"end of the upload of image {image_uuid}")
-
     async def _cancel(self, image_uuid: str) -> None:
+        for storage in await self._waiting(image_uuid, here=True):
+            self._start(image_uuid, storage, None)  # one that was suspended before a restart
         for upload in [one for one in self._uploads.values() if one.image_uuid == image_uuid]:
-            upload.why_not = f"image [uuid: {image_uuid}] upload canceled"
+            upload.why_not = CANCELLED.format(image_uuid)
             upload.news.set()
             if not upload.running:
                 await self._give_up(upload, ErrorCode("SYS.1006", upload.why_not))
 
-    def offset(self, image_uuid: str) -> int:
-        """Return how many bytes of an image have come."""
+    async def offset(self, image_uuid: str, url: str) -> int:
+        """Return how many bytes of an image have come to the node that they are sent to, at `url`."""
+        node = self._addressed(url)
+        if node in (None, self._peers.uuid):
+            return self._whole(image_uuid)
+        try:
+            content = {"image": image_uuid, "what": OFFSET}
+            answer = await self._bus.call(str(node), SERVICE, content, seconds=TELLING_SECONDS)
+        except (NodeGone, CallBroken):
+            return 0  # what has come to it is lost with it
+        return int(answer["offset"])
+
+    def _whole(self, image_uuid: str) -> int:
         return max((one.whole for one in self._uploads.values() if one.image_uuid == image_uuid), default=0)
 
     async def receive(self, image_uuid: str, storage_uuid: str, piece: Piece, chunks: AsyncIterator[bytes]) -> None:
@@ -298,12 +337,16 @@ class Uploads:
             for storage in storages:
                 self._start(image_uuid, storage, job)
 
-    async def _waiting(self, image_uuid: str) -> list[Storage]:
-        """Return the storages that carry bits and wait for an image."""
-        refs = select(Ref.backupStorageUuid).join(Image, Image.uuid == Ref.imageUuid)
+    async def _waiting(self, image_uuid: str, *, here: bool = False) -> list[Storage]:
+        """Return the storages that carry bits and wait for an image; `here`: if it comes to this node."""
+        refs = select(Ref.backupStorageUuid, Ref.installPath).join(Image, Image.uuid == Ref.imageUuid)
         waits = (Ref.imageUuid == image_uuid, Ref.status == DOWNLOADING, Image.url.startswith(UPLOAD))
         rows = await self._database.read(refs.where(*waits).order_by(Ref.id))
-        found = [await self._records.load(row.backupStorageUuid) for row in rows]
+        found = [
+            await self._records.load(row.backupStorageUuid)
+            for row in rows
+            if not here or self._is_here(image_uuid, row.installPath)
+        ]
         return [one for one in found if one is not None and self._garbage.carries(one)]
 
     def _start(self, image_uuid: str, storage: Storage, job: str | None) -> None:
@@ -322,6 +365,8 @@ class Uploads:
             upload = self._uploads.get((image_uuid, storage_uuid))
         if upload is None:
             raise UploadRefused(404, f"image not found {image_uuid}")
+        if not upload.running and not await self._jobs.is_suspended(image_uuid):
+            await self._resume(image_uuid)  # another node has resumed it that could not say so
         if not upload.running:
             raise UploadRefused(409, upload.why_not or f"image[uuid: {image_uuid}] upload has completed")
         return upload
@@ -397,7 +442,10 @@ class Uploads:
             await self._clock.sleep_unless(upload.news.wait(), EVERY_SECONDS)
 
     async def _check_waits(self, upload: Upload) -> None:
-        """Raise UploadEnded if an image does not wait for its upload any more, UploadElsewhere if not for this one."""
+        """Raise UploadEnded if an image does not wait for its upload any more, UploadElsewhere if not for this one.
+
+        Another node may have cancelled it that could not say so.
+        """
         image, storage = upload.image_uuid, upload.storage.uuid
         this = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
         refs = await self._database.read(select(Ref.status, Ref.installPath).where(*this))
@@ -406,6 +454,8 @@ class Uploads:
             raise UploadEnded(f"image [uuid:{image}] has been deleted")
         if status == READY or self._addressed(url) not in (None, self._peers.uuid):
             raise UploadElsewhere
+        if await self._jobs.is_cancelled(image):
+            raise UploadEnded(CANCELLED.format(image))
 
     async def _complete(self, upload: Upload, path: str) -> None:
         """Write that an image is there. Raise UploadEnded if it was deleted meanwhile."""

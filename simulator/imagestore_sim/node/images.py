@@ -8,7 +8,7 @@ from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.image_life import ImageLife
 from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.tags import Tags
-from imagestore_sim.cluster import Peers
+from imagestore_sim.cluster import Bus, Peers
 from imagestore_sim.images.bits import Bits
 from imagestore_sim.images.copies import ImageCopies
 from imagestore_sim.images.deletion import ImageDeletion
@@ -77,7 +77,8 @@ def wire_uploads(
     life: ImageLife,
     jobs: UploadJobs,
     peers: Peers,
+    bus: Bus,
 ) -> Uploads:
     """Return what takes images that clients send; nothing has started."""
     parts = (images.garbage, images.space, images.images.transfers, life, images.events, jobs)
-    return Uploads(store.database, foundation.clock, store.configuration, storages.records, *parts, peers)
+    return Uploads(store.database, foundation.clock, store.configuration, storages.records, *parts, peers, bus)

@@ -151,7 +151,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
     )
     response_cache = ResponseCache(lambda: followed.revision)
     job_hooks = JobWebHooks(clock, partial(course_of, foundation.node_faults))
-    services = wire_services(foundation, store, storages, images, tags, sessions, node_record, cluster.peers)
+    services = wire_services(foundation, store, storages, images, tags, sessions, node_record, cluster.peers, bus)
     if cluster.membership is not None:
         foundation.events.follow_all()
         foundation.events.published = followed.hint

@@ -49,7 +49,7 @@ def wire_rest_server(
     runs = RemoteHandlers(handlers, services, store.database, peers, bus, translate)
     dispatcher = Dispatcher(handlers, services, services.sessions, rules, runs)
     starter = JobStarter(handlers, dispatcher, jobs, job_hooks, peers, bus)
-    services.long_jobs.serve(dispatcher.carry_out)
+    services.long_jobs.serve(dispatcher.carry_out, runs.cancel_elsewhere)
     dependencies = Dependencies(
         clock=clock,
         authentication=Authentication(store.database, store.vault, clock, leniency),

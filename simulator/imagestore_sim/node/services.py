@@ -10,7 +10,7 @@ from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.tag_patterns import TagPatterns
 from imagestore_sim.backup_storage.tags import Tags
 from imagestore_sim.backup_storage.zones import Zones
-from imagestore_sim.cluster import Peers
+from imagestore_sim.cluster import Bus, Peers
 from imagestore_sim.identity.access_keys import AccessKeys
 from imagestore_sim.identity.accounts import AccountRecords
 from imagestore_sim.identity.members import Members
@@ -34,6 +34,7 @@ def wire_services(
     sessions: Sessions,
     node_record: NodeRecord,
     peers: Peers,
+    bus: Bus,
 ) -> Services:
     """Return the services of the handlers."""
     database, clock, vault = store.database, foundation.clock, store.vault
@@ -49,7 +50,7 @@ def wire_services(
         lifecycle=storages.lifecycle,
         zones=Zones(database, clock),
         image_life=life,
-        uploads=wire_uploads(foundation, store, storages, images, life, long_jobs, peers),
+        uploads=wire_uploads(foundation, store, storages, images, life, long_jobs, peers, bus),
         long_jobs=long_jobs,
         images=images.images,
         image_copies=images.copies,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Generic, TypeVar
 
@@ -16,9 +17,13 @@ from imagestore_sim.rest.errors import ApiError, NothingToDo, PlainError
 from imagestore_sim.rest.messages import Call, CreateMessage, Declared, Handlers, Message, Reply, made
 from imagestore_sim.rest.origins import client_address
 from imagestore_sim.rest.wire import read_error, read_failure, read_reply, write_error, write_failure, write_reply
+from imagestore_sim.tasks import cancel_and_wait
 
 S = TypeVar("S")
 SERVICE = "handler"
+CANCEL = "cancel of a handler"
+CANCEL_SECONDS = 10.0
+"""How long a node waits for others to end what they carry out for a call that is cancelled."""
 
 
 class RemoteFailure(Exception):
@@ -47,7 +52,10 @@ class RemoteHandlers(Generic[S]):
         self._peers = peers
         self._bus = bus
         self._translate = translate
+        self._serving: dict[str, asyncio.Task[object]] = {}
+        """By the uuid of its call: what this node carries out for another."""
         bus.serve(SERVICE, self._serve)
+        bus.serve(CANCEL, self._cancel)
 
     @cached_property
     def _by_name(self) -> Mapping[str, Declared]:
@@ -73,6 +81,16 @@ class RemoteHandlers(Generic[S]):
                 return reply
             return await self._first_of_others(message, call) or reply
         return await self._run_on(node, message, call)
+
+    async def cancel_elsewhere(self, call: str) -> None:
+        """Have the other nodes cancel what they carry out for a call, and wait for its end, CANCEL_SECONDS at most."""
+        if not self._peers.is_alone:
+            await self._bus.tell_all(CANCEL, {"call": call}, seconds=CANCEL_SECONDS)
+
+    async def _cancel(self, content: Content) -> Content:
+        if (task := self._serving.get(content["call"])) is not None:
+            await cancel_and_wait(task)
+        return {}
 
     async def _first_of_others(self, message: Message, call: Call) -> Reply | None:
         """Return the first reply of another node that says something; None without one."""
@@ -115,7 +133,7 @@ class RemoteHandlers(Generic[S]):
         """Run the handler of a message that another node has checked."""
         message = made(self._by_name[content["message"]])(**content["values"])
         call = Call(content["call"], content["account"])
-        with correlated(content["correlation"] or call.uuid):
+        with self._noted(call.uuid), correlated(content["correlation"] or call.uuid):
             try:
                 return {"reply": write_reply(await self._run(message, call), self._database.dialect)}
             except NothingToDo:
@@ -126,6 +144,18 @@ class RemoteHandlers(Generic[S]):
                 if (known := self._translate(error)) is None:
                     raise
                 return {"translated": write_error(known)}
+
+    @contextmanager
+    def _noted(self, call: str) -> Iterator[None]:
+        """Let other nodes cancel the current task while the block runs."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[call] = task
+        try:
+            yield
+        finally:
+            if self._serving.get(call) is task:
+                del self._serving[call]
 
     async def _run(self, message: Message, call: Call) -> Reply:
         handler = self._handlers.handler_of(type(message))
