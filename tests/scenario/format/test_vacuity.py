@@ -202,7 +202,11 @@ def test_an_expectation_of_images_that_checks_nothing_is_refused(condition: str,
 @rows(
     ("content", "complaint"),
     [
-        ("add_image: {image: gold}", "add_image: gold is the name of a storage or a zone already"),
+        ("add_image: {image: gold}", "add_image: gold is the name of something else already"),
+        ("add_image: {image: debian, long_job: gold}", "long_job: gold is the name of something else already"),
+        ("add_image: {image: debian, long_job: a b}", "long_job: expected a name that `$NAME` can refer to"),
+        ("query: /longjobs/$download", "query: $download: download is not known here; expected gold, zone-1"),
+        ("expect: {query: /longjobs/$download, count: 1}", "expect.query: $download: download is not known here"),
         ("add_image: {image: debian, storage: silver}", "add_image.storage: silver is not known here; expected gold"),
         ("add_image: {image: debian, account: tenant}", "tenant is not known here; expected admin"),
         ("add_image: {image: debian, error: SYS.9999}", "SYS.9999 is not known here"),

@@ -110,6 +110,32 @@ async def test_a_story_is_played_on_a_running_lab_which_is_as_before_in_the_end(
     assert [capacity for _, *capacity in silver.capacities] == [[2 * TIB, 2 * TIB], [2 * TIB, TIB]]
 
 
+@pytest.mark.imagestore_lab(hosts=2, ping_interval=5, clock="virtual")
+async def test_long_jobs_of_a_story_leave_nothing_on_a_lab(
+    imagestore_client: Client, imagestore_hosts: HostNetwork
+) -> None:
+    story = """
+title: t
+hosts: {"imagestore-{1..2}": {size: 1 TiB}}
+imageSources: [{url: "*", actualSize: 10 GiB, rate: 1 GiB}]
+timeline:
+  - add_image: {image: one, storage: imagestore-1, long_job: download}
+  - expect: {query: /longjobs/$download, each: {state: Running}}
+  - eventually: {image: one, status: Ready, within: 30s}
+  - sync_image: {image: one, from: imagestore-1, to: imagestore-2, as: copied}
+  - add_image: {image: two, storage: imagestore-1}
+  - sync_image: {image: two, from: imagestore-1, to: imagestore-2, as: copying, long_job: copy}
+  - add_image: {image: three, storage: imagestore-1, long_job: under-way}
+  - expect: {query: "/longjobs?q=state=Running", count: 2}
+"""
+    result = await play_on_lab(imagestore_client.url, parse_scenario(story, "s.yaml", broken_rules))
+    assert (result.problem, [(one.text, one.seen) for one in result.wrong]) == ("", [])
+    assert await imagestore_client.query("/longjobs") == []
+    assert await imagestore_client.query("/images") == []
+    for host in ("imagestore-1", "imagestore-2"):
+        assert imagestore_hosts[host].disk.listdir("/Cloud_bs/registry") == []
+
+
 @pytest.mark.imagestore_lab(hosts=1, ping_interval=5, clock="virtual")
 async def test_images_of_a_story_leave_neither_record_nor_bits_nor_source_on_a_lab(
     imagestore_client: Client, imagestore_hosts: HostNetwork

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import orjson
 from pydantic import Field, model_validator
 
+from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.scenario.format.matchers import AnyMatcher, SizeMatcher
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, matching, reject
 from imagestore_sim.units import Seconds
@@ -20,8 +21,9 @@ from imagestore_sim.units import Seconds
 ADMIN = "admin"
 CLIENT = "client"
 IMAGE_STORE = "/backup-storage/image-store"
+LONG_JOBS = "/longjobs"
 REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
-"""`$gold` stands for the uuid of the storage, the zone or the image of that name."""
+"""`$gold` stands for the uuid of the storage, the zone, the image or the long job of that name."""
 
 
 ANSWERS = ("error", "says", "status", "sent", "seconds", "posts")
@@ -42,11 +44,12 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class Uuids:
-    """The uuids of a scenario's storages, zones and images, by their names."""
+    """The uuids of a scenario's storages, zones, images and long jobs, by their names."""
 
     storages: Mapping[str, str]
     zones: Mapping[str, str]
     images: dict[str, str]
+    long_jobs: Mapping[str, str]
 
     def of_storages(self, patterns: Sequence[str]) -> list[str]:
         """Return the uuids of the storages whose names match."""
@@ -57,9 +60,9 @@ class Uuids:
         return [self.images[name] for name in matching(patterns, self.images)]
 
     def replace_in(self, text: str) -> str:
-        """Return `text` with each `$NAME` replaced by its uuid."""
-        known = {**self.images, **self.zones, **self.storages}
-        return REFERENCE.sub(lambda match: known[match[1]], text)
+        """Return `text` with each `$NAME` replaced by its uuid; one that nothing has before a step has made it."""
+        known = {**self.long_jobs, **self.images, **self.zones, **self.storages}
+        return REFERENCE.sub(lambda match: known.get(match[1]) or stable_uuid("not made", match[1]), text)
 
 
 class ApiStep(ScenarioModel):
@@ -87,7 +90,7 @@ class ApiStep(ScenarioModel):
 class CallStep(ApiStep):
     """A call of ZStack's API, as a client makes it; its job is followed to the end.
 
-    `$NAME` in the path or the body is the uuid of a storage, a zone or an image of that name.
+    `$NAME` in the path or the body is the uuid of a storage, a zone, an image or a long job of that name.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -162,12 +165,33 @@ class ImageStep(ApiStep):
         return f"{', '.join(self.image)}{where}" + ("" if self.account == ADMIN else f" as {self.account}")
 
 
-class AddImageStep(ImageStep):
+class MayBeLong(ApiStep):
+    """A step whose call may be made as a long job."""
+
+    api: ClassVar[str]
+    """The message of the call."""
+    long_job: str | None = Field(None, description="as a long job of this name, whose end the step does not wait for")
+
+    def submitted(self, uuids: Uuids, call: ApiCall, data: Mapping[str, Any]) -> ApiCall:
+        """Return the call, or the one that submits it as a long job; `data` are the fields of its message."""
+        if self.long_job is None:
+            return call
+        params = {
+            "name": self.long_job,
+            "jobName": self.api,
+            "jobData": orjson.dumps(data).decode(),
+            "resourceUuid": uuids.long_jobs[self.long_job],
+        }
+        return ApiCall("POST", LONG_JOBS, {"params": params})
+
+
+class AddImageStep(ImageStep, MayBeLong):
     """Images are added to storages, one after the other; their bits come from the `imageSources` of the scenario."""
 
     url: str | None = Field(None, description="where they come from; http://images/NAME if unset")
     format: str = "qcow2"
     mediaType: str | None = None
+    api = "APIAddImageMsg"
 
     def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
         """Yield an AddImage for each."""
@@ -181,7 +205,7 @@ class AddImageStep(ImageStep):
                 "resourceUuid": uuids.images[name],
             }
             given = {key: value for key, value in params.items() if value is not None}
-            yield ApiCall("POST", "/images", {"params": given}, makes=name)
+            yield self.submitted(uuids, ApiCall("POST", "/images", {"params": given}, makes=name), given)
 
     def url_of(self, name: str) -> str:
         """Return where an image comes from."""
@@ -215,15 +239,18 @@ class ExpungeImageStep(ImageStep):
     action = "expungeImage"
 
 
-class ExportImageStep(ImageStep):
+class ExportImageStep(ImageStep, MayBeLong):
     """Images are exported from storages."""
+
+    api = "APIExportImageFromBackupStorageMsg"
 
     def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
         """Yield an ExportImageFromBackupStorage for each image on each storage."""
         for storage in uuids.of_storages(self.storage or ("*",)):
             for uuid in uuids.of_images(self.image):
-                body = {"exportImageFromBackupStorage": {"imageUuid": uuid}}
-                yield ApiCall("PUT", f"/backup-storage/{storage}/actions", body)
+                given = {"imageUuid": uuid}
+                call = ApiCall("PUT", f"/backup-storage/{storage}/actions", {"exportImageFromBackupStorage": given})
+                yield self.submitted(uuids, call, {"backupStorageUuid": storage, **given})
 
 
 class DeleteExportStep(ImageStep):
@@ -250,8 +277,10 @@ class ReclaimStep(ApiStep):
         return ", ".join(self.storage)
 
 
-class SyncImageStep(ApiStep):
+class SyncImageStep(MayBeLong):
     """An image is copied from one ImageStore to another, at the rate of the source that matches its install path."""
+
+    api = "APISyncImageFromImageStoreBackupStorageMsg"
 
     image: One
     source: One = Field(alias="from", description="the storage that it comes from")
@@ -261,10 +290,11 @@ class SyncImageStep(ApiStep):
     def calls(self, uuids: Uuids) -> Iterator[ApiCall]:
         """Yield a SyncImageFromImageStoreBackupStorage."""
         [source], [destination] = uuids.of_storages(self.source), uuids.of_storages(self.to)
-        storages = {"srcBackupStorageUuid": source, "dstBackupStorageUuid": destination}
-        body = {"syncImageFromImageStoreBackupStorage": {**storages, "name": self.known_as}}
+        given = {"srcBackupStorageUuid": source, "dstBackupStorageUuid": destination, "name": self.known_as}
+        body = {"syncImageFromImageStoreBackupStorage": given}
         for uuid in uuids.of_images(self.image):
-            yield ApiCall("PUT", f"/images/{uuid}/actions", body, makes=self.known_as)
+            call = ApiCall("PUT", f"/images/{uuid}/actions", body, makes=self.known_as)
+            yield self.submitted(uuids, call, {"uuid": uuid, **given})
 
     def makes(self) -> Sequence[str]:
         """Return the name of the copy."""

@@ -23,6 +23,7 @@ class OracleName(StrEnum):
     EVENTS_ARE_STORED = "events-are-stored"
     HOOKS_ARE_EVENTS = "hooks-are-events"
     JOBS_END_ONCE = "jobs-end-once"
+    LONG_JOBS_END_ONCE = "long-jobs-end-once"
     ANSWERS_ARE_TRUE = "answers-are-true"
     CHANGES_SURVIVE = "changes-survive"
     ONE_PROBE_A_HOST = "one-probe-a-host"

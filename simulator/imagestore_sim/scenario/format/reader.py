@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from imagestore_sim import whole_files
-from imagestore_sim.scenario.format.api_steps import ADMIN, REFERENCE, AddImageStep, ApiStep, CallStep
+from imagestore_sim.scenario.format.api_steps import ADMIN, REFERENCE, AddImageStep, ApiStep, CallStep, MayBeLong
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario, StorageRecord
 from imagestore_sim.scenario.format.node_steps import KillNodeStep, NodesStep, RestartNodeStep
@@ -37,6 +37,12 @@ class Names:
     images: list[str]
     accounts: list[str]
     nodes: list[str]
+    long_jobs: list[str] = field(default_factory=list)
+
+    @property
+    def referable(self) -> list[str]:
+        """The names that `$NAME` may stand for."""
+        return [*self.storages, *self.zones, *self.images, *self.long_jobs]
 
 
 class ScenarioError(Exception):
@@ -191,6 +197,8 @@ def _broken_rules(scenario: Scenario) -> Problems:
             storages.append(step.content.known_as)
         if isinstance(step.content, ApiStep):
             names.images.extend(one for one in step.content.makes() if one not in names.images)
+        if isinstance(step.content, MayBeLong) and step.content.long_job:
+            names.long_jobs.append(step.content.long_job)
     yield from _times(scenario)
     for number, invariant in enumerate(scenario.invariants):
         condition = getattr(invariant, invariant.kind)
@@ -198,6 +206,7 @@ def _broken_rules(scenario: Scenario) -> Problems:
         yield from _unknown_names(condition.storage, storages, "storage", (*place, "storage"))
         if isinstance(condition, Condition):
             yield from _unknown_names(condition.image, names.images, "image", (*place, "image"))
+            yield from _unknown_references(condition.query or "", names, (*place, "query"))
             for key, text in _rules_of_condition(condition, names.nodes):
                 yield (*place, key), text
 
@@ -213,8 +222,13 @@ def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) 
 def _step_rules(step: Step, names: Names) -> Problems:
     content = step.content
     if isinstance(content, ApiStep):
-        yield from _taken_names(content.makes(), names, (step.kind,))
-    for key, field, what, there in (
+        yield from _taken_names(content.makes(), [*names.storages, *names.zones, *names.long_jobs], (step.kind,))
+    if isinstance(content, MayBeLong) and content.long_job is not None:
+        place = (step.kind, "long_job")
+        if not REFERENCE.fullmatch(f"${content.long_job}"):
+            yield place, f"expected a name that `$NAME` can refer to, but got {content.long_job!r}"
+        yield from _taken_names([content.long_job], names.referable, place)
+    for key, attribute, what, there in (
         ("host", "host", "host", names.hosts),
         ("storage", "storage", "storage", names.storages),
         ("from", "source", "storage", names.storages),
@@ -222,15 +236,16 @@ def _step_rules(step: Step, names: Names) -> Problems:
         ("image", "image", "image", names.images),
     ):
         if not (key == "image" and isinstance(content, AddImageStep)):  # those names are new
-            yield from _unknown_names(getattr(content, field, None), there, what, (step.kind, key))
+            yield from _unknown_names(getattr(content, attribute, None), there, what, (step.kind, key))
     if isinstance(content, ApiStep) and content.account not in names.accounts:
         yield (step.kind, "account"), unknown(content.account, names.accounts)
     if isinstance(content, CallStep):
-        referable = [*names.storages, *names.zones, *names.images]
-        for place, text in (("path", content.path), ("body", str(content.body))):
-            for name in REFERENCE.findall(text):
-                if name not in referable:
-                    yield (step.kind, place), f"${name}: {unknown(name, referable)}"
+        yield from _unknown_references(content.path, names, (step.kind, "path"))
+        yield from _unknown_references(str(content.body), names, (step.kind, "body"))
+    elif isinstance(content, Condition):
+        yield from _unknown_references(content.query or "", names, (step.kind, "query"))
+    elif step.query is not None:
+        yield from _unknown_references(step.query, names, (step.kind,))
 
 
 def _node_rules(step: Step, nodes: list[str]) -> Problems:
@@ -264,11 +279,18 @@ def _rules_of_condition(condition: Condition, nodes: list[str]) -> Iterator[tupl
         yield "node", unknown(condition.node, nodes)
 
 
-def _taken_names(made: Sequence[str], names: Names, place: Place) -> Problems:
-    """Yield the names of images that are storages or zones as well: `$NAME` would mean two things."""
+def _taken_names(made: Sequence[str], taken: Sequence[str], place: Place) -> Problems:
+    """Yield the names of images and long jobs that something else has as well: `$NAME` would mean two things."""
     for name in made:
-        if name in (*names.storages, *names.zones):
-            yield place, f"{name} is the name of a storage or a zone already; expected another one"
+        if name in taken:
+            yield place, f"{name} is the name of something else already; expected another one"
+
+
+def _unknown_references(text: str, names: Names, place: Place) -> Problems:
+    """Yield each `$NAME` in a text that stands for nothing."""
+    for name in REFERENCE.findall(text):
+        if name not in names.referable:
+            yield place, f"${name}: {unknown(name, names.referable)}"
 
 
 def _unknown_names(patterns: Sequence[str] | None, names: list[str], what: str, place: Place) -> Problems:

@@ -12,7 +12,7 @@ from typing import Any
 
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.faults import Host
-from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep, ClientStep
+from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep, ClientStep, MayBeLong
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import (
@@ -132,6 +132,10 @@ async def call_api(context: PlayContext, step: ApiStep) -> Outcome:
         context.world.storages[step.known_as] = stable_uuid("made", step.known_as)
     for name in step.makes():
         context.world.images[name] = stable_uuid("image", name)
+    if isinstance(step, MayBeLong) and step.long_job is not None:
+        context.world.long_jobs[step.long_job] = stable_uuid("long job", step.long_job)
+        if len(calls := list(step.calls(context.observer.uuids))) > 1:
+            return Verdict.FAILED, f"a long job is one call, and these are {len(calls)}: name one image and one storage"
     outcome: Outcome = (Verdict.FAILED, "there was nothing to call it for")
     for call in step.calls(context.observer.uuids):
         answer = await context.observer.request(call.method, call.path, call.body, account=step.account, node=step.node)

@@ -32,7 +32,7 @@ class Observer:
 
         `on_healed` is called with the id of each fault of the management plane that is healed.
         """
-        self.uuids = Uuids(world.storages, world.zones, world.images)
+        self.uuids = Uuids(world.storages, world.zones, world.images, world.long_jobs)
         self.state = ObservedState(self.uuids)
         self._world = world
         self._time = time

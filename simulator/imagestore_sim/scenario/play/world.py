@@ -48,6 +48,8 @@ class World(AbstractAsyncContextManager["World"], Protocol):
     """The uuids of zones, by their names in the scenario."""
     images: dict[str, str]
     """The uuids of images, by their names in the scenario. Steps that make images add to them."""
+    long_jobs: dict[str, str]
+    """The uuids of long jobs, by their names in the scenario. Steps that submit some add to them."""
     folder: Path
     """The folder of its files: a path that differs from run to run."""
 

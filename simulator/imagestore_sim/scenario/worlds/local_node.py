@@ -47,6 +47,8 @@ class LocalNodeWorld(OneNode, ABC):
         """The uuids of storages, by their names in the scenario; calls add to them."""
         self.images: dict[str, str] = {}
         """The uuids of images, by their names in the scenario; steps add to them."""
+        self.long_jobs: dict[str, str] = {}
+        """The uuids of long jobs, by their names in the scenario; steps add to them."""
         self._node: ManagementNode | None = None
         self._is_up = False
         self._has_begun = False

@@ -7,7 +7,7 @@ already, at the same host and url, is taken for the scenario's, and stays.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import orjson
 
+from imagestore_sim.api.long_job_runner import ENDED
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.faults import FaultProblem, NodeFault
 from imagestore_sim.rest.faulted_request import HEADER, PAST_FAULTS
-from imagestore_sim.scenario.format.api_steps import ADMIN, ApiCall
+from imagestore_sim.scenario.format.api_steps import ADMIN, LONG_JOBS, ApiCall
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.play.world import NO_ANSWER, OnEvent, WorldProblem
 from imagestore_sim.scenario.worlds.event_stream import follow_events
@@ -85,6 +87,7 @@ class RemoteLab(OneNode):
         self.zones: dict[str, str] = {}
         self.storages = {one.name: stable_uuid("backup-storage", one.name) for one in scenario.all_storages()}
         self.images: dict[str, str] = {}
+        self.long_jobs: dict[str, str] = {}
         self._scenario = scenario
         self._clock = clock
         self._url = url
@@ -193,20 +196,41 @@ class RemoteLab(OneNode):
         """Call the API as NodeClient does, as the account of this world; what the call makes is deleted in the end."""
         clients = self._entered()
         answer = await clients.of_scenario.request(method, path, body)
-        inventory = answer.body.get("inventory") if method == "POST" and answer.status == 200 else None
-        if isinstance(inventory, dict) and path in REMOVABLE:
-            self._made.add(inventory["uuid"])
-            resource = "/backup-storage" if path == IMAGE_STORES else path
-            self._undo.push_async_callback(clients.of_setup.call, "DELETE", f"{resource}/{inventory['uuid']}")
-            if path == IMAGES:
-                self._undo.push_async_callback(self._remove_image, clients.of_setup, inventory["uuid"])
+        if answer.status == 200 and method != "GET" and isinstance(inventory := answer.body.get("inventory"), dict):
+            self._remove_in_the_end(clients.of_setup, path, inventory)
         return answer
 
+    def _remove_in_the_end(self, client: Client, path: str, inventory: Mapping[str, Any]) -> None:
+        """Remove in the end what a call has made, if it has made something."""
+        uuid = str(inventory.get("uuid"))
+        is_image = "backupStorageRefs" in inventory and uuid not in path  # it was added, or is a copy
+        if path == LONG_JOBS:
+            self._undo.push_async_callback(self._remove_long_job, client, uuid)
+        elif is_image or path in REMOVABLE:
+            self._made.add(uuid)
+            if is_image:
+                self._undo.push_async_callback(self._remove_image, client, uuid)
+            else:
+                resource = "/backup-storage" if path == IMAGE_STORES else path
+                self._undo.push_async_callback(client.call, "DELETE", f"{resource}/{uuid}")
+
     async def _remove_image(self, client: Client, uuid: str) -> None:
-        """Remove an image with its bits, so that the DELETE that follows finds none."""
+        """Remove an image with its bits, if it is there."""
         await client.call("DELETE", f"{IMAGES}/{uuid}")
         if await client.query(IMAGES, f"uuid={uuid}"):
             await client.call("PUT", f"{IMAGES}/{uuid}/actions", {"expungeImage": {}})
+
+    async def _remove_long_job(self, client: Client, uuid: str) -> None:
+        """Cancel a long job, wait for its end, and remove it with the image that it has made."""
+        await client.request("PUT", f"{LONG_JOBS}/{uuid}/actions", {"cancelLongJob": {}})  # refused after its end
+        async with asyncio.timeout(LONGEST_SETUP):  # real: another process is waited for
+            open_ones = (f"uuid={uuid}", f"state!?={','.join(ENDED)}")
+            while await client.query(LONG_JOBS, *open_ones):  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(SETTLE_SECONDS)  # real: as above
+        for job in await client.query(LONG_JOBS, f"uuid={uuid}"):
+            if (made := orjson.loads(job.get("jobResult") or "{}").get("inventory")) is not None:
+                await self._remove_image(client, made["uuid"])
+            await client.call("DELETE", f"{LONG_JOBS}/{uuid}")
 
     async def node_for(self, call: ApiCall, node: str | None = None) -> str:
         """Return the URL of the lab. What the call makes is removed in the end, by its name, unless it was there."""
@@ -225,7 +249,8 @@ class RemoteLab(OneNode):
                 continue
             if resource == IMAGES:
                 await self._remove_image(client, one["uuid"])
-            await client.call("DELETE", f"{resource}/{one['uuid']}")
+            else:
+                await client.call("DELETE", f"{resource}/{one['uuid']}")
 
     async def apply_to_node(self, fault: NodeFault) -> str:
         """Set a fault of the management plane, which is healed in the end, and return its id. Raise FaultProblem."""
