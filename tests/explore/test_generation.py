@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from random import Random
 
 import pytest
@@ -19,7 +20,9 @@ from imagestore_sim.scenario.format.node_steps import NodesStep
 from imagestore_sim.scenario.format.steps import STEPS
 
 SEEDS = range(40)
-KNOWN = Known(["imagestore-1", "imagestore-2"], ["gold"], ["zone-1"], ["debian"])
+SEED_THAT_WAITS = 329
+"""Of a story in which a node stands still until it is told to go on, and the management plane is broken meanwhile."""
+KNOWN = Known(["imagestore-1", "imagestore-2"], ["gold"], ["zone-1"], ["debian"], long_jobs=["download"])
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,7 @@ def test_every_call_about_storages_and_images_can_be_drawn() -> None:
         "APIDeleteBackupStorageMsg",
         "APIReconnectImageStoreBackupStorageMsg",
         "APIUpdateBackupStorageMsg",
+        "APICancelLongJobMsg",
     }
     assert not names & {"APICreateAccountMsg", "APILogInByAccountMsg"}
     for message in drawable_calls():
@@ -112,7 +116,7 @@ def test_a_node_that_stands_still_goes_on_before_it_is_healed() -> None:
         if any("for" not in one.get("pause_node", "for") for one in steps)
         and any("node" in one.get("fault", ()) for one in steps)
     }
-    assert 309 in waiting
+    assert SEED_THAT_WAITS in waiting
     for seed, steps in drawn.items():
         began = next(number for number, step in enumerate(steps) if step.get("title") == "heal everything")
         assert (steps[began + 1] == {"resume_node": {}}) == (seed in waiting)
@@ -121,7 +125,7 @@ def test_a_node_that_stands_still_goes_on_before_it_is_healed() -> None:
 
 @pytest.mark.thorough
 def test_a_story_ends_in_which_a_node_stands_still_while_a_fault_is_set_on_it() -> None:
-    outcome = play_seed(309)
+    outcome = play_seed(SEED_THAT_WAITS)
     assert (outcome.problem, outcome.violations) == ("", ())
 
 
@@ -137,8 +141,13 @@ def test_adds_are_drawn_that_fail_and_reads_that_repeat(stories: list[Content]) 
     assert any(len(one) > len(set(one)) + 3 for one in reads)
 
 
+def before_healing(story: Content) -> list[Content]:
+    """Return the steps that were drawn."""
+    return list(takewhile(lambda step: step.get("title") != "heal everything", story["timeline"]))
+
+
 def test_a_story_starts_the_node_a_few_times_at_the_most(stories: list[Content]) -> None:
-    counts = [sum(bool(set(step) & set(STARTS)) for step in story["timeline"]) for story in stories]
+    counts = [sum(bool(set(step) & set(STARTS)) for step in before_healing(story)) for story in stories]
     assert 1 < max(counts) <= MOST_STARTS
 
 

@@ -66,6 +66,14 @@ def changed_capacity(available: int) -> dict[str, int]:
     return {"oldTotalCapacity": 100, "oldAvailableCapacity": 60, "totalCapacity": 100, "availableCapacity": available}
 
 
+def told_long_job(number: int, state: str, result: str | None = "{}") -> Call:
+    """Return a query that told of a long job."""
+    row = {"uuid": GOLD, "name": "download", "state": state, "jobResult": result}
+    call = Call(float(number), "GET", "/longjobs", ended=float(number), status=200, answer={"inventories": [row]})
+    call.number = call.last = number
+    return call
+
+
 def answered(
     body: Mapping[str, object], status: int = 200, path: str = f"/backup-storage/{GOLD}/actions"
 ) -> list[Call]:
@@ -105,6 +113,7 @@ BROKEN: Mapping[OracleName, Played] = {
     OracleName.EVENTS_TELL_ALL: run(CONNECTED, LOST),
     OracleName.EVENTS_ARE_STORED: run(CONNECTED, events=[CONNECTED, CONNECTED]),
     OracleName.JOBS_END_ONCE: run(calls=[*answered({}), *answered({}, 503)[1:]]),
+    OracleName.LONG_JOBS_END_ONCE: run(calls=[told_long_job(1, "Canceled"), told_long_job(2, "Succeeded")]),
     OracleName.ANSWERS_ARE_TRUE: run(calls=answered({"reconnectBackupStorage": {}})),
     OracleName.CHANGES_SURVIVE: run(calls=answered({"updateBackupStorage": {"name": "silver"}})),
     OracleName.ONE_PROBE_A_HOST: run(
@@ -327,6 +336,25 @@ def test_a_job_of_a_node_that_has_left_may_stay_open_in_mode_faithful() -> None:
     jobs = [Job("job", "APIReconnectBackupStorageMsg", "Processing")]
     assert judge(cluster(left, mode="faithful", jobs=jobs), [OracleName.NO_JOB_IS_OPEN]) == []
     assert len(judge(cluster(left, jobs=jobs), [OracleName.NO_JOB_IS_OPEN])) == 1
+
+
+def test_a_long_job_that_is_run_again_may_end_otherwise() -> None:
+    calls = [told_long_job(1, "Failed"), told_long_job(4, "Running"), told_long_job(5, "Succeeded")]
+    again, poll = answered({"rerunLongJob": {}})
+    again.path, again.number, poll.last = f"/longjobs/{GOLD}/actions", 2, 3
+    assert judge(run(calls=[again, poll, *calls]), [OracleName.LONG_JOBS_END_ONCE]) == []
+    assert len(judge(run(calls=calls), [OracleName.LONG_JOBS_END_ONCE])) == 2
+    [lost] = judge(run(calls=[told_long_job(1, "Failed", None)]), [OracleName.LONG_JOBS_END_ONCE])
+    assert lost.text == "long job download is Failed, and has no result"
+
+
+def test_neither_a_long_job_nor_an_image_is_under_way_in_the_end() -> None:
+    answers = {
+        "/longjobs": {"inventories": [{"name": "download", "state": "Canceling"}]},
+        "/images": {"inventories": [{"name": "debian", "status": "Downloading"}]},
+    }
+    found = [one.text for one in judge(run(answers=answers), [OracleName.NO_JOB_IS_OPEN])]
+    assert found == ["the long job download is Canceling", "the image debian is Downloading"]
 
 
 def test_a_query_that_began_before_a_change_was_acknowledged_may_miss_it() -> None:

@@ -1,4 +1,4 @@
-"""Draws calls of ZStack's API from the declarations of its messages: every call that is about storages or images."""
+"""Draws calls of ZStack's API from their declarations: each that is about storages, images or long jobs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from imagestore_sim.rest.messages import CreateMessage, Message
 from imagestore_sim.rest.parameters import Kind, Parameter
 from imagestore_sim.rest.versions import DEFAULT
 
-STORAGE, ZONE, IMAGE = "storage", "zone", "image"
+STORAGE, ZONE, IMAGE, LONG_JOB = "storage", "zone", "image", "long job"
 KINDS_OF: Mapping[str, str] = {
     "BackupStorageVO": STORAGE,
     "ImageStoreBackupStorageVO": STORAGE,
     "ZoneVO": ZONE,
     "ImageVO": IMAGE,
+    "LongJobVO": LONG_JOB,
 }
 """What the name of a resource's type stands for in a story."""
-KINDS_OF_PATHS: Mapping[str, str] = {"backup-storage": STORAGE, "images": IMAGE}
+KINDS_OF_PATHS: Mapping[str, str] = {"backup-storage": STORAGE, "images": IMAGE, "longjobs": LONG_JOB}
 """What `{uuid}` stands for in a path that begins so, where no rule says it."""
 OF_STEPS = ("APIAddImageMsg",)
 """Calls that a step of their own makes."""
@@ -60,22 +61,24 @@ class Known:
     """The hosts that have no storage."""
     near: Sequence[str] = ()
     """The host that something has happened to just now, if the next thing is to meet it as well."""
+    long_jobs: Sequence[str] = ()
 
     def of(self, kind: str) -> Sequence[str]:
         """Return the names of a kind of resource."""
-        return {STORAGE: self.storages, ZONE: self.zones, IMAGE: self.images}[kind]
+        names = {STORAGE: self.storages, ZONE: self.zones, IMAGE: self.images, LONG_JOB: self.long_jobs}
+        return names[kind]
 
 
 @cache
 def drawable_calls() -> tuple[type[Message], ...]:
-    """Return the messages that begin a job about a storage or an image, and whose required parameters are known."""
+    """Return the messages that begin a job about storages, images or long jobs, and whose parameters are known."""
     found: list[type[Message]] = []
     for message, handler in handlers_of(DEFAULT).by_message.items():
         api = message.api
         if not (api.paths and _is_emulated(message, handler)) or api.sync or message.__name__ in OF_STEPS:
             continue
         required = [one for one in api.parameters if one.required]
-        if _is_about_storages(message, required) and all(_is_known(message, one) for one in required):
+        if _is_about_what_is_there(message, required) and all(_is_known(message, one) for one in required):
             found.append(message)
     return tuple(sorted(found, key=lambda message: message.__name__))
 
@@ -105,7 +108,7 @@ def _is_emulated(message: type[Message], handler: object) -> bool:
 
 @cache
 def drawable_reads() -> tuple[str, ...]:
-    """Return the paths of the queries for storages and images, without conditions."""
+    """Return the paths of the queries for storages, images and long jobs, without conditions."""
     emulated = (one for one, handler in handlers_of(DEFAULT).by_message.items() if _is_emulated(one, handler))
     paths = (one.api.paths[0] for one in emulated if issubclass(one, QueryMessage) and one.api.paths)
     return tuple(sorted(one for one in paths if one.split("/")[1] in KINDS_OF_PATHS))
@@ -116,6 +119,11 @@ def makes_storage(message: type[Message]) -> bool:
     return issubclass(message, CreateMessage) and any(one.name == MOVES for one in message.api.parameters)
 
 
+def is_about_long_jobs(message: type[Message]) -> bool:
+    """Return whether a call is about a long job."""
+    return any(_kind_of(message, one) == LONG_JOB for one in message.api.parameters if one.required)
+
+
 def _kind_of(message: type[Message], parameter: Parameter) -> str | None:
     """Return what kind of resource a parameter names, None if it names none that a story has."""
     if parameter.rule.resource is not None:
@@ -124,9 +132,9 @@ def _kind_of(message: type[Message], parameter: Parameter) -> str | None:
     return KINDS_OF_PATHS.get(path[1]) if parameter.name == "uuid" and "{uuid}" in path else None
 
 
-def _is_about_storages(message: type[Message], required: Sequence[Parameter]) -> bool:
+def _is_about_what_is_there(message: type[Message], required: Sequence[Parameter]) -> bool:
     kinds = {_kind_of(message, one) for one in required}
-    return bool(kinds & {STORAGE, IMAGE}) or any(one.name == MOVES for one in required)
+    return bool(kinds & {STORAGE, IMAGE, LONG_JOB}) or any(one.name == MOVES for one in required)
 
 
 def _is_known(message: type[Message], parameter: Parameter) -> bool:

@@ -19,7 +19,14 @@ from typing import Any
 from imagestore_sim.backup_storage.global_config import OPTIONS as STORAGE_OPTIONS
 from imagestore_sim.backup_storage.global_config import PING_INTERVAL, PING_PARALLELISM
 from imagestore_sim.cluster import FAITHFUL, MODES
-from imagestore_sim.explore.calls import Known, draw_call, drawable_calls, drawable_reads, makes_storage
+from imagestore_sim.explore.calls import (
+    Known,
+    draw_call,
+    drawable_calls,
+    drawable_reads,
+    is_about_long_jobs,
+    makes_storage,
+)
 from imagestore_sim.explore.shown import after_healing
 from imagestore_sim.explore.story import Content
 from imagestore_sim.explore.values import DURATIONS, OPTIONAL, draw_object
@@ -70,6 +77,8 @@ FEW = 0.1
 """How probable a story is that begins without a storage."""
 OF_ADDS = 3
 """How often a call that adds a storage is drawn, when others are drawn once: all other calls are about one."""
+OF_LONG_JOBS = 4
+"""How often a call about a long job is drawn once there is one: it may end soon."""
 LOOKING = (0.0, 0.0, 0.3, 1.0)
 """How often a story looks at what there is once something was done: what it saw before is remembered somewhere."""
 NEARNESS = (0.0, 0.5, 0.9)
@@ -104,6 +113,7 @@ class Names:
     hosts: Sequence[str]
     storages: list[str]
     images: list[str] = field(default_factory=list)
+    long_jobs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     """Hosts that have no storage."""
     near: list[str] = field(default_factory=list)
@@ -122,7 +132,7 @@ class Names:
     @property
     def known(self) -> Known:
         """The names that a call may refer to."""
-        return Known(self.hosts, self.storages, (ZONE,), self.images, self.free, self.near)
+        return Known(self.hosts, self.storages, (ZONE,), self.images, self.free, self.near, self.long_jobs)
 
     def begin(self, kind: str) -> None:
         """Note that a step of a kind is drawn. Raise ValueError if a story has enough of them."""
@@ -396,7 +406,10 @@ def draw_parameters(draws: Random, kind: type[AnyFault]) -> Content:
 
 def _draw_call(draws: Random, model: type[CallStep], swarm: Swarm, names: Names) -> Content:
     made = names.new("made")
-    weights = [OF_ADDS if makes_storage(one) else 1 for one in swarm.calls]
+    of_long_jobs = OF_LONG_JOBS if names.long_jobs else 0
+    weights = [OF_ADDS if makes_storage(one) else of_long_jobs if is_about_long_jobs(one) else 1 for one in swarm.calls]
+    if not any(weights):
+        raise ValueError("there is no long job yet")
     [message] = draws.choices(swarm.calls, weights)
     step = draw_call(draws, message, names.known, made)
     if step.get("as") == made:
@@ -430,6 +443,7 @@ _NAMES: Mapping[str, Callable[[Random, Names], Any]] = {
     "from": lambda draws, names: _one_of(draws, names.storages),
     "to": lambda draws, names: _one_of(draws, names.storages),
     "as": lambda draws, names: names.new("copy"),
+    "long_job": lambda draws, names: names.new("long"),
     "account": lambda draws, names: "admin",
     "kind": lambda draws, names: draws.choice(sorted(FAULTS)),
     "node": lambda draws, names: "all",
@@ -455,6 +469,8 @@ def _draw_names(draws: Random, model: type[Any], schema: Mapping[str, Any], name
         raise ValueError("there is no storage yet")
     if issubclass(model, ApiStep):
         names.images += _made(model, drawn)
+    if "long_job" in drawn:
+        names.long_jobs.append(drawn["long_job"])
     return drawn
 
 

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from imagestore_sim.api.long_job_runner import ENDED
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, DISCONNECTED, STATUS_CHANGED, Event
 from imagestore_sim.backup_storage.global_config import PING_MODE, PING_PARALLELISM
 from imagestore_sim.backup_storage.image_events import ADDED as IMAGE_ADDED
@@ -18,9 +19,11 @@ from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE, Status
 from imagestore_sim.explore import shown
 from imagestore_sim.explore.cluster_oracle import EXPECTED_OF_NODES, may_leave_jobs, meets_trouble_of_nodes
 from imagestore_sim.explore.invariants import INVARIANTS, Found, Violation, holds
-from imagestore_sim.explore.runs import Played
+from imagestore_sim.explore.runs import Call, Played
 from imagestore_sim.faults.base import Layer
+from imagestore_sim.images.rows import DOWNLOADING
 from imagestore_sim.probe import PingMode, Purpose
+from imagestore_sim.scenario.format.api_steps import LONG_JOBS
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import ending_of
 from imagestore_sim.units import size_text
@@ -34,6 +37,7 @@ EDGES = frozenset((
     (DISCONNECTED_, CONNECTING),  # a reconnect has begun
 ))  # fmt: skip
 """The changes of status that there are."""
+RERUN = "rerunLongJob"
 UNDER_WAY = 1.0
 """Seconds, in virtual time, that a message or a result of the store is under way at the most: orders draw them."""
 EXPECTED_ERRORS = ("the bits of image",)
@@ -248,6 +252,37 @@ def _jobs_end_once(played: Played) -> Found:
             yield shown.ended(call), f"job {call.job[:8]} was answered {known[0]}, and then {call.status} or otherwise"
         if call.status != 202:
             answers.setdefault(call.job, (call.status, call.answer))
+
+
+@holds(
+    OracleName.LONG_JOBS_END_ONCE,
+    "A long job that has ended stays as it ended, and has its result, until it is run again.",
+)
+def _long_jobs_end_once(played: Played) -> Found:
+    reruns = [(call, answer) for call, answer in shown.commands(played) if RERUN in (call.body or ())]
+    ends: dict[str, tuple[Call, tuple[Any, ...]]] = {}
+    for call, rows in _told_of_long_jobs(played):
+        for row in rows:
+            uuid, end = row["uuid"], (row["state"], row.get("jobResult"), row.get("executeTime"))
+            before, known = ends.get(uuid, (call, end))
+            again = any(
+                uuid in one.path and one.number < call.last and not 0 < answer.last < before.number
+                for one, answer in reruns
+            )
+            if known != end and not again and before.last < call.number:
+                yield shown.ended(call), f"long job {row['name']} was {known[0]}, and then {end[0]} or otherwise"
+            if end[0] in ENDED:
+                ends[uuid] = call, end
+                if row.get("jobResult") is None:
+                    yield shown.ended(call), f"long job {row['name']} is {end[0]}, and has no result"
+
+
+def _told_of_long_jobs(played: Played) -> Iterator[tuple[Call, Sequence[dict[str, Any]]]]:
+    """Yield the queries for long jobs whose answers are the node's own, with their rows."""
+    for call in played.calls:
+        is_query = call.method == "GET" and call.path.startswith(LONG_JOBS) and call.status == 200
+        if is_query and shown.is_unaltered(played, call):
+            yield call, [one for one in (call.answer or {}).get("inventories", ()) if "state" in one]
 
 
 @holds(
@@ -495,8 +530,18 @@ def _capacity_is_measured(played: Played) -> Found:
             yield played.result.length, f"{shown.name(played, uuid)} has {known} available, and its disk {real}"
 
 
-@holds(OracleName.NO_JOB_IS_OPEN, "Every job has ended, but for those that a fault holds for ever.")
+@holds(
+    OracleName.NO_JOB_IS_OPEN,
+    "Every job and long job has ended, but for those that a fault holds for ever; no image is Downloading.",
+)
 def _no_job_is_open(played: Played) -> Found:
+    if shown.is_quiet(played):
+        for one in shown.inventories(played, LONG_JOBS):
+            if one["state"] not in ENDED:
+                yield played.result.length, f"the long job {one['name']} is {one['state']}"
+        for image in shown.inventories(played, "/images"):
+            if image["status"] == DOWNLOADING:
+                yield played.result.length, f"the image {image['name']} is {DOWNLOADING}"
     if shown.is_quiet(played) and not shown.has_faults_of(played, Layer.JOB) and not may_leave_jobs(played):
         for job in shown.open_jobs(played):
             yield played.result.length, f"the job of {job.api} has not ended"
