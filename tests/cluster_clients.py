@@ -14,14 +14,14 @@ Clients = dict[str, Client]
 
 
 @asynccontextmanager
-async def clients(world: Watched) -> AsyncIterator[Clients]:
+async def clients(world: Watched, nodes: tuple[str, ...] = NAMES) -> AsyncIterator[Clients]:
     """Open a client for each node; all of them use one session, which began at the first node."""
     async with AsyncExitStack() as stack:
         found: Clients = {}
-        for name in NAMES:
+        for name in nodes:
             client = Client(world.cluster.nodes[name].url, clock=world.clock)
             found[name] = await stack.enter_async_context(client)
-        while any(len(node.parts.cluster.peers.members) < len(NAMES) for node in world.cluster.nodes.values()):
+        while any(len(node.parts.cluster.peers.members) < len(nodes) for node in world.cluster.nodes.values()):
             await world.clock.sleep(1)  # until each has beaten
         session = await found["a"].log_in()
         for client in found.values():

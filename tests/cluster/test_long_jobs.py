@@ -82,7 +82,7 @@ class Sending:
     def __init__(self, world: Watched, nodes: Clients, storage: Inventory, job: str, image: Inventory) -> None:
         self.world, self.nodes, self.storage, self.job = world, nodes, storage, job
         self.image, self.url = str(image["uuid"]), str(image["backupStorageRefs"][0]["installPath"])
-        self.to = next(one for one in NAMES if self.url.startswith(nodes[one].url))
+        self.to = next(one for one in nodes if self.url.startswith(nodes[one].url))
         self.others = [one for one in NAMES if one != self.to]
 
     async def send_half(self, offset: int) -> int:
@@ -165,3 +165,34 @@ async def _upload_cancelled(*, suspended: bool, is_told: bool, restarted: bool) 
 )
 def test_an_upload_ends_that_another_node_has_cancelled(suspended: bool, is_told: bool, restarted: bool) -> None:
     run_virtually(_upload_cancelled(suspended=suspended, is_told=is_told, restarted=restarted))
+
+
+async def _owner_changes(url: str) -> None:
+    async with three_nodes("quick", nodes=("a", "b")) as world, clients(world, nodes=("a", "b")) as nodes:
+        rates = [{"url": "http://*", "size": "1G", "actualSize": "1G", "rate": "50M"}]
+        await nodes["a"].request("PUT", f"{nodes['a'].url}/lab/v1/image-sources", {"sources": rates})
+        storages = await nodes["a"].query(STORAGES)
+        before = {one["uuid"]: owner(world, one["uuid"]) for one in storages}
+        for one in storages:
+            await submit(nodes["a"], one, url)
+        await world.clock.sleep(2)
+        await world.cluster.start("c")
+        await world.clock.sleep(5)
+        moved = {uuid for uuid, name in before.items() if owner(world, uuid) not in (name, "")}
+        assert moved
+        for image in await nodes["a"].query("/images", "status=Downloading") if url.startswith("upload") else ():
+            sending = Sending(world, nodes, {}, "", image)
+            assert [await sending.send_half(0), await sending.send_half(HALF)] == [200, 200]
+        await world.clock.sleep(60)
+        assert {one["state"] for one in await nodes["a"].query("/longjobs")} == {"Succeeded"}
+        images = await nodes["a"].query("/images")
+        assert [one["status"] for one in images] == ["Ready"] * len(storages)
+        for one in await nodes["a"].query(STORAGES):
+            disk = world.network[one["hostname"]].disk
+            assert (one["totalCapacity"], one["availableCapacity"]) == (disk.size, disk.available)
+
+
+@pytest.mark.parametrize("url", ["http://x/i.raw", "upload://i.raw"])
+def test_images_come_though_another_node_owns_their_storages_by_now(url: str) -> None:
+    """A node that joins takes storages over, and what was begun on others goes on there."""
+    run_virtually(_owner_changes(url))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from imagestore_sim.backup_storage.capacity import CapacityStore
@@ -14,6 +14,7 @@ from imagestore_sim.backup_storage.global_config import RESERVED_CAPACITY
 from imagestore_sim.backup_storage.records import Storage
 from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.status import StatusStore
+from imagestore_sim.cluster import PastOwner
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.images.bits import Bits
 
@@ -61,8 +62,13 @@ class Space:
             self._forget(storage.uuid, promise)
 
     async def measure(self, storage: Storage) -> None:
-        """Write the capacity that the host has now. Raise BitsFailed."""
-        await self._status.set_capacity(storage, await self._bits.space(storage.target))
+        """Write the capacity that the host has now. Raise BitsFailed, NoSuchStorage.
+
+        A node that has lost the storage to another meanwhile writes none: its owner does, with the next ping.
+        """
+        found = await self._bits.space(storage.target)
+        with suppress(PastOwner):
+            await self._status.set_capacity(storage, found)
 
     async def _give_back(self, storage: Storage, size: int) -> None:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,6 +36,7 @@ from imagestore_sim.images.transfer import Kind, Transfers
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.tasks import Tasks
 
+logger = logging.getLogger(__name__)
 PATH = "/imagestore/upload"
 TOLERANCE = integer("image", "upload.failure.tolerance.count")
 """How many failed questions end an upload to a simulator storage."""
@@ -385,6 +387,9 @@ class Uploads:
             await self._give_up(upload, ErrorCode(INTERRUPTED, str(interrupted)), can_be_resumed=True)
         except (BackupStorageError, StoreUnavailable) as failure:
             await self._give_up(upload, ErrorCode("SYS.1006", str(failure)))
+        except Exception as error:
+            self._forget(upload, f"{type(error).__name__}: {error}")  # those that send would wait for ever
+            raise
         else:
             self._forget(upload, None)
 
@@ -407,7 +412,10 @@ class Uploads:
             except OutcomeUnknown:
                 if not await self._is_ready(upload):
                     raise
-        await self._space.measure(upload.storage)
+        try:
+            await self._space.measure(upload.storage)
+        except (BackupStorageError, StoreUnavailable) as error:
+            logger.info("the capacity is measured with the next ping: %s", error)  # the image is there in any case
 
     async def _write(self, upload: Upload, place: Place, promise: Promise) -> None:
         """Let the file grow with what comes, and write its metadata at the end. Raise BackupStorageError."""
