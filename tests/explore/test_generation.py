@@ -19,9 +19,7 @@ from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.node_steps import NodesStep
 from imagestore_sim.scenario.format.steps import STEPS
 
-SEEDS = range(40)
-SEED_THAT_WAITS = 329
-"""Of a story in which a node stands still until it is told to go on, and the management plane is broken meanwhile."""
+SEEDS = range(60)
 KNOWN = Known(["imagestore-1", "imagestore-2"], ["gold"], ["zone-1"], ["debian"], long_jobs=["download"])
 
 
@@ -107,16 +105,20 @@ def test_a_story_ends_with_everything_healed_and_time_to_get_well(stories: list[
         assert changed == {name for step in tail for name in step.get("settings", {})}
 
 
+OF_SEVERAL = list(seeds_from(300, 200, NODES["several"]))
+
+
+def waits(steps: list[Content]) -> bool:
+    """Return whether a node stands still until it is told to go on, and the management plane is broken as well."""
+    stands_still = any("for" not in one.get("pause_node", "for") for one in steps)
+    return stands_still and any("node" in one.get("fault", ()) for one in steps)
+
+
 def test_a_node_that_stands_still_goes_on_before_it_is_healed() -> None:
     """Else the healing waits for it, and the next step for the healing: the story never ends."""
-    drawn = {seed: generate(seed)["timeline"] for seed in seeds_from(300, 60, NODES["several"])}
-    waiting = {
-        seed
-        for seed, steps in drawn.items()
-        if any("for" not in one.get("pause_node", "for") for one in steps)
-        and any("node" in one.get("fault", ()) for one in steps)
-    }
-    assert SEED_THAT_WAITS in waiting
+    drawn = {seed: generate(seed)["timeline"] for seed in OF_SEVERAL}
+    waiting = {seed for seed, steps in drawn.items() if waits(steps)}
+    assert waiting
     for seed, steps in drawn.items():
         began = next(number for number, step in enumerate(steps) if step.get("title") == "heal everything")
         assert (steps[began + 1] == {"resume_node": {}}) == (seed in waiting)
@@ -125,7 +127,7 @@ def test_a_node_that_stands_still_goes_on_before_it_is_healed() -> None:
 
 @pytest.mark.thorough
 def test_a_story_ends_in_which_a_node_stands_still_while_a_fault_is_set_on_it() -> None:
-    outcome = play_seed(SEED_THAT_WAITS)
+    outcome = play_seed(next(seed for seed in OF_SEVERAL if waits(generate(seed)["timeline"])))
     assert (outcome.problem, outcome.violations) == ("", ())
 
 

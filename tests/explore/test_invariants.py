@@ -348,13 +348,13 @@ def test_a_long_job_that_is_run_again_may_end_otherwise() -> None:
     assert lost.text == "long job download is Failed, and has no result"
 
 
-def test_neither_a_long_job_nor_an_image_is_under_way_in_the_end() -> None:
-    answers = {
-        "/longjobs": {"inventories": [{"name": "download", "state": "Canceling"}]},
-        "/images": {"inventories": [{"name": "debian", "status": "Downloading"}]},
-    }
+def test_neither_a_long_job_nor_an_image_is_under_way_in_the_end_but_for_uploads() -> None:
+    url, to_send = "http://images/debian", "upload://debian"
+    jobs = [{"name": one, "state": "Canceling", "jobData": f'{{"url": "{one}"}}'} for one in (url, to_send)]
+    images = [{"name": one, "status": "Downloading", "url": one} for one in (url, to_send)]
+    answers = {"/longjobs": {"inventories": jobs}, "/images": {"inventories": images}}
     found = [one.text for one in judge(run(answers=answers), [OracleName.NO_JOB_IS_OPEN])]
-    assert found == ["the long job download is Canceling", "the image debian is Downloading"]
+    assert found == [f"the long job {url} is Canceling", f"the image {url} is Downloading"]
 
 
 def test_a_query_that_began_before_a_change_was_acknowledged_may_miss_it() -> None:

@@ -33,7 +33,15 @@ from imagestore_sim.explore.values import DURATIONS, OPTIONAL, draw_object
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
 from imagestore_sim.faults.base import AnyFault
 from imagestore_sim.rest.messages import Message
-from imagestore_sim.scenario.format.api_steps import ANSWERS, ApiStep, CallStep, ClientStep
+from imagestore_sim.scenario.format.api_steps import (
+    ANSWERS,
+    UPLOAD,
+    AddImageStep,
+    ApiStep,
+    CallStep,
+    ClientStep,
+    UploadImageStep,
+)
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import ZONE
 from imagestore_sim.scenario.format.node_steps import KillNodeStep, NodesStep, RestartNodeStep, node_names
@@ -114,6 +122,8 @@ class Names:
     storages: list[str]
     images: list[str] = field(default_factory=list)
     long_jobs: list[str] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
+    """Images that wait for their upload, or have."""
     free: list[str] = field(default_factory=list)
     """Hosts that have no storage."""
     near: list[str] = field(default_factory=list)
@@ -444,6 +454,7 @@ _NAMES: Mapping[str, Callable[[Random, Names], Any]] = {
     "to": lambda draws, names: _one_of(draws, names.storages),
     "as": lambda draws, names: names.new("copy"),
     "long_job": lambda draws, names: names.new("long"),
+    "url": lambda draws, names: f"{UPLOAD}image",
     "account": lambda draws, names: "admin",
     "kind": lambda draws, names: draws.choice(sorted(FAULTS)),
     "node": lambda draws, names: "all",
@@ -461,14 +472,18 @@ def _draw_names(draws: Random, model: type[Any], schema: Mapping[str, Any], name
     for name in wanted:
         if name not in required and name != "host" and draws.random() < OPTIONAL:
             continue
-        if name == "image" and model.__name__ == "AddImageStep":
+        if name == "image" and model is AddImageStep:
             drawn[name] = names.new("image")
+        elif name == "image" and model is UploadImageStep:
+            drawn[name] = _one_or_all(draws, names.uploads)
         else:
             drawn[name] = _NAMES[name](draws, names)
     if "storage" in schema["properties"] and not names.storages:
         raise ValueError("there is no storage yet")
     if issubclass(model, ApiStep):
         names.images += _made(model, drawn)
+    if "url" in drawn:
+        names.uploads.append(drawn["image"])
     if "long_job" in drawn:
         names.long_jobs.append(drawn["long_job"])
     return drawn

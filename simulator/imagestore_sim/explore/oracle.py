@@ -23,7 +23,7 @@ from imagestore_sim.explore.runs import Call, Played
 from imagestore_sim.faults.base import Layer
 from imagestore_sim.images.rows import DOWNLOADING
 from imagestore_sim.probe import PingMode, Purpose
-from imagestore_sim.scenario.format.api_steps import LONG_JOBS
+from imagestore_sim.scenario.format.api_steps import LONG_JOBS, UPLOAD
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import ending_of
 from imagestore_sim.units import size_text
@@ -532,15 +532,16 @@ def _capacity_is_measured(played: Played) -> Found:
 
 @holds(
     OracleName.NO_JOB_IS_OPEN,
-    "Every job and long job has ended, but for those that a fault holds for ever; no image is Downloading.",
+    "Every job and long job has ended, but for those that a fault holds for ever or that wait for an upload;"
+    " no image is Downloading, unless it waits for one.",
 )
 def _no_job_is_open(played: Played) -> Found:
     if shown.is_quiet(played):
         for one in shown.inventories(played, LONG_JOBS):
-            if one["state"] not in ENDED:
+            if one["state"] not in ENDED and UPLOAD not in one["jobData"]:
                 yield played.result.length, f"the long job {one['name']} is {one['state']}"
         for image in shown.inventories(played, "/images"):
-            if image["status"] == DOWNLOADING:
+            if image["status"] == DOWNLOADING and not image["url"].startswith(UPLOAD):
                 yield played.result.length, f"the image {image['name']} is {DOWNLOADING}"
     if shown.is_quiet(played) and not shown.has_faults_of(played, Layer.JOB) and not may_leave_jobs(played):
         for job in shown.open_jobs(played):

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from imagestore_sim.units import parse_bytes
+
 Schema = Mapping[str, Any]
 DURATIONS = ("1s", "2s", "5s", "10s", "20s", "30s", "1m")
 SIZES = ("0", "200", "1000", "2500", "1 MiB", "1 GiB", "100 GiB", "1 TiB", "2 TiB")
@@ -87,5 +89,7 @@ def _draw_selection(draws: Random, schema: Schema, parts: Schema) -> dict[str, A
 
 
 def _fits(text: str, schema: Schema) -> bool:
-    """Return whether a size, a rate or a duration is not below the least that the schema allows: 0, or more."""
-    return not (schema.get("minimum", 0) > 0 and text in ("0", "0s", "0%"))
+    """Return whether a size, a rate or a duration is within the bounds of the schema."""
+    if text in ("0", "0s", "0%"):
+        return not (schema.get("minimum", 0) > 0 or schema.get("exclusiveMinimum", -1) >= 0)
+    return "maximum" not in schema or parse_bytes(text) <= schema["maximum"]

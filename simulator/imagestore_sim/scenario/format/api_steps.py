@@ -12,16 +12,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
 from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.scenario.format.matchers import AnyMatcher, SizeMatcher
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, matching, reject
-from imagestore_sim.units import Seconds
+from imagestore_sim.units import Bytes, Seconds
 
 ADMIN = "admin"
 CLIENT = "client"
 IMAGE_STORE = "/backup-storage/image-store"
 LONG_JOBS = "/longjobs"
+UPLOAD = "upload://"
+"""How the url of an image begins whose bits a client sends."""
+MOST_UPLOADED = 64 * 2**20
+"""Bytes of an image that a step sends: they are really sent."""
+SENT: JsonDict = {"minimum": 1, "maximum": MOST_UPLOADED}
 REFERENCE = re.compile(r"\$([A-Za-z0-9][\w-]*)")
 """`$gold` stands for the uuid of the storage, the zone, the image or the long job of that name."""
 
@@ -214,6 +220,30 @@ class AddImageStep(ImageStep, MayBeLong):
     def makes(self) -> Sequence[str]:
         """Return the names of the images."""
         return self.image
+
+
+class UploadImageStep(ScenarioModel):
+    """A client sends the bits of images that wait for them, since they were added with an `upload://` url.
+
+    What is there already is passed over: a later step goes on where one has broken off.
+    """
+
+    image: Names
+    storage: Names | None = Field(None, description="to which storages; all that wait if unset")
+    size: Bytes = Field(2**20, gt=0, le=MOST_UPLOADED, description="of each image", json_schema_extra=SENT)
+    pieces: int = Field(1, ge=1, le=100, description="in how many requests it is sent")
+    sends: int | None = Field(None, ge=1, description="how many of these are made, the first ones; all if unset")
+    every: Seconds = Field(0.0, description="how long it waits between them")
+    status: SizeMatcher | None = Field(None, description="of the last answer, 0 if there is none; 200 if unset")
+
+    @property
+    def expects_an_answer(self) -> bool:
+        """Whether it says what its answer has to be."""
+        return self.status is not None
+
+    def __str__(self) -> str:
+        count = self.pieces if self.sends is None else min(self.sends, self.pieces)
+        return f"{', '.join(self.image)}: {count} of {self.pieces} pieces"
 
 
 class DeleteImageStep(ImageStep):

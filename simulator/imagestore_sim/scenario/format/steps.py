@@ -35,6 +35,7 @@ from imagestore_sim.scenario.format.api_steps import (
     ReclaimStep,
     RecoverImageStep,
     SyncImageStep,
+    UploadImageStep,
 )
 from imagestore_sim.scenario.format.expectations import Condition, Eventually, Never, Stays
 from imagestore_sim.scenario.format.node_steps import (
@@ -280,6 +281,7 @@ class Step(ScenarioModel):
     call: CallStep | None = None
     client: ClientStep | None = None
     add_image: AddImageStep | None = None
+    upload_image: UploadImageStep | None = None
     delete_image: DeleteImageStep | None = None
     recover_image: RecoverImageStep | None = None
     expunge_image: ExpungeImageStep | None = None
@@ -322,7 +324,8 @@ class Step(ScenarioModel):
     @property
     def may_fail(self) -> bool:
         """Whether it may fail where the oracle judges: it only acts, and says nothing of what comes of it."""
-        return not self.expects and not (isinstance(self.content, ApiStep) and self.content.expects_an_answer)
+        says = isinstance(self.content, ApiStep | UploadImageStep) and self.content.expects_an_answer
+        return not self.expects and not says
 
     @property
     def content(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.faults import Host
-from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep, ClientStep, MayBeLong
+from imagestore_sim.scenario.format.api_steps import ApiStep, CallStep, ClientStep, MayBeLong, UploadImageStep
 from imagestore_sim.scenario.format.options import OPTIONS, option_text
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.format.steps import (
@@ -28,6 +28,7 @@ from imagestore_sim.scenario.format.steps import (
 from imagestore_sim.scenario.play.answers import error_code
 from imagestore_sim.scenario.play.context import PlayContext
 from imagestore_sim.scenario.play.results import DONE, Outcome, Verdict, ending_of
+from imagestore_sim.scenario.play.sending import send_images
 from imagestore_sim.scenario.play.step_handlers import StepHandlers
 from imagestore_sim.scenario.play.world import ProgramWorld, WorldProblem
 from imagestore_sim.testing.client import Answer
@@ -145,6 +146,14 @@ async def call_api(context: PlayContext, step: ApiStep) -> Outcome:
         outcome = _judge(step, answer)
         if outcome[0] is not Verdict.HELD:
             break
+    return outcome
+
+
+@ACTIONS.handles("upload_image")
+async def upload_image(context: PlayContext, step: UploadImageStep) -> Outcome:
+    """Send the bits of images; fail unless the last answer is as expected."""
+    outcome = await send_images(context.world, context.clock, step)
+    await context.observer.refresh()
     return outcome
 
 
