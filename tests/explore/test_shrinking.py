@@ -31,7 +31,7 @@ def story(*steps: dict[str, Any], **rest: Any) -> Content:
 @pytest.mark.thorough
 def test_only_the_steps_stay_that_a_failure_needs() -> None:
     [large] = [
-        one for one in map(generate, range(12)) if has(one, "fault", "restart_node") and len(kinds_of(one)) > 20
+        one for one in map(generate, range(200)) if has(one, "fault", "restart_node") and len(kinds_of(one)) > 20
     ][:1]
     found = shrink(large, lambda one: has(one, "fault", "restart_node"))
     assert sorted(kinds_of(found.story)) == ["fault", "restart_node"]
@@ -118,6 +118,6 @@ def test_no_more_stories_are_played_than_allowed() -> None:
         played.append(one)
         return has(one, "fault")
 
-    large = next(one for one in map(generate, range(12)) if has(one, "fault") and len(kinds_of(one)) > 10)
+    large = next(one for one in map(generate, range(200)) if has(one, "fault") and len(kinds_of(one)) > 10)
     shrink(large, fails, most_runs=5)
     assert len(played) <= 5
