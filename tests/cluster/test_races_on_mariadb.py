@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 
+import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from imagestore_sim.api.long_job_runner import ADD_IMAGE
 from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.bootstrap import Bootstrap
-from imagestore_sim.database.models import Image
+from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from mariadb_server import VAULT_KEY, MariaDbServer
@@ -92,3 +95,32 @@ async def test_calls_at_two_nodes_do_not_exceed_a_quota_together(nodes: list[Man
             await asyncio.wait([later], timeout=0.5)
         with pytest.raises(QuotaExceeded, match=excess):
             await later
+
+
+async def test_of_the_jobs_about_an_image_the_one_that_adds_it_waits_for_its_upload(
+    nodes: list[ManagementNode],
+) -> None:
+    one, other = nodes
+    jobs, uuid = one.parts.services.long_jobs, one.parts.cluster.peers.uuid
+    async with Client(one.url) as client:
+        await client.log_in()
+        await _deleted_image(client)
+        [storage] = await client.query("/backup-storage")
+        wanted = {"name": "i", "url": "upload://i.qcow2", "format": "qcow2", "backupStorageUuids": [storage["uuid"]]}
+        params = {"jobName": ADD_IMAGE, "jobData": orjson.dumps(wanted).decode(), "targetResourceUuid": storage["uuid"]}
+        added = (await client.call("POST", "/longjobs", {"params": params}))["inventory"]["uuid"]
+        while not (waiting := await client.query("/images", "status=Downloading")):
+            await asyncio.sleep(0.05)
+        image = waiting[0]["uuid"]
+        about = {"jobName": "APIExportImageFromBackupStorageMsg", "jobData": "{}", "targetResourceUuid": image}
+        row = {"uuid": "e" * 32, "name": "export", "apiId": "c" * 32, "state": "Running", "accountUuid": ADMIN_UUID}
+        async with one.parts.store.database.transaction() as connection:
+            values = {**row, **about, "managementNodeUuid": uuid, "createDate": one.foundation.clock.local()}
+            await connection.execute(insert(LongJob).values(**values))
+        await jobs.open()  # as after a kill
+        assert {job["uuid"]: job["state"] for job in await client.query("/longjobs")} == {
+            added: "Running",
+            "e" * 32: "Failed",
+        }
+        assert await jobs.upload_suspended(image, ErrorCode("SYS.1006", "nothing has come"))
+        assert await other.parts.services.long_jobs.is_suspended(image)

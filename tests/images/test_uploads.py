@@ -11,7 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from sqlalchemy import insert
 
+from imagestore_sim.database.models import ADMIN_UUID, LongJob
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
@@ -77,10 +79,11 @@ async def available(lab: Lab) -> int:
     return (await storage(lab, "imagestore-1")).available
 
 
-async def submitted(lab: Lab, client: Client) -> tuple[str, Inventory]:
+async def submitted(lab: Lab, client: Client, target: str | None = None) -> tuple[str, Inventory]:
     """Submit a long job that adds an image; return its uuid, and the image that waits."""
     data = json.dumps(wanted((await stores(lab))[:1]))
-    body = {"params": {"jobName": "APIAddImageMsg", "jobData": data}, "systemTags": ["uploadImage::mine"]}
+    params = {"jobName": "APIAddImageMsg", "jobData": data, "targetResourceUuid": target}
+    body = {"params": params, "systemTags": ["uploadImage::mine"]}
     job = (await client.call("POST", "/longjobs", body))["inventory"]["uuid"]
     await lab.clock.sleep(1)
     [image] = await client.query("/images")
@@ -255,6 +258,42 @@ async def test_a_long_job_that_is_cancelled_leaves_nothing_of_its_upload(
     await imagestore_lab.clock.sleep(1)
     assert await state(imagestore_client, job) == "Canceled"
     assert (await imagestore_client.query("/images"), folders(imagestore_hosts)) == ([], [])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("end", ["sent", "cancelled", "idle"])
+async def test_a_long_job_whose_client_names_another_target_ends_with_its_upload(
+    imagestore_lab: Lab, imagestore_client: Client, end: str
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client, (await stores(imagestore_lab))[1])
+    details = (await imagestore_client.call("GET", "/images/upload-job/details/mine"))["existingJobDetails"]
+    assert [one["imageUuid"] for one in details] == [image["uuid"]]
+    if end == "sent":
+        assert await send(image) == (200, "")
+    elif end == "cancelled":
+        await imagestore_client.call("PUT", f"/longjobs/{job}/actions", {"cancelLongJob": {}})
+    await imagestore_lab.clock.sleep(40 if end == "idle" else 1)
+    assert await state(imagestore_client, job) == {"sent": "Succeeded", "cancelled": "Canceled", "idle": "Failed"}[end]
+
+
+@pytest.mark.thorough
+async def test_a_job_about_an_image_that_waits_for_its_upload_does_not_wait_with_it(
+    imagestore_lab: Lab, imagestore_client: Client
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client)
+    assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
+    values = {"backupStorageUuid": (await stores(imagestore_lab))[0], "imageUuid": image["uuid"]}
+    row = {"name": "export", "jobName": "APIExportImageFromBackupStorageMsg", "jobData": json.dumps(values)}
+    node = {"managementNodeUuid": imagestore_lab.node.parts.cluster.peers.uuid, "apiId": "c" * 32, "state": "Running"}
+    made = {"uuid": "e" * 32, "accountUuid": ADMIN_UUID, "createDate": imagestore_lab.clock.local(), **row, **node}
+    async with imagestore_lab.node.parts.store.database.transaction() as connection:
+        await connection.execute(insert(LongJob).values(**made, targetResourceUuid=image["uuid"]))
+    await imagestore_lab.node.parts.services.long_jobs.open()  # as after a kill
+    assert await state(imagestore_client, "e" * 32) == "Failed"
+    assert await state(imagestore_client, job) == "Running"
+    await imagestore_lab.clock.sleep(40)
+    assert await state(imagestore_client, job) == "Suspended"
+    assert await state(imagestore_client, "e" * 32) == "Failed"
 
 
 @pytest.mark.thorough

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict
 from sqlalchemy import Row, select
 
 from imagestore_sim.api.image import PACKAGE, Existing
-from imagestore_sim.api.long_job_runner import ENDED
+from imagestore_sim.api.long_job_runner import ENDED, image_added_by
 from imagestore_sim.api.services import Services
 from imagestore_sim.backup_storage.tags import BOOT_MODES
 from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob, SystemTag
@@ -231,22 +231,26 @@ class APIGetUploadImageJobDetailsMsg(
 @handlers.handles
 async def get_upload_details(services: Services, message: APIGetUploadImageJobDetailsMsg, call: Call) -> Reply:
     """Return each job with the address to send to, and how many bytes have come; nothing if there is none."""
-    columns = select(LongJob.uuid, LongJob.state, Ref.imageUuid, Ref.installPath)
     tagged = SystemTag.tag == f"uploadImage::{message.imageId}"
-    jobs = columns.join(SystemTag, SystemTag.resourceUuid == LongJob.uuid).where(tagged, LongJob.state.not_in(ENDED))
-    refs = jobs.join(Ref, Ref.imageUuid == LongJob.targetResourceUuid).order_by(LongJob.uuid, Ref.id)
+    jobs = select(LongJob.__table__).join(SystemTag, SystemTag.resourceUuid == LongJob.uuid)
+    jobs = jobs.where(tagged, LongJob.state.not_in(ENDED)).order_by(LongJob.uuid)
     if call.account_uuid != ADMIN_UUID:
-        refs = refs.where(LongJob.accountUuid == call.account_uuid)
-    rows = {row.uuid: row for row in reversed(await services.database.read(refs)) if "://" in row.installPath}
-    details = [await _details(services, row) for row in reversed(rows.values())]
+        jobs = jobs.where(LongJob.accountUuid == call.account_uuid)
+    found = [await _details(services, job) for job in await services.database.read(jobs)]
+    details = [one for one in found if one is not None]
     return Reply({"existingJobDetails": details} if details else {})
 
 
-async def _details(services: Services, row: Row[str, str, str, str]) -> dict[str, object]:
-    return {
-        "longJobUuid": row.uuid,
-        "longJobState": row.state,
-        "imageUuid": row.imageUuid,
-        "imageUploadUrl": row.installPath,
-        "offset": await services.uploads.offset(row.imageUuid, row.installPath),
-    }
+async def _details(services: Services, job: Row[tuple[LongJob]]) -> dict[str, object] | None:
+    """Return where the image of a job is sent to, and how many bytes have come; None if it does not wait for any."""
+    refs = select(Ref.imageUuid, Ref.installPath).where(Ref.imageUuid == image_added_by(job)).order_by(Ref.id)
+    for ref in await services.database.read(refs):
+        if "://" in ref.installPath:
+            return {
+                "longJobUuid": job.uuid,
+                "longJobState": job.state,
+                "imageUuid": ref.imageUuid,
+                "imageUploadUrl": ref.installPath,
+                "offset": await services.uploads.offset(ref.imageUuid, ref.installPath),
+            }
+    return None

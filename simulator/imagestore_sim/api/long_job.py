@@ -21,6 +21,7 @@ from imagestore_sim.api.long_job_runner import (
     SUCCEEDED,
     SUSPENDED,
     Work,
+    image_added_by,
     seconds_since,
 )
 from imagestore_sim.api.queries import QueryMessage, answer
@@ -144,7 +145,8 @@ async def cancel_long_job(services: Services, message: APICancelLongJobMsg, call
     if job.state != CANCELED:
         await _move(services, job, {"state": CANCELING})
         await services.database.after_commit(partial(services.long_jobs.cancel, message.uuid))
-        await services.database.after_commit(partial(services.uploads.cancel, str(job.targetResourceUuid)))
+        if (image_uuid := image_added_by(job)) is not None:
+            await services.database.after_commit(partial(services.uploads.cancel, image_uuid))
     return Reply()
 
 
@@ -169,7 +171,7 @@ async def resume_long_job(services: Services, message: APIResumeLongJobMsg, call
     if job.state != SUSPENDED:
         raise invalid_argument(f"can only resume longjob that is {SUSPENDED}")
     await _move(services, job, {"state": RUNNING, "lastOpDate": services.clock.local()})
-    await services.database.after_commit(partial(services.uploads.resume, str(job.targetResourceUuid)))
+    await services.database.after_commit(partial(services.uploads.resume, str(image_added_by(job))))
     return await services.inventory(LONG_JOB, job.uuid)
 
 
@@ -241,8 +243,8 @@ async def clean_long_job(services: Services, message: APICleanLongJobMsg, call: 
     job = await _job(services, message.uuid)
     if job.state != CANCELING:
         raise ApiError(ErrorCode("LONG_JOB.1003", "not supported or state is not Canceling"))
-    if job.targetResourceUuid is not None:
-        await services.image_life.drop_upload(job.targetResourceUuid, "canceled")
+    if (image_uuid := image_added_by(job)) is not None:
+        await services.image_life.drop_upload(image_uuid, "canceled")
     now = services.clock.local()
     ended = {"state": CANCELED, "executeTime": seconds_since(job.createDate, now), "lastOpDate": now}
     await _move(services, job, ended)

@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import partial
 
 import orjson
-from sqlalchemy import ColumnElement, false, select, update
+from sqlalchemy import ColumnElement, Row, and_, false, literal, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers, has_left
@@ -29,6 +30,7 @@ RUNNING, SUSPENDED = "Running", "Suspended"
 SUCCEEDED, FAILED = "Succeeded", "Failed"
 CANCELING, CANCELED = "Canceling", "Canceled"
 ENDED = (SUCCEEDED, CANCELED, FAILED)
+ADD_IMAGE = "APIAddImageMsg"
 UPLOADING = "Downloading"
 RESTARTED = ErrorCode("SYS.1012", "the management node was restarted before this job had ended")
 CANCELLED = "long job[uuid:{}] has been canceled"
@@ -98,11 +100,11 @@ class LongJobRunner:
 
     async def _end_left(self, ours: ColumnElement[bool]) -> None:
         left = ours | has_left(LongJob.managementNodeUuid)
-        uploads = select(Image.uuid).where(Image.status == UPLOADING, Image.addedByJob.is_(None))
+        uploads = select(Image.uuid).where(Image.status == UPLOADING, Image.addedByJob.is_(None), adds(Image.uuid))
         now = {"lastOpDate": self._clock.local(), "executeTime": 1}
         result = orjson.dumps(RESTARTED.to_json()).decode()
         async with self._database.transaction() as connection:
-            waiting = LongJob.targetResourceUuid.in_(uploads)
+            waiting = uploads.exists()
             cut_off = update(LongJob).where(LongJob.state == RUNNING, ~waiting, left)
             await connection.execute(cut_off.values(state=FAILED, jobResult=result, **now))
             cancelled = update(LongJob).where(LongJob.state == CANCELING, ~waiting, left)
@@ -142,7 +144,7 @@ class LongJobRunner:
         Leave it in other states: one that is cancelled on a simulator storage waits to be cleaned (call 12253).
         """
         async with self._database.transaction() as connection:
-            waits = (LongJob.targetResourceUuid == image_uuid, LongJob.state.in_(states))
+            waits = (adds(image_uuid), LongJob.state.in_(states))
             job = (await connection.execute(select(LongJob.__table__).where(*waits))).first()
             if job is None:
                 return
@@ -160,7 +162,7 @@ class LongJobRunner:
     async def upload_suspended(self, image_uuid: str, error: ErrorCode) -> bool:
         """Suspend the job that adds an image; return False if none runs. It may be done again."""
         async with self._database.transaction() as connection:
-            runs = (LongJob.targetResourceUuid == image_uuid, LongJob.state.in_((RUNNING, SUSPENDED)))
+            runs = (adds(image_uuid), LongJob.state.in_((RUNNING, SUSPENDED)))
             uuid = await connection.scalar(select(LongJob.uuid).where(*runs))
             interrupted = ErrorCode("LONG_JOB.1002", INTERRUPTED.format(uuid), cause=error, looked_up=False)
             result = orjson.dumps(interrupted.to_json()).decode()
@@ -177,7 +179,7 @@ class LongJobRunner:
         return await self._is_in(image_uuid, CANCELING)
 
     async def _is_in(self, image_uuid: str, state: str) -> bool:
-        these = (LongJob.targetResourceUuid == image_uuid, LongJob.state == state)
+        these = (adds(image_uuid), LongJob.state == state)
         return bool(await self._database.read(select(LongJob.uuid).where(*these)))
 
     async def check(self, message: type[Message], values: Values, call_uuid: str, account_uuid: str) -> None:
@@ -294,6 +296,21 @@ class LongJobRunner:
     async def _has_result(self, work: Work) -> bool:
         has = (*_of(work), LongJob.jobResult.is_not(None))
         return bool(await self._database.read(select(LongJob.uuid).where(*has)))
+
+
+def adds(image: str | ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Return the condition of the jobs that add an image, by its uuid.
+
+    Others may be about it: its exports are, and a client may name any resource as the target of its job.
+    """
+    key = literal('"resourceUuid":"').concat(image).concat('"')
+    return and_(LongJob.jobName == ADD_IMAGE, LongJob.jobData.contains(key))
+
+
+def image_added_by(job: Row[tuple[LongJob]]) -> str | None:
+    """Return the uuid of the image that a job adds; None if it adds none."""
+    given: str | None = orjson.loads(job.jobData).get("resourceUuid") if job.jobName == ADD_IMAGE else None
+    return given
 
 
 def _of(work: Work) -> tuple[ColumnElement[bool], ...]:
