@@ -253,12 +253,13 @@ class Uploads:
             await self._bus.tell_all(SERVICE, content, seconds=TELLING_SECONDS)
 
     async def _serve(self, content: Content) -> Content:
-        """Do what a node wants that has been asked about an upload."""
+        """Do what a node wants that has been asked about an upload, as soon as the store can be read."""
+        image = content["image"]
         if content["what"] == CANCEL:
-            await self._cancel(content["image"])
+            await self._database.health.insist(lambda: self._cancel(image))
         elif content["what"] == RESUME:
-            await self._resume(content["image"])
-        return {"offset": self._whole(content["image"])}
+            await self._database.health.insist(lambda: self._resume(image))
+        return {"offset": self._whole(image)}
 
     async def _resume(self, image_uuid: str) -> None:
         for storage in await self._waiting(image_uuid, here=True):
