@@ -9,8 +9,7 @@ from datetime import datetime
 from functools import partial
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, false, literal, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Row, SQLColumnExpression, and_, false, literal, select, update
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers, has_left
@@ -298,7 +297,7 @@ class LongJobRunner:
         return bool(await self._database.read(select(LongJob.uuid).where(*has)))
 
 
-def adds(image: str | ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+def adds(image: str | SQLColumnExpression[str]) -> ColumnElement[bool]:
     """Return the condition of the jobs that add an image, by its uuid.
 
     Others may be about it: its exports are, and a client may name any resource as the target of its job.
