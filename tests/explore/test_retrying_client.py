@@ -52,7 +52,7 @@ def test_the_mended_one_finds_what_it_has_added(client: Path) -> None:
 
 
 def explored(command: str, folder: Path) -> Finished:
-    """Play two stories around the program, of which the second loses an answer."""
+    """Play two stories around the program, with the second of which it adds an image twice."""
     return run_here("explore", "--client", command, "--runs", "2", "--seed", "14", "--out", str(folder))
 
 
