@@ -212,7 +212,7 @@ class Bus:
         if "announced" in message:
             return
         try:
-            await self._send(message["from"], self._next_number(), reply)
+            await self._send(message["from"], self._next_number(), reply, is_reply=True)
         except NodeGone as error:
             logger.info("the reply to a call of %s is lost: %s", message["service"], error)
 
@@ -222,12 +222,15 @@ class Bus:
         except NodeGone as error:
             _fail(waiting, error)
 
-    async def _send(self, node: str, number: int, message: Content) -> None:
-        """Send a message until its receiver has taken it. Raise NodeGone."""
+    async def _send(self, node: str, number: int, message: Content, *, is_reply: bool = False) -> None:
+        """Send a message until its receiver has taken it. Raise NodeGone.
+
+        Who waits for a reply may have joined again, and not be known here yet: a call to it has no such reason to wait.
+        """
         body = self._sealed(node, number, message)
         deadline = self._clock.monotonic() + UNREACHABLE_SECONDS
-        while (address := self._peers.address_of(node)) is not None:
-            problem = await self._post(node, address, body)
+        while (address := self._peers.address_of(node)) is not None or is_reply:
+            problem = "it is no member" if address is None else await self._post(node, address, body)
             if problem is None:
                 return
             if problem == "410" or self._clock.monotonic() >= deadline:
