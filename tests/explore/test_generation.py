@@ -109,7 +109,7 @@ OF_SEVERAL = list(seeds_from(300, 200, NODES["several"]))
 
 
 def waits(steps: list[Content]) -> bool:
-    """Return whether a node stands still until it is told to go on, and the management plane is broken as well."""
+    """Return whether steps pause a node without an end, and set a fault of the management plane."""
     stands_still = any("for" not in one.get("pause_node", "for") for one in steps)
     return stands_still and any("node" in one.get("fault", ()) for one in steps)
 

@@ -32,10 +32,10 @@ from imagestore_sim.explore.story import Content
 from imagestore_sim.explore.values import DURATIONS, OPTIONAL, draw_object
 from imagestore_sim.faults import FAULTS, NODE_FAULTS
 from imagestore_sim.faults.base import AnyFault
+from imagestore_sim.images.rows import UPLOAD
 from imagestore_sim.rest.messages import Message
 from imagestore_sim.scenario.format.api_steps import (
     ANSWERS,
-    UPLOAD,
     AddImageStep,
     ApiStep,
     CallStep,

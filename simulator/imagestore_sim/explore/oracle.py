@@ -21,9 +21,9 @@ from imagestore_sim.explore.cluster_oracle import EXPECTED_OF_NODES, may_leave_j
 from imagestore_sim.explore.invariants import INVARIANTS, Found, Violation, holds
 from imagestore_sim.explore.runs import Call, Played
 from imagestore_sim.faults.base import Layer
-from imagestore_sim.images.rows import DOWNLOADING
+from imagestore_sim.images.rows import DOWNLOADING, UPLOAD
 from imagestore_sim.probe import PingMode, Purpose
-from imagestore_sim.scenario.format.api_steps import LONG_JOBS, UPLOAD
+from imagestore_sim.scenario.format.api_steps import LONG_JOBS
 from imagestore_sim.scenario.format.oracle import OracleName
 from imagestore_sim.scenario.play.results import ending_of
 from imagestore_sim.units import size_text
@@ -536,14 +536,15 @@ def _capacity_is_measured(played: Played) -> Found:
     " no image is Downloading, unless it waits for one.",
 )
 def _no_job_is_open(played: Played) -> Found:
-    if shown.is_quiet(played):
-        for one in shown.inventories(played, LONG_JOBS):
-            if one["state"] not in ENDED and UPLOAD not in one["jobData"]:
-                yield played.result.length, f"the long job {one['name']} is {one['state']}"
-        for image in shown.inventories(played, "/images"):
-            if image["status"] == DOWNLOADING and not image["url"].startswith(UPLOAD):
-                yield played.result.length, f"the image {image['name']} is {DOWNLOADING}"
-    if shown.is_quiet(played) and not shown.has_faults_of(played, Layer.JOB) and not may_leave_jobs(played):
+    if not shown.is_quiet(played):
+        return
+    for one in shown.inventories(played, LONG_JOBS):
+        if one["state"] not in ENDED and UPLOAD not in one["jobData"]:
+            yield played.result.length, f"the long job {one['name']} is {one['state']}"
+    for image in shown.inventories(played, "/images"):
+        if image["status"] == DOWNLOADING and not image["url"].startswith(UPLOAD):
+            yield played.result.length, f"the image {image['name']} is {DOWNLOADING}"
+    if not shown.has_faults_of(played, Layer.JOB) and not may_leave_jobs(played):
         for job in shown.open_jobs(played):
             yield played.result.length, f"the job of {job.api} has not ended"
 

@@ -23,8 +23,6 @@ ADMIN = "admin"
 CLIENT = "client"
 IMAGE_STORE = "/backup-storage/image-store"
 LONG_JOBS = "/longjobs"
-UPLOAD = "upload://"
-"""How the url of an image begins whose bits a client sends."""
 MOST_UPLOADED = 64 * 2**20
 """Bytes of an image that a step sends: they are really sent."""
 SENT: JsonDict = {"minimum": 1, "maximum": MOST_UPLOADED}

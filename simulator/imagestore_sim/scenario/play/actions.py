@@ -135,10 +135,11 @@ async def call_api(context: PlayContext, step: ApiStep) -> Outcome:
         context.world.images[name] = stable_uuid("image", name)
     if isinstance(step, MayBeLong) and step.long_job is not None:
         context.world.long_jobs[step.long_job] = stable_uuid("long job", step.long_job)
-        if len(calls := list(step.calls(context.observer.uuids))) > 1:
-            return Verdict.FAILED, f"a long job is one call, and these are {len(calls)}: name one image and one storage"
+    calls = list(step.calls(context.observer.uuids))
+    if isinstance(step, MayBeLong) and step.long_job is not None and len(calls) > 1:
+        return Verdict.FAILED, f"a long job is one call, and these are {len(calls)}: name one image and one storage"
     outcome: Outcome = (Verdict.FAILED, "there was nothing to call it for")
-    for call in step.calls(context.observer.uuids):
+    for call in calls:
         answer = await context.observer.request(call.method, call.path, call.body, account=step.account, node=step.node)
         await context.observer.refresh()
         if call.makes is not None and answer.status == 200:
