@@ -104,7 +104,7 @@ async def _owner_of_the_job_dies_while_it_starts_again() -> None:
         await world.cluster.kill("b")
         async with store.transaction() as connection:  # it has begun to start again, and its row is that of the start
             epoch, at = await rows.raise_epoch(connection), world.clock.local()
-            await rows.insert(connection, Member(lost, "127.0.0.1", 9, JOINING, epoch, 0, at, at))
+            await rows.insert(connection, Member(lost, "127.0.0.1", 9, JOINING, epoch, 0, at, at, "quick"))
         await world.clock.sleep(6)
         assert await poll(nodes["a"], job) == (202, "")
         async with store.transaction() as connection:

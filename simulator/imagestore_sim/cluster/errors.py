@@ -20,6 +20,16 @@ class NodeGone(Exception):
         self.node = node
 
 
+class OtherMode(Exception):
+    """Another node of the store runs in another cluster mode: the two would take each other for dead."""
+
+    def __init__(self, address: str, mode: str, ours: str) -> None:
+        super().__init__(
+            f"the management node at {address} runs in cluster mode {mode}, this one is to run in {ours}; "
+            "all nodes of a store need the same --cluster-mode"
+        )
+
+
 class CallBroken(Exception):
     """A call went wrong on the node that it was sent to; the text names the exception."""
 

@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster.alone import NodeCallback
-from imagestore_sim.cluster.modes import Mode
+from imagestore_sim.cluster.errors import OtherMode
+from imagestore_sim.cluster.modes import MODES, Mode
 from imagestore_sim.cluster.ring import Ring
 from imagestore_sim.cluster.rows import JOINING, RUNNING, Member, MemberRows, Table
 from imagestore_sim.database import StoreUnavailable
@@ -37,7 +38,6 @@ JOINED, LEFT = "NodeJoin", "NodeLeft"
 STARTING_SECONDS = 120.0
 """How long the heartbeat of a node may stand still that loads its records; other starts wait for it."""
 _ADDRESSES = "each node of a store needs an address of its own, see --advertise"
-_MODES = "all nodes of a store need the same --cluster-mode"
 MOST_CONFLICTS = 5
 SHORTEST_PAUSE = 0.05
 """Seconds between two heartbeats, of which the first one took longer than it should (mode quick)."""
@@ -74,6 +74,14 @@ class EventLog(Protocol):
 
 class _Changed(Exception):
     """A row has changed since it was read; the transaction is rolled back."""
+
+
+class _OtherModes(Exception):
+    """Nodes run in another mode, or did a moment ago; the transaction is rolled back."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        super().__init__()
+        self.members = members
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +195,43 @@ class Membership:
     # Joining and leaving
 
     async def join(self) -> None:
-        """Insert the row of this node, and beat from now on. It owns nothing until `run`. Raise StoreUnavailable."""
-        began, now = self._clock.monotonic(), await self._store.now()
-        row = await self._in_transaction(partial(self._insert_row, JOINING, now))
+        """Insert the row of this node, and beat from now on. It owns nothing until `run`.
+
+        Raise OtherMode while a node of another mode lives, StoreUnavailable.
+        """
+        began, row = await self._until_inserted()
         self._view = replace(self._view, start=row.epoch)
         self._beaten, self._failures = began, 0
         self._tasks.begin(self._beat_on(), "heartbeat")
         if self.mode.lease is not None:
             self._tasks.begin(self._watch_lease(self.mode.lease), "lease of the heartbeat")
 
+    async def _until_inserted(self) -> tuple[float, Member]:
+        """Insert the row; return it, and when that began. Wait while a node of another mode may only have left its row.
+
+        One whose heart beats meanwhile lives.
+        """
+        seen: dict[tuple[str, int], int] = {}
+        while True:
+            began, now = self._clock.monotonic(), await self._store.now()
+            try:
+                return began, await self._in_transaction(partial(self._insert_row, JOINING, now))
+            except _OtherModes as found:
+                for one in found.members:
+                    if seen.setdefault((one.uuid, one.epoch), one.beat_at) != one.beat_at:
+                        raise _other_mode(one, self.mode) from None
+            await self._clock.sleep(self.mode.beat / 2)
+
+    def _of_other_modes(self, table: Table, now: float) -> list[Member]:
+        """Return the other nodes that run in another mode, as far as they have beaten lately."""
+        others = [one for one in table.members if one.uuid != self.uuid and one.mode not in (None, self.mode.name)]
+        return [one for one in others if abs(now - one.beat_at / 1000) <= _most_silent(one)]
+
     async def _insert_row(self, state: str, now: float, connection: AsyncConnection) -> Member:
         epoch, local = await self._rows.raise_epoch(connection), self._clock.local(now)
-        me = Member(self.uuid, self._host, self._port, state, epoch, int(now * 1000), local, local)
+        if others := self._of_other_modes(await self._rows.read(connection), now):
+            raise _OtherModes(others)
+        me = Member(self.uuid, self._host, self._port, state, epoch, int(now * 1000), local, local, self.mode.name)
         await self._rows.insert(connection, me)
         return me
 
@@ -402,14 +435,17 @@ class Membership:
             return
         if not self.mode.rejoins:
             quiet = self._clock.monotonic() - self._beaten
-            hint = f" {quiet:.0f} s after its heartbeat; {_MODES}" if quiet < self.mode.silent else ""
-            self._exclude_self(f"another node took it for dead{hint}")
+            self._exclude_self(f"another node took it for dead {quiet:.0f} s after its heartbeat")
             return
         logger.warning("management node %s was taken for dead; it joins again", self.uuid)
         self._adopt(Table(self._view.epoch, ()))
         began, now = self._clock.monotonic(), await self._store.now()
         self._may_have_joined = True  # the answer to the commit may be lost
-        epoch, table, event = await self._in_transaction(partial(self._insert_running, now))
+        try:
+            epoch, table, event = await self._in_transaction(partial(self._insert_running, now))
+        except _OtherModes as found:
+            self._exclude_self(str(_other_mode(found.members[0], self.mode)))
+            return
         self._may_have_joined = False
         self._events.publish(event)
         self._beaten = began
@@ -479,6 +515,16 @@ class Membership:
                 callback(*about)
             except Exception:
                 logger.exception("a listener to the members failed")
+
+
+def _other_mode(one: Member, ours: Mode) -> OtherMode:
+    return OtherMode(host_and_port(one.host, one.port), str(one.mode), ours.name)
+
+
+def _most_silent(one: Member) -> float:
+    """Return the seconds after which the mode of a node takes it for dead; one that is starting may be busy longer."""
+    mode = MODES.get(str(one.mode))
+    return STARTING_SECONDS if mode is None or not one.running else mode.silent
 
 
 def _starts(members: Mapping[str, Member]) -> set[tuple[str, int]]:

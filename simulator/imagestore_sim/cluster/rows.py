@@ -27,6 +27,7 @@ _MEMBERS = select(
     ManagementNodeRecord.beatAt,
     ManagementNodeRecord.joinDate,
     ManagementNodeRecord.heartBeat,
+    ManagementNodeRecord.mode,
     _EPOCH.scalar_subquery().label("clusterEpoch"),
 ).order_by(ManagementNodeRecord.epoch)
 _RAISE = update(Cluster).where(Cluster.id == _ONLY).values(epoch=Cluster.epoch + 1)
@@ -51,6 +52,8 @@ class Member(NamedTuple):
     beat_at: int
     join_date: datetime
     heart_beat: datetime
+    mode: str | None
+    """The name of its cluster mode; None for a node of a version that does not write it."""
 
     @property
     def running(self) -> bool:
@@ -111,6 +114,7 @@ class MemberRows:
                 beatAt=member.beat_at,
                 joinDate=member.join_date,
                 heartBeat=member.heart_beat,
+                mode=member.mode,
             )
         )
 

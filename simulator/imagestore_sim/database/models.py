@@ -423,6 +423,7 @@ class ManagementNodeRecord(Model):
     state: Mapped[str] = column(String(32), default="RUNNING", server_default="RUNNING", doc="JOINING or RUNNING")
     epoch: Mapped[int] = column(BigInteger, default=0, server_default="0", doc="The cluster's when it began to join")
     beatAt: Mapped[int] = column(BigInteger, default=0, server_default="0")
+    mode: Mapped[str | None] = column(String(16), doc="Its cluster mode; NULL for one that has its store for itself")
 
 
 class Cluster(Model):

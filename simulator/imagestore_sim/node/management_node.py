@@ -10,7 +10,7 @@ from imagestore_sim.backup_storage.events import Events
 from imagestore_sim.backup_storage.host_usage import Release, keep_host
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.clock import Clock, RealClock
-from imagestore_sim.cluster import Link, Links
+from imagestore_sim.cluster import Link, Links, OtherMode
 from imagestore_sim.exposure import DEFAULT_PASSWORD, LAB_API, NO_TLS, PROBES, is_exposed
 from imagestore_sim.faults import parse_node_fault
 from imagestore_sim.lab_api import CallHistory
@@ -158,6 +158,9 @@ class ManagementNode:
         except OSError as error:
             await self.stop()
             raise StartError(cannot_start(error)) from None
+        except OtherMode as error:
+            await self.stop()
+            raise StartError(str(error)) from None
         except BaseException:
             await self.stop()
             raise

@@ -170,7 +170,7 @@ CREATE TABLE "ManagementNodeVO" (
 	uuid VARCHAR(32) NOT NULL, 
 	"hostName" VARCHAR(255) NOT NULL, 
 	"joinDate" DATETIME NOT NULL, 
-	"heartBeat" DATETIME NOT NULL, port INTEGER DEFAULT '0' NOT NULL, state VARCHAR(32) DEFAULT 'RUNNING' NOT NULL, epoch BIGINT DEFAULT '0' NOT NULL, "beatAt" BIGINT DEFAULT '0' NOT NULL, 
+	"heartBeat" DATETIME NOT NULL, port INTEGER DEFAULT '0' NOT NULL, state VARCHAR(32) DEFAULT 'RUNNING' NOT NULL, epoch BIGINT DEFAULT '0' NOT NULL, "beatAt" BIGINT DEFAULT '0' NOT NULL, mode VARCHAR(16), 
 	PRIMARY KEY (uuid)
 );
 CREATE TABLE "PolicyVO" (
@@ -380,7 +380,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0010');
+INSERT INTO "alembic_version" VALUES('0011');
 CREATE INDEX "ix_BackupStorageVO_addedByJob" ON "BackupStorageVO" ("addedByJob");
 CREATE INDEX "ix_BackupStorageVO_name" ON "BackupStorageVO" (name);
 CREATE INDEX "ix_BackupStorageVO_most_available" ON "BackupStorageVO" ("availableCapacity" DESC, uuid, name);
