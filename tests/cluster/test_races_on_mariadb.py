@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 
 import orjson
 import pytest
 from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.api.long_job_runner import ADD_IMAGE
 from imagestore_sim.backup_storage.errors import BackupStorageError
+from imagestore_sim.backup_storage.records import NewStorage, StorageRecords
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
+from imagestore_sim.ids import new_uuid
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.settings import Settings
@@ -23,7 +28,15 @@ from mariadb_server import VAULT_KEY, MariaDbServer
 from rows import rows
 
 pytestmark = pytest.mark.mariadb
+IMAGE_STORE, SFTP = "ImageStoreBackupStorage", "SftpBackupStorage"
 Change = Callable[[ManagementNode, str], Coroutine[object, object, None]]
+
+
+class _Connects:
+    """Connects a storage that is new, on whichever node."""
+
+    async def connect_new(self, uuid: str) -> None:
+        """Ask no host."""
 
 
 @pytest.fixture
@@ -95,6 +108,36 @@ async def test_calls_at_two_nodes_do_not_exceed_a_quota_together(nodes: list[Man
             await asyncio.wait([later], timeout=0.5)
         with pytest.raises(QuotaExceeded, match=excess):
             await later
+
+
+@pytest.mark.parametrize("kinds", [(SFTP, IMAGE_STORE), (IMAGE_STORE, SFTP)])
+async def test_one_host_does_not_get_storages_of_two_types_at_two_nodes(
+    nodes: list[ManagementNode], kinds: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have been checked before either is written, and the second writes while the first has not committed."""
+    inserted = asyncio.Event()
+    inserts = StorageRecords.insert
+
+    async def insert_and_wait(
+        self: StorageRecords, connection: AsyncConnection, new: NewStorage, job: str | None
+    ) -> None:
+        await inserts(self, connection, new, job)
+        if inserted.is_set():
+            return
+        inserted.set()
+        await asyncio.sleep(0.5)
+
+    monkeypatch.setattr(StorageRecords, "insert", insert_and_wait)
+    for node in nodes:
+        monkeypatch.setattr(node.storages.lifecycle, "_connector", _Connects())
+    add = partial(NewStorage, name="n", hostname="one", url="/one", username="root", password="password")
+    storages = [add(uuid=new_uuid("resource"), type=kind) for kind in kinds]
+    async with asyncio.timeout(60):
+        adds = [node.storages.lifecycle.add(one) for node, one in zip(nodes, storages, strict=True)]
+        ended = await asyncio.gather(*adds, return_exceptions=True)
+    [refused] = [error for error in ended if error is not None]
+    assert re.match("More than one BackupStorage on the same host identified by hostname", str(refused))
+    assert [len(await node.storages.records.tracked()) for node in nodes] == [1, 1]
 
 
 async def test_of_the_jobs_about_an_image_the_one_that_adds_it_waits_for_its_upload(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import OperationFailed
 from imagestore_sim.backup_storage.records import HOSTS, SFTP_TYPE
@@ -53,10 +54,13 @@ class HostUsage:
                 there_is = f"an image store backup storage[hostname:{hostname}]"
             raise OperationFailed(f"duplicate backup storage. There has been {there_is}")
 
-    async def refuse_other_type(self, kind: str, hostname: str) -> None:
-        """Raise OperationFailed if a storage of a type other than `kind` names the host."""
+    async def refuse_other_type(self, kind: str, hostname: str, connection: AsyncConnection | None = None) -> None:
+        """Raise OperationFailed if a storage of a type other than `kind` names the host.
+
+        In the transaction of a `connection`, no other node can add one from here on until it ends.
+        """
         for other in HOSTS:
-            if other != kind and await self._has_host(other, hostname):
+            if other != kind and await self._has_host(other, hostname, connection):
                 article = "a" if other == SFTP_TYPE else "an"
                 raise OperationFailed(
                     "More than one BackupStorage on the same host identified by hostname."
@@ -64,9 +68,12 @@ class HostUsage:
                     f" The BackupStorage type to be added is {kind}. "
                 )
 
-    async def _has_host(self, kind: str, hostname: str) -> bool:
+    async def _has_host(self, kind: str, hostname: str, connection: AsyncConnection | None = None) -> bool:
         model = HOSTS[kind]
-        return bool(await self._database.read(select(model.uuid).where(model.hostname == hostname)))
+        found = select(model.uuid).where(model.hostname == hostname)
+        if connection is None:
+            return bool(await self._database.read(found))
+        return await connection.scalar(found.with_for_update()) is not None
 
     async def release(self, hostname: str) -> None:
         """Drop the connection to a host that a record no longer names, or names with other credentials."""

@@ -127,12 +127,18 @@ class Lifecycle:
         """
         await self.check_new(new.type, new.hostname, new.url)
         written = False
-        try:
+
+        async def write() -> None:
+            nonlocal written
+            written = False
             async with self._database.transaction() as connection:
-                # Check again, now that no other add can come between: no constraint of the database spans both tables.
-                await self.hosts.refuse_other_type(new.type, new.hostname)
                 await self._records.insert(connection, new, job)
+                # Check again, now that no other add can come between: no constraint of the database spans both tables.
+                await self.hosts.refuse_other_type(new.type, new.hostname, connection)
                 written = True  # from here on the commit is completed, even if the caller is cancelled meanwhile
+
+        try:
+            await self._database.atomically(write)
             with self.hosts.adding(new.hostname):
                 await self._connector.connect_new(new.uuid)
             await self._record_added(new.uuid)
