@@ -69,6 +69,19 @@ async def test_a_node_that_becomes_ready_is_waited_for() -> None:
         assert (await ask("ready", f"{url}/", "--wait", "60")).status == 0
 
 
+@pytest.mark.parametrize("wait", ["60", "60s", "1m", "0.5h", "1m30s"])
+async def test_the_time_to_wait_is_a_duration(wait: str) -> None:
+    async with answering(NOT_READY, READY) as url:
+        assert (await ask("ready", url, "--wait", wait)).status == 0
+
+
+@pytest.mark.parametrize("wait", ["soon", "", "-1", "1.2.3", "nan", "1e400", "9" * 20])
+async def test_a_time_to_wait_that_is_none_is_named(wait: str) -> None:
+    finished = await ask("ready", "http://127.0.0.1:1", f"--wait={wait}")
+    assert (finished.status, finished.output) == (2, "")
+    assert finished.errors.startswith("imagestore-sim: --wait: ")
+
+
 async def test_a_port_where_nothing_listens_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"

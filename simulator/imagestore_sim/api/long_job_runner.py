@@ -214,8 +214,8 @@ class LongJobRunner:
         except asyncio.CancelledError:
             if asyncio.current_task() not in self._cancelled:
                 raise  # the node stops
-            if self._cancel_elsewhere is not None:
-                await self._cancel_elsewhere(work.job_uuid)
+            assert self._cancel_elsewhere is not None, "what carries out messages is wired with it"
+            await self._cancel_elsewhere(work.job_uuid)
             await self._images.undo(work.job_uuid)
             error = ErrorCode("SYS.1017", CANCELLED.format(work.job_uuid))
             await self._fail(work, CANCELED, error)

@@ -25,6 +25,8 @@ PAUSE_SECONDS = 0.2
 _MOST_BYTES = 65_536
 PATH = re.compile("[!-~]*")
 """The path of a URL, as a request line can carry it."""
+PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")
+"""A number of seconds without a unit."""
 MISDIRECTED = 421
 """The status of a node that does not accept the host name in the URL."""
 
@@ -32,9 +34,13 @@ MISDIRECTED = 421
 def ready(
     url: options.NodeUrl = options.NODE_URL,
     wait: Annotated[
-        float,
-        typer.Option(min=0, metavar="SECONDS", help="Time to wait until it is ready.", envvar="IMAGESTORE_SIM_WAIT"),
-    ] = 0,
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Wait this long at most until it is ready, such as 60s.",
+            envvar="IMAGESTORE_SIM_WAIT",
+        ),
+    ] = None,
 ) -> int:
     """Check whether the node at URL is ready: it has tried to connect every storage. Exit with status 0 or 1.
 
@@ -42,12 +48,21 @@ def ready(
         wait for up to a minute, in a script
         imagestore-sim ready http://127.0.0.1:8080 --wait 60
     """
-    problem = wait_until_ready(url, wait)
+    problem = wait_until_ready(url, 0.0 if wait is None else _seconds(wait))
     if problem is not None:
         print_error(problem)
         return FAILURE
     typer.echo(f"ready {url}")
     return SUCCESS
+
+
+def _seconds(text: str) -> float:
+    from imagestore_sim.units import parse_seconds  # Pydantic with it, which a health check can do without
+
+    try:
+        return parse_seconds(float(text) if PLAIN.fullmatch(text) else text)
+    except ValueError as error:
+        raise InputError(f"--wait: {error}") from None
 
 
 def wait_until_ready(url: str, seconds: float) -> str | None:

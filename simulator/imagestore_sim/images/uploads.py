@@ -46,6 +46,8 @@ EVERY_SECONDS = 3
 EXPIRED = "upload session expired"
 INACTIVE = "uploading has been inactive more than {} sec"
 INTERRUPTED = "IMG.1001"
+PASSED_OVER = "is there, or comes"
+"""In the answer to a piece that has come before."""
 CANCELLED = "image [uuid: {}] upload canceled"
 SERVICE = "uploads"
 CANCEL, RESUME, OFFSET = "cancel", "resume", "offset"
@@ -541,7 +543,7 @@ def _check(upload: Upload, piece: Piece) -> None:
         text = f"every upload request for image[uuid:{upload.image_uuid}] should has the same image size"
         raise UploadRefused(400, text)
     if piece.offset in upload.pieces or piece.offset in upload.coming:
-        raise UploadRefused(409, f"the piece at {piece.offset} of image[uuid:{upload.image_uuid}] is there, or comes")
+        raise UploadRefused(409, f"the piece at {piece.offset} of image[uuid:{upload.image_uuid}] {PASSED_OVER}")
 
 
 def _check_piece(upload: Upload, piece: Piece, came: int, md5: str) -> None:

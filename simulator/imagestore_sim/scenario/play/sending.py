@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from imagestore_sim.clock import Clock
+from imagestore_sim.images.uploads import PASSED_OVER
 from imagestore_sim.scenario.format.api_steps import UploadImageStep
 from imagestore_sim.scenario.format.schema import matching
 from imagestore_sim.scenario.play.answers import reason_of
@@ -19,8 +20,6 @@ from imagestore_sim.scenario.play.world import NO_ANSWER, World
 
 PATIENCE = 60.0
 """Seconds of the clock that the client waits for an answer to a piece."""
-PASSED_OVER = "is there, or comes"
-"""In the answer to a piece that has come before."""
 
 
 async def send_images(world: World, clock: Clock, step: UploadImageStep) -> Outcome:
