@@ -184,11 +184,10 @@ class Bits:
         names = (place.name,) if place.exported else (f"{place.name}.{METADATA}", place.name)
 
         async def remove(sftp: SftpSession) -> int:
-            try:
-                return await files.remove_files(sftp, place.folder, names)
-            finally:
-                if not place.exported:
-                    await files.remove_folder(sftp, place.folder)
+            size = await files.remove_files(sftp, place.folder, names)
+            if not place.exported:
+                await files.remove_folder(sftp, place.folder)
+            return size
 
         return await self._change(place.target, remove)
 

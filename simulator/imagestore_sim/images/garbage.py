@@ -1,6 +1,7 @@
 """Bits that no record names any more: removed at once where the host answers, else later (observed 13).
 
-A row for them is written in the transaction that deletes the record, so that a kill loses no file.
+A row for them, their note, is written in the transaction that deletes the record, so that a kill loses no file. Only
+what has a note is removed, whoever was cancelled or has failed.
 """
 
 from __future__ import annotations
@@ -26,20 +27,26 @@ from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage
 from imagestore_sim.database.models import InstallPathRecycle as Trash
 from imagestore_sim.database.zstack_global_config import integer
-from imagestore_sim.images.bits import Bits, Place, bits_path, paths_of, place_of
+from imagestore_sim.images.bits import Bits, bits_path, paths_of, place_of
 from imagestore_sim.images.errors import BitsFailed, DownloadFailed
 from imagestore_sim.images.rows import UPLOAD
 from imagestore_sim.images.space import Space
-from imagestore_sim.tasks import Tasks, together
+from imagestore_sim.tasks import Tasks, together, until_done_or_set
 
 logger = logging.getLogger(__name__)
 INTERVAL = integer("image", "deletion.gcInterval")
-"""Seconds between two attempts to remove bits that could not be removed."""
+"""Seconds between two attempts to remove bits that could not be removed, or that nobody has come to remove."""
 EVENTS_WAITING = 100
 """Events that wait to be read while bits are removed; more are dropped, and count as one that a host is back."""
 Ref = ImageBackupStorageRef
-Left = Row[int, str, str]
-"""Bits that are left: the id of their note, the image, and the install path."""
+Left = Row[int, str, str, bool]
+"""Bits that are left: the id of their note, the image, the install path, and whether a record names them."""
+_NAMED = (
+    select(Ref.id)
+    .where(Ref.backupStorageUuid == ImageGarbage.backupStorageUuid, Ref.installPath == ImageGarbage.installPath)
+    .exists()
+    .label("named")
+)
 
 
 class Garbage:
@@ -72,8 +79,13 @@ class Garbage:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._written: dict[tuple[str, str], asyncio.Event] = {}
         """The storages and install paths whose bits are coming; nothing is removed there until the event is set."""
+        self._passed_over: set[tuple[str, str]] = set()
+        """Those of them that have a note: their record was deleted meanwhile."""
         self._tasks = Tasks()
         self._collecting: asyncio.Task[None] | None = None
+        self._again = asyncio.Event()
+        """Set when there may be more to remove than the last round has found."""
+        self._hosts_keep_some = False
 
     def carries(self, storage: Storage) -> bool:
         """Return whether images on this storage have bits on its host."""
@@ -130,14 +142,13 @@ class Garbage:
 
     @contextlib.asynccontextmanager
     async def adding(self, image_uuid: str, job: str, path: str, storages: Sequence[Storage]) -> AsyncIterator[None]:
-        """Let the block bring the bits of an image; if it fails, delete what `job` has added, and the bits."""
+        """Let the block bring the bits of an image; if it fails, delete what `job` has added, and the bits.
+
+        Whoever cancels it calls `undo`, or has deleted the records, or stops the node: the next `open` deletes them.
+        """
         try:
             async with self.writing(path, storages):
-                try:
-                    yield
-                except asyncio.CancelledError:
-                    self._tasks.begin(self._abandon(path, storages), f"removal of {path}")
-                    raise
+                yield
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -152,24 +163,16 @@ class Garbage:
         A note of the file stands until the block ends it with `forget`, in the transaction that records the export.
         """
         try:
-            async with self._writing(path, [storage.uuid]):
-                try:
-                    await self._reclaim(path, [storage.uuid])
-                    async with self._database.transaction() as connection:
-                        await self.note(connection, image_uuid, [(storage.uuid, path)])
-                    yield
-                except asyncio.CancelledError:
-                    self._tasks.begin(self._abandon_export(image_uuid, path, storage), f"removal of {path}")
-                    raise
+            async with self.writing(path, [storage]):
+                async with self._database.transaction() as connection:
+                    await self.note(connection, image_uuid, [(storage.uuid, path)])
+                yield
         except asyncio.CancelledError:
+            self.collect_soon(image_uuid)
             raise
         except BaseException:
             await self._tasks.to_its_end(self.collect(image_uuid), f"removal of {path}")
             raise
-
-    async def _abandon_export(self, image_uuid: str, path: str, storage: Storage) -> None:
-        await self._abandon(path, [storage])
-        await self.collect(image_uuid)
 
     async def forget(self, connection: AsyncConnection, storage_uuid: str, path: str) -> bool:
         """Delete the note of bits, in the caller's transaction: a record names them, or they are gone.
@@ -185,26 +188,26 @@ class Garbage:
 
     @contextlib.asynccontextmanager
     async def writing(self, path: str, storages: Sequence[Storage]) -> AsyncIterator[None]:
-        """Let the block bring bits to a path of the storages, in place of those that are still to be removed there."""
-        uuids = [one.uuid for one in storages]
-        async with self._writing(path, uuids):
-            await self._reclaim(path, uuids)
-            yield
+        """Let the block bring bits to a path of the storages, in place of those that are still to be removed there.
 
-    @contextlib.asynccontextmanager
-    async def _writing(self, path: str, storages: Sequence[str]) -> AsyncIterator[None]:
-        """Remove no bits at a path of the storages while the block runs; wait for another one that writes there."""
-        places = [(storage, path) for storage in storages]
+        Wait for another one that writes there. No bits are removed at the path while the block runs; if they get a note
+        meanwhile, they are after it.
+        """
+        places = [(one.uuid, path) for one in storages]
         while busy := next(filter(None, map(self._written.get, places)), None):
             await busy.wait()
         ended = asyncio.Event()
         self._written.update(dict.fromkeys(places, ended))
         try:
+            await self._reclaim(path, [one.uuid for one in storages])
             yield
         finally:
             for place in places:
                 del self._written[place]
             ended.set()
+            if not self._passed_over.isdisjoint(places):
+                self._passed_over.difference_update(places)
+                self._tasks.begin(self._collect_or_later(ImageGarbage.installPath == path), f"removal of {path}")
 
     async def note(self, connection: AsyncConnection, image_uuid: str, bits: Iterable[tuple[str, str]]) -> None:
         """Note the bits of an image by storage and the install path of its ref, in the caller's transaction."""
@@ -221,24 +224,31 @@ class Garbage:
     async def collect(self, image_uuid: str) -> None:
         """Remove the bits of an image that is gone, from the hosts that answer; from the others later.
 
-        While the store is away, remove nothing, and try again later.
+        While the store is away, or if the caller is cancelled, the rest is removed later.
         """
+        await self._collect_or_later(ImageGarbage.imageUuid == image_uuid)
+
+    async def _collect_or_later(self, which: ColumnElement[bool]) -> None:
         try:
-            is_any_left = bool(await self._collect(ImageGarbage.imageUuid == image_uuid))
+            left = await self._collect(which)
         except StoreUnavailable:
-            is_any_left = True
-        if is_any_left:
             self.collect_later()
+        except BaseException:
+            self.collect_later()
+            raise
+        else:
+            if left and not self._hosts_keep_some:  # else the rounds wait for the hosts already
+                self.collect_later()
 
     async def all_bits(self, connection: AsyncConnection) -> set[tuple[str, str, str]]:
-        """Return image, storage and install path of all bits: of images, their exports, the trash, and what is left."""
+        """Return image, storage and path of all bits: of images, also of those that come, exports, trash, and notes."""
         images = select(Ref.imageUuid, Ref.backupStorageUuid, Ref.installPath, Ref.exportUrl)
         trash = select(Trash.resourceUuid, Trash.storageUuid, Trash.installPath, null())
         left = select(ImageGarbage.imageUuid, ImageGarbage.backupStorageUuid, ImageGarbage.installPath, null())
         found: set[tuple[str, str, str]] = set()
         for columns in (images, trash, left):
             for image, storage, first, url in await connection.execute(columns):
-                found |= {(image, storage, path) for path in paths_of(first, url)}
+                found |= {(image, storage, path) for path in paths_of(bits_path(image, first), url)}
         return found
 
     def collect_soon(self, image_uuid: str) -> None:
@@ -252,32 +262,42 @@ class Garbage:
             async with self._turns[storage], self._database.transaction() as connection:
                 await self.forget(connection, storage, path)
 
-    async def _abandon(self, path: str, storages: Sequence[Storage]) -> None:
-        """Remove files that a cancelled add leaves; their records may be gone already."""
-        async with self._writing(path, [one.uuid for one in storages]):
-            places = filter(None, (place_of(one.target, path) for one in storages))
-            await together(*map(self._remove_abandoned, places))
-
-    async def _remove_abandoned(self, place: Place) -> None:
-        with contextlib.suppress(BitsFailed):
-            await self._bits.remove(place)
-
     def collect_later(self) -> None:
         """Remove all bits that are left as soon as it is possible, in the background."""
-        if self._writes and (self._collecting is None or self._collecting.done()):
+        if not self._writes:
+            return
+        self._again.set()
+        if self._collecting is None or self._collecting.done():
             self._collecting = self._tasks.begin(self._collect_all(), "removal of the bits of images")
 
     async def _collect_all(self) -> None:
+        """Remove all bits that are left, again and again: those of whoever was cancelled have nobody else."""
         while True:
+            self._again.clear()
             with self._events.subscribe(EVENTS_WAITING) as events:
                 try:
-                    if not await self._collect(true(), owned=True):
-                        return
+                    self._hosts_keep_some = bool(await self._collect(true(), owned=True))
                 except StoreUnavailable:
                     await self._database.health.until_next_try()
                     continue
-                seconds = max(1, self._configuration.get(INTERVAL))
-                await self._clock.sleep_unless(_until_connected(events), seconds)
+                except Exception:
+                    logger.exception("bits that are left could not be removed")
+                    self._hosts_keep_some = True
+                if self._hosts_keep_some:
+                    await self._clock.sleep_unless(self._until_worth_it(events), self._interval)
+                    continue
+            await self._clock.sleep_unless(self._again.wait(), self._interval)
+
+    @property
+    def _interval(self) -> int:
+        return max(1, self._configuration.get(INTERVAL))
+
+    async def _until_worth_it(self, events: Subscription) -> None:
+        connected = asyncio.ensure_future(_until_connected(events))
+        try:
+            await until_done_or_set(connected, self._again)
+        finally:
+            connected.cancel()
 
     async def _collect(self, which: ColumnElement[bool], *, owned: bool = False) -> int:
         """Try to remove bits, on all hosts at once, or on those of `owned` storages; return how many are left."""
@@ -318,11 +338,22 @@ class Garbage:
             return sum([await self._remove(storage, row) for row in await self._left(storage_uuid, which)])
 
     async def _left(self, storage_uuid: str, which: ColumnElement[bool]) -> Sequence[Left]:
-        """Return the bits that are left on a storage. A write at a path removes what is there."""
-        columns = select(ImageGarbage.id, ImageGarbage.imageUuid, ImageGarbage.installPath)
+        """Return the bits that are left on a storage, but for those at paths that are being written.
+
+        A note of bits that a record names by now is deleted: records were put back, or added, over what was left.
+        """
+        columns = select(ImageGarbage.id, ImageGarbage.imageUuid, ImageGarbage.installPath, _NAMED)
         there = columns.where(which, ImageGarbage.backupStorageUuid == storage_uuid).order_by(ImageGarbage.id)
-        rows = await self._database.read(there)
-        return [row for row in rows if (storage_uuid, row.installPath) not in self._written]
+        left = []
+        for row in await self._database.read(there):
+            if (place := (storage_uuid, row.installPath)) in self._written:
+                self._passed_over.add(place)
+            elif row.named:
+                async with self._database.transaction() as connection:
+                    await self.forget(connection, storage_uuid, row.installPath)
+            else:
+                left.append(row)
+        return left
 
     async def _remove(self, storage: Storage, row: Left) -> int:
         """Remove bits and their note, and measure the space; return the bytes. Raise BitsFailed."""

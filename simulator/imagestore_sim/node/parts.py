@@ -83,9 +83,9 @@ class Parts:
         Raise StoreUnavailable.
         """
         await self.jobs.close()
-        await self.images.garbage.close()
         await self.services.long_jobs.close()
         await self.services.uploads.close()
+        await self.images.garbage.close()  # what ends before may leave it bits to remove
         await self.services.web_hooks.close()
         await self.job_hooks.close()
         await self.node_record.open()
