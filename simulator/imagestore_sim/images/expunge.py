@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers
 from imagestore_sim.database import Database
@@ -19,6 +21,7 @@ from imagestore_sim.images.rows import DELETED
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 
+logger = logging.getLogger(__name__)
 INTERVAL = integer("image", "expungeInterval")
 """Seconds between two rounds."""
 PERIOD = integer("image", "expungePeriod")
@@ -82,8 +85,12 @@ class PeriodicExpunge:
         for row in (row for row in rows if self._peers.is_ours(row.imageUuid)):
             due[row.imageUuid].append(row.backupStorageUuid)
         for image_uuid, storages in due.items():
-            await self._deletion.expunge(image_uuid, storages)
-            await self._deletion.collect(image_uuid)
+            try:
+                await self._deletion.expunge(image_uuid, storages)
+            except BackupStorageError as error:  # it was expunged or recovered since the round began
+                logger.info("image %s is not expunged any more: %s", image_uuid, error)
+            else:
+                await self._deletion.collect(image_uuid)
 
 
 def _before(now: datetime, seconds: int) -> datetime:
