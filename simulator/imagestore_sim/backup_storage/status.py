@@ -100,17 +100,24 @@ class StatusStore:
         A storage that is not Connected keeps its last capacity: the next successful connect measures it again.
         """
         capacity = _bounded(capacity)
+        if (capacity.total, capacity.available) == (storage.total, storage.available):
+            self._remember(storage, capacity)
+        else:
+            await self.write_capacity(storage, capacity)
+
+    async def write_capacity(self, storage: Storage, capacity: Capacity) -> None:
+        """Do what `set_capacity` does, also if the storage was read long ago: images may have changed its capacity."""
+        capacity = _bounded(capacity)
         self._remember(storage, capacity)
-        if (capacity.total, capacity.available) != (storage.total, storage.available):
-            now = self._capacities.now()
+        now = self._capacities.now()
 
-            def plan(changes: Changes) -> _Outcome:
-                if _status_in(changes, storage.uuid) != Status.CONNECTED:
-                    return _Outcome([], [])
-                total, available = capacity.total, capacity.available
-                return _Outcome([], [], self._capacities.write(changes, storage.uuid, total, available, now))
+        def plan(changes: Changes) -> _Outcome:
+            if _status_in(changes, storage.uuid) != Status.CONNECTED:
+                return _Outcome([], [])
+            total, available = capacity.total, capacity.available
+            return _Outcome([], [], self._capacities.write(changes, storage.uuid, total, available, now))
 
-            self._follow(storage.uuid, await self._carry_out(storage.uuid, plan, CAPACITY))
+        self._follow(storage.uuid, await self._carry_out(storage.uuid, plan, CAPACITY))
 
     def remember(self, storage: Storage, outcome: Outcome) -> None:
         """Remember what a probe has found that changes neither status nor capacity."""

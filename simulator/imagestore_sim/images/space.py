@@ -16,6 +16,7 @@ from imagestore_sim.backup_storage.resource_config import ResourceConfigs
 from imagestore_sim.backup_storage.status import StatusStore
 from imagestore_sim.cluster import PastOwner
 from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.database.cancellation import complete
 from imagestore_sim.images.bits import Bits
 
 
@@ -51,7 +52,7 @@ class Space:
             owed = sum(one.size - one.written for one in self._promises[storage.uuid])
             await self.measure(storage)
             reserved = await self._settings.value(RESERVED_CAPACITY, storage.uuid)
-            await self._capacities.reserve(storage.uuid, size, reserved=reserved + owed)
+            await self._reserve(storage, size, reserved + owed)
             self._promises[storage.uuid].add(promise)
         try:
             yield promise
@@ -68,7 +69,23 @@ class Space:
         """
         found = await self._bits.space(storage.target)
         with suppress(PastOwner):
-            await self._status.set_capacity(storage, found)
+            await self._status.write_capacity(storage, found)
+
+    async def _reserve(self, storage: Storage, size: int, reserved: int) -> None:
+        """Take the bytes off the capacity. If the caller is cancelled as that is written, give them back."""
+        taken = False
+
+        async def take() -> None:
+            nonlocal taken
+            await self._capacities.reserve(storage.uuid, size, reserved=reserved)
+            taken = True
+
+        try:
+            await complete(take())
+        except asyncio.CancelledError:
+            if taken:
+                await self._give_back(storage, size)
+            raise
 
     async def _give_back(self, storage: Storage, size: int) -> None:
         try:
