@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from cluster_clients import STORAGES, Clients, clients, owner
+from imagestore_sim.cluster import JOINING, Member, MemberRows
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.virtual_clock import run_virtually
 from three_nodes import NAMES, Watched, three_nodes
@@ -31,6 +32,12 @@ async def submit(node: Any, storage: Inventory, url: str) -> str:
     params = {"jobName": "APIAddImageMsg", "jobData": json.dumps(data)}
     body = {"params": params, "systemTags": ["uploadImage::mine"]}
     return str((await node.call("POST", "/longjobs", body))["inventory"]["uuid"])
+
+
+async def come_in(nodes: Clients, rate: str) -> None:
+    """Let images of 1 GiB come so fast, in bytes a second."""
+    source = {"url": "http://*", "size": "1G", "actualSize": "1G", "rate": rate}
+    await nodes["a"].request("PUT", f"{nodes['a'].url}/lab/v1/image-sources", {"sources": [source]})
 
 
 async def change(world: Watched, nodes: Clients, name: str, job: str, action: str) -> None:
@@ -169,8 +176,7 @@ def test_an_upload_ends_that_another_node_has_cancelled(suspended: bool, is_told
 
 async def _owner_changes(url: str) -> None:
     async with three_nodes("quick", nodes=("a", "b")) as world, clients(world, nodes=("a", "b")) as nodes:
-        rates = [{"url": "http://*", "size": "1G", "actualSize": "1G", "rate": "50M"}]
-        await nodes["a"].request("PUT", f"{nodes['a'].url}/lab/v1/image-sources", {"sources": rates})
+        await come_in(nodes, "50M")
         storages = await nodes["a"].query(STORAGES)
         before = {one["uuid"]: owner(world, one["uuid"]) for one in storages}
         for one in storages:
@@ -196,3 +202,30 @@ async def _owner_changes(url: str) -> None:
 def test_images_come_though_another_node_owns_their_storages_by_now(url: str) -> None:
     """A node that joins takes storages over, and what was begun on others goes on there."""
     run_virtually(_owner_changes(url))
+
+
+async def _node_dies_while_it_starts_again() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        await come_in(nodes, "1M")
+        storage = await storage_of(world, nodes, "a")
+        jobs = [await submit(nodes["a"], storage, f"http://x/{number}.raw") for number in range(6)]
+        lost, there = world.membership("b").uuid, world.cluster.nodes["b"].parts.services.long_jobs
+        job = next(one for one in jobs if one in there._running)
+        await world.clock.sleep(2)
+        rows, store = MemberRows(), world.cluster.nodes["a"].parts.store.database
+        await world.cluster.kill("b")
+        async with store.transaction() as connection:  # it has begun to start again, and its row is that of the start
+            epoch, at = await rows.raise_epoch(connection), world.clock.local()
+            await rows.insert(connection, Member(lost, "127.0.0.1", 9, JOINING, epoch, 0, at, at, "quick"))
+        await world.clock.sleep(6)
+        del nodes["b"]
+        assert await states(nodes, job) == {"Running"}
+        async with store.transaction() as connection:
+            await rows.raise_epoch(connection)
+            assert await rows.remove(connection, lost, epoch)
+        await world.clock.sleep(31)
+        assert await states(nodes, job) == {"Failed"}
+
+
+def test_a_long_job_ends_whose_node_has_died_while_it_started_again() -> None:
+    run_virtually(_node_dies_while_it_starts_again())

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 import orjson
-from sqlalchemy import ColumnElement, Row, SQLColumnExpression, and_, false, literal, select, update
+from sqlalchemy import ColumnElement, Row, SQLColumnExpression, and_, literal, select, update
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import Peers, has_left
@@ -71,7 +71,6 @@ class LongJobRunner:
 
     def __init__(self, database: Database, clock: Clock, images: Images, peers: Peers) -> None:
         self._peers = peers
-        peers.on_left(self._node_left)
         self._database = database
         self._images = images
         self._clock = clock
@@ -88,17 +87,16 @@ class LongJobRunner:
     async def open(self) -> None:
         """End the jobs that an earlier run has left: those that run fail, those that are cancelled are Canceled.
 
-        A job whose image still waits for its upload goes on. Of several nodes, each ends its own, and those of nodes
-        that leave.
+        A job whose image still waits for its upload goes on. Of several nodes, each ends its own, and those that
+        others have left.
         """
-        await self._end_left(LongJob.managementNodeUuid == self._peers.uuid)
+        await self._end_cut_off(has_left(LongJob.managementNodeUuid) | (LongJob.managementNodeUuid == self._peers.uuid))
 
-    def _node_left(self, node: str) -> None:
-        if self._peers.uuid in self._peers.members:  # else it is this node that leaves
-            self._tasks.begin(self._end_left(false()), f"long jobs that {node} has left")
+    async def end_left(self) -> None:
+        """Do that with the jobs whose nodes have left."""
+        await self._end_cut_off(has_left(LongJob.managementNodeUuid))
 
-    async def _end_left(self, ours: ColumnElement[bool]) -> None:
-        left = ours | has_left(LongJob.managementNodeUuid)
+    async def _end_cut_off(self, left: ColumnElement[bool]) -> None:
         uploads = select(Image.uuid).where(Image.status == UPLOADING, Image.addedByJob.is_(None), adds(Image.uuid))
         now = {"lastOpDate": self._clock.local(), "executeTime": 1}
         result = orjson.dumps(RESTARTED.to_json()).decode()

@@ -156,7 +156,12 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
         foundation.events.follow_all()
         foundation.events.published = followed.hint
         followed.follow(EventFeed(foundation.events, store.event_log, clock).read)
-    removals = (storages.lifecycle.delete_half_added, images.garbage.drop_half_added, jobs.end_left)
+    removals = (
+        storages.lifecycle.delete_half_added,
+        images.garbage.drop_half_added,
+        jobs.end_left,
+        services.long_jobs.end_left,
+    )
     followed.follow(services.web_hooks.read)
     followed.follow(services.long_jobs.follow_cancels)
     return Parts(
