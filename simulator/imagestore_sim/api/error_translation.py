@@ -15,7 +15,7 @@ from imagestore_sim.backup_storage.errors import (
     constraint_violation,
 )
 from imagestore_sim.cluster import CallBroken, NodeGone, PastOwner, TooManyCalls
-from imagestore_sim.database import StoreUnavailable
+from imagestore_sim.database import StoreUnavailable, UuidTaken
 from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.global_config_rules import NullPointer
 from imagestore_sim.identity.quotas import QuotaExceeded
@@ -63,7 +63,7 @@ def translate(error: Exception) -> ApiError | None:
         return ApiError(connect_error(error))
     if isinstance(error, DownloadFailed):
         return ApiError(ErrorCode("SYS.1002", str(error), cause=ErrorCode("SYS.1006", error.cause)))
-    if isinstance(error, IntegrityError):
+    if isinstance(error, IntegrityError | UuidTaken):
         error = constraint_violation()
     if isinstance(error, NullPointer):
         return ApiError(ErrorCode("SYS.1000", None, looked_up=False))

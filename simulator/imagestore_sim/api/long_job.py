@@ -29,6 +29,7 @@ from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.database import StoreConflict
 from imagestore_sim.database.models import LongJob
+from imagestore_sim.database.resource_uuids import refuse_taken
 from imagestore_sim.query import LONG_JOB
 from imagestore_sim.rest.binding import Values, parse_body
 from imagestore_sim.rest.errors import ApiError, ErrorCode, PlainError, internal_error, invalid_argument
@@ -123,6 +124,7 @@ async def submit_long_job(services: Services, message: APISubmitLongJobMsg, call
         "accountUuid": work.account_uuid,
     }
     async with services.database.transaction() as connection:
+        await refuse_taken(connection, work.job_uuid)
         await connection.execute(insert(LongJob).values(**row, **_begun(services, call)))
     await services.database.after_commit(partial(services.long_jobs.start, work))
     return await services.inventory(LONG_JOB, work.job_uuid)

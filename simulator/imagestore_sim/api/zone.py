@@ -12,6 +12,7 @@ from imagestore_sim.api.services import Services, new_uuid
 from imagestore_sim.backup_storage.errors import constraint_violation
 from imagestore_sim.backup_storage.lifecycle import STATE_AFTER, StateEvent
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
+from imagestore_sim.database import UuidTaken
 from imagestore_sim.query import BACKUP_STORAGE, ZONE
 from imagestore_sim.rest.binding import NotAString
 from imagestore_sim.rest.errors import ApiError, ErrorCode, internal_error
@@ -63,7 +64,7 @@ async def create_zone(services: Services, message: APICreateZoneMsg, call: Call)
     zone = new_uuid(message.resourceUuid)
     try:
         await services.zones.create(zone, message.name, message.description, is_default=message.isDefault)
-    except IntegrityError:
+    except (IntegrityError, UuidTaken):
         raise internal_error(f"{CREATE_ZONE}, {constraint_violation()}") from None
     return await services.inventory(ZONE, zone)
 

@@ -18,6 +18,7 @@ from imagestore_sim.backup_storage.image_events import TRACKED
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import WebHook
+from imagestore_sim.database.resource_uuids import refuse_taken
 from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.faults.node_fault import EVENTS
 from imagestore_sim.ids import new_uuid
@@ -109,6 +110,7 @@ class EventWebHooks:
         _check_length(values.get("opaque"))
         now = self._clock.local()
         async with self._database.transaction() as connection:
+            await refuse_taken(connection, uuid)
             await connection.execute(insert(WebHook).values(**values, uuid=uuid, createDate=now, lastOpDate=now))
         await self._database.after_commit(partial(self._take_over, uuid))
 

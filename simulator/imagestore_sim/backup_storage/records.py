@@ -26,6 +26,7 @@ from imagestore_sim.database.models import (
     ImageStoreBackupStorage,
     SftpBackupStorage,
 )
+from imagestore_sim.database.resource_uuids import refuse_taken
 from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.probe import Target
 
@@ -262,6 +263,7 @@ class StorageRecords:
         await self._insert(connection, new, type=SIMULATOR_TYPE, **state, **capacity)
 
     async def _insert(self, connection: AsyncConnection, new: NewStorage | NewSimulator, **values: object) -> None:
+        await refuse_taken(connection, new.uuid)
         now = self._clock.local()
         columns = {"uuid": new.uuid, "name": new.name, "url": new.url, "description": new.description}
         row = {"totalCapacity": 0, "availableCapacity": 0, "state": State.ENABLED} | columns | values

@@ -11,6 +11,7 @@ from imagestore_sim.backup_storage.errors import InvalidRequest, OperationFailed
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import TagPattern, UserTag
+from imagestore_sim.database.resource_uuids import refuse_taken
 from imagestore_sim.ids import new_uuid
 
 SIMPLE, WITH_TOKEN = "simple", "withToken"
@@ -35,6 +36,7 @@ class TagPatterns:
         """Insert a pattern of an account."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
+            await refuse_taken(connection, uuid)
             row = insert(TagPattern).values(uuid=uuid, accountUuid=account, **values)
             await connection.execute(row.values(createDate=now, lastOpDate=now))
 

@@ -13,6 +13,7 @@ from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorageZoneRef, Zone
+from imagestore_sim.database.resource_uuids import refuse_taken
 
 ZONE_TYPE = "zstack"
 
@@ -28,6 +29,7 @@ class Zones:
         """Insert an Enabled zone. A default zone replaces the previous default."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
+            await refuse_taken(connection, uuid)
             if is_default:
                 await connection.execute(update(Zone).where(Zone.isDefault).values(isDefault=False))
             await connection.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagestore_sim.database.engine import Database
-from imagestore_sim.database.errors import DatabaseError, OutcomeUnknown, StoreConflict, StoreUnavailable
+from imagestore_sim.database.errors import DatabaseError, OutcomeUnknown, StoreConflict, StoreUnavailable, UuidTaken
 from imagestore_sim.database.statement_timeout import ReadTooLong
 from imagestore_sim.database.text_watch import TextWatch
 from imagestore_sim.database.vault import Vault
@@ -16,5 +16,6 @@ __all__ = [
     "StoreConflict",
     "StoreUnavailable",
     "TextWatch",
+    "UuidTaken",
     "Vault",
 ]

@@ -53,6 +53,14 @@ class StoreConflict(StoreUnavailable):
     """A transaction that MariaDB has undone for the sake of another one. It may be run again at once, as a whole."""
 
 
+class UuidTaken(Exception):
+    """A resource, of whatever type, has the uuid already that another one is to get."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(f"a resource[uuid:{uuid}] is there already")
+        self.uuid = uuid
+
+
 def reason_of(error: BaseException) -> str | None:
     """Return in a few words why the store failed; None when the statement itself is at fault."""
     code = getattr(error, "sqlite_errorcode", None)

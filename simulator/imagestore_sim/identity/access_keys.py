@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, update
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.models import AccessKey
+from imagestore_sim.database.resource_uuids import refuse_taken
 from imagestore_sim.ids import new_token
 
 ID_LENGTH, SECRET_LENGTH = 20, 40
@@ -52,6 +53,7 @@ class AccessKeys:
             "lastOpDate": now,
         }
         async with self._database.transaction() as connection:
+            await refuse_taken(connection, key.uuid)
             await connection.execute(insert(AccessKey).values(**values))
         return secret
 

@@ -27,6 +27,7 @@ from imagestore_sim.database.models import (
     UserPolicyRef,
     UserTag,
 )
+from imagestore_sim.database.resource_uuids import refuse_taken
 from imagestore_sim.identity.quotas import NAMESPACE, Quotas, quota_rows
 
 ADMIN, NORMAL = "SystemAdmin", "Normal"
@@ -49,6 +50,7 @@ class AccountRecords:
         """Insert an account with the default quotas."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
+            await refuse_taken(connection, uuid)
             await connection.execute(insert(Account).values(**self._stored({"uuid": uuid, **values}, new=True)))
             if quotas := quota_rows(uuid, self._quotas.defaults(), now):
                 await connection.execute(insert(Quota), quotas)
@@ -79,6 +81,7 @@ class AccountRecords:
         if model is not Policy:
             row = self._stored(values, new=True, dated=model is not UserGroup)
         async with self._database.transaction() as connection:
+            await refuse_taken(connection, str(row["uuid"]))
             await connection.execute(insert(model).values(**row))
             if model is User:
                 await allow_reading(connection, str(row["uuid"]), str(row["accountUuid"]), self._clock.local())

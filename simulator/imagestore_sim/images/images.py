@@ -29,7 +29,6 @@ from imagestore_sim.database.models import (
     Image,
     ImageBackupStorageRef,
     SystemTag,
-    Zone,
 )
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.bits import FoundImage, StoredBits, install_path, paths_of
@@ -117,8 +116,8 @@ class Images:
         in place of its install paths. `job` marks an image until the result of that job has been stored: see
         `added_by`. `check_quota` is awaited in the transaction that inserts the image, so that concurrent adds cannot
         exceed a quota together. Raise OperationFailed if no storage is Connected, DownloadFailed if one of them is
-        Disabled or fails, NotStored for a uuid in use, and what `check_quota` raises. All of them have to succeed:
-        otherwise nothing is left of the image.
+        Disabled or fails, UuidTaken, NotStored for a path in use, and what `check_quota` raises. All of them have to
+        succeed: otherwise nothing is left of the image.
         """
         async with self._database.atomic(), self._database.transaction() as connection:
             await check_quota()
@@ -131,7 +130,7 @@ class Images:
             if uploaded and any(one.type == SFTP_TYPE for one in connected):
                 raise DownloadFailed(str(values["name"]), [one.uuid for one in connected], NO_UPLOADS)
             uuids = [one.uuid for one in connected]
-            if await _is_taken(connection, image_uuid) or await is_kept(connection, install_path(image_uuid), uuids):
+            if await is_kept(connection, install_path(image_uuid), uuids):
                 raise constraint_violation()
             simulated = {**SIMULATED, "md5Sum": new_uuid()} if connected[0].type == SIMULATOR_TYPE else {}
             carrying = await self._carrying([one.uuid for one in connected])
@@ -254,14 +253,6 @@ async def _available(connection: AsyncConnection, uuids: Sequence[str]) -> Seque
         )
     await _refuse_backup_only(connection, connected)
     return connected
-
-
-async def _is_taken(connection: AsyncConnection, uuid: str) -> bool:
-    """Return whether any resource has this uuid; in ZStack uuids are unique over all types."""
-    for model in (Image, BackupStorage, Zone):
-        if await connection.scalar(select(model.uuid).where(model.uuid == uuid)) is not None:
-            return True
-    return False
 
 
 async def _connected(connection: AsyncConnection, uuids: Sequence[str]) -> Sequence[Row[str, str, str, str]]:

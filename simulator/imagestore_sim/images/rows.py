@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageStoreBackupStorage
+from imagestore_sim.database.resource_uuids import refuse_taken
 
 READY, DOWNLOADING, DELETED = "Ready", "Downloading", "Deleted"
 UPLOAD = "upload://"
@@ -25,6 +26,7 @@ class ImageRows:
 
     async def insert(self, connection: AsyncConnection, image_uuid: str, values: Mapping[str, object]) -> None:
         """Insert an image, Ready unless the values say otherwise."""
+        await refuse_taken(connection, image_uuid)
         now = self._clock.local()
         row = {"status": READY, **values, "uuid": image_uuid, "createDate": now, "lastOpDate": now}
         await connection.execute(insert(Image).values(**row))
