@@ -52,9 +52,17 @@ async def image(imagestore_lab: Lab, imagestore_client: Client) -> Inventory:
 
 
 async def send(
-    image: Inventory, bits: bytes = BITS, headers: Mapping[str, object] | None = None, *, form: bool = False
+    image: Inventory,
+    bits: bytes = BITS,
+    headers: Mapping[str, object] | None = None,
+    *,
+    form: bool = False,
+    to: int = 0,
 ) -> tuple[int, str]:
-    """Send a piece of an image, the whole of it by default; return the status and the text of the answer."""
+    """Send a piece of an image, the whole of it by default; return the status and the text of the answer.
+
+    `to` is the place of its storage among those of the image.
+    """
     given = {"X-IMAGE-UUID": image["uuid"], "X-IMAGE-SIZE": str(len(BITS))}
     given |= {f"X-{name}": str(value) for name, value in (headers or {}).items()}
     data: bytes | aiohttp.FormData = bits
@@ -62,12 +70,19 @@ async def send(
         data = aiohttp.FormData()
         data.add_field("note", "no file")
         data.add_field("file", bits, filename="up.qcow2")
-    url = image["backupStorageRefs"][0]["installPath"]
+    url = image["backupStorageRefs"][to]["installPath"]
     async with (
         aiohttp.ClientSession() as http,
         http.request("POST" if form else "PUT", url, data=data, headers=given, expect100=form) as answer,
     ):
         return answer.status, await answer.text()
+
+
+async def send_half(image: Inventory, half: int, to: int = 0) -> int:
+    """Send the first or the second half of an image; return the status of the answer."""
+    size = len(BITS) // 2
+    bits = BITS[half * size :][:size]
+    return (await send(image, bits, {"SLICE-OFFSET": half * size, "SLICE-SIZE": size}, to=to))[0]
 
 
 def folders(hosts: HostNetwork, number: int = 1) -> list[str]:
@@ -79,9 +94,9 @@ async def available(lab: Lab) -> int:
     return (await storage(lab, "imagestore-1")).available
 
 
-async def submitted(lab: Lab, client: Client, target: str | None = None) -> tuple[str, Inventory]:
-    """Submit a long job that adds an image; return its uuid, and the image that waits."""
-    data = json.dumps(wanted((await stores(lab))[:1]))
+async def submitted(lab: Lab, client: Client, target: str | None = None, *, storages: int = 1) -> tuple[str, Inventory]:
+    """Submit a long job that adds an image to the first storages; return its uuid, and the image that waits."""
+    data = json.dumps(wanted((await stores(lab))[:storages]))
     params = {"jobName": "APIAddImageMsg", "jobData": data, "targetResourceUuid": target}
     body = {"params": params, "systemTags": ["uploadImage::mine"]}
     job = (await client.call("POST", "/longjobs", body))["inventory"]["uuid"]
@@ -239,6 +254,63 @@ async def test_a_long_job_whose_upload_stands_still_is_suspended_and_resumed(
     assert await send(image, BITS[half:], rest) == (200, "")
     assert await state(imagestore_client, job) == "Succeeded"
     assert (await imagestore_client.query("/images"))[0]["md5Sum"] == MD5
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def image_of_two(imagestore_lab: Lab, imagestore_client: Client) -> Inventory:
+    """Return an image that waits for its uploads to both ImageStores."""
+    body = {"params": wanted(await stores(imagestore_lab))}
+    return dict((await imagestore_client.call("POST", "/images", body))["inventory"])
+
+
+async def test_an_image_is_uploaded_to_two_storages_at_once(
+    imagestore_hosts: HostNetwork, imagestore_client: Client, image_of_two: Inventory
+) -> None:
+    for half, to in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        assert await send_half(image_of_two, half, to) == 200
+    [done] = await imagestore_client.query("/images")
+    assert [done["status"], *(ref["status"] for ref in done["backupStorageRefs"])] == ["Ready"] * 3
+    assert folders(imagestore_hosts, 1) == folders(imagestore_hosts, 2) == [done["uuid"]]
+
+
+async def test_of_two_uploads_the_one_that_stands_still_is_given_up(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image_of_two: Inventory
+) -> None:
+    for half, to in ((0, 0), (0, 1), (1, 0)):
+        assert await send_half(image_of_two, half, to) == 200
+    await imagestore_lab.clock.sleep(40)
+    [left] = await imagestore_client.query("/images")
+    assert [left["status"], *(ref["status"] for ref in left["backupStorageRefs"])] == ["Ready"] * 2
+    assert (folders(imagestore_hosts, 1), folders(imagestore_hosts, 2)) == ([left["uuid"]], [])
+
+
+async def test_the_progress_of_a_long_job_is_that_of_all_of_its_uploads(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client, storages=2)
+    [shown] = await imagestore_client.query(f"/longjobs/{job}")
+
+    async def progress() -> str:
+        path = f"/task-progresses/{shown['apiId']}"
+        [found] = (await imagestore_client.request("GET", path)).body["inventories"]
+        return str(found["content"])
+
+    quarter = len(BITS) // 4
+    assert await send_half(image, 0, to=0) == 200
+    assert await progress() == "50"
+    assert (await send(image, BITS[:quarter], {"SLICE-SIZE": quarter}, to=1))[0] == 200
+    assert await progress() == "37"
+    await imagestore_hosts["imagestore-2"].apply(read_fault("fill", {"to": "100%"}))
+    rest = {"SLICE-OFFSET": quarter, "SLICE-SIZE": 3 * quarter}
+    assert (await send(image, BITS[quarter:], rest, to=1))[0] == 500
+    assert await progress() == "50"
+    await imagestore_lab.clock.sleep(40)
+    assert await state(imagestore_client, job) == "Suspended"
+    await imagestore_client.call("PUT", f"/longjobs/{job}/actions", {"resumeLongJob": {}})
+    await imagestore_lab.clock.sleep(1)
+    assert await progress() == "50"
+    assert await send_half(image, 1) == 200
+    assert await state(imagestore_client, job) == "Succeeded"
 
 
 @pytest.mark.thorough

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Protocol
 
 from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.backup_storage.records import Storage, StorageRecords
@@ -28,18 +29,42 @@ class Kind(Enum):
     EXPORT = auto()
 
 
+class Part(Protocol):
+    """What comes to one storage: `size` bytes in all, of which `written` are in its file."""
+
+    @property
+    def size(self) -> int:
+        """The bytes in all."""
+
+    @property
+    def written(self) -> int:
+        """The bytes that are in the file."""
+
+
 @dataclass(slots=True, eq=False)
 class Progress:
-    """How far the downloads of one call are, in bytes of all of its storages."""
+    """How far the transfers of one call are, in bytes of all of its storages."""
 
     kind: Kind
-    promises: list[Promise] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    under_way: int = 0
+    """The transfers that run."""
 
     @property
     def percent(self) -> int:
         """Return the share that has come, in whole percent."""
-        total = sum(one.size for one in self.promises)
-        return 100 * sum(one.written for one in self.promises) // total if total else 0
+        total = sum(one.size for one in self.parts)
+        return 100 * sum(one.written for one in self.parts) // total if total else 0
+
+    @contextmanager
+    def counting(self, part: Part) -> Iterator[None]:
+        """Count a part from now on, unless the block that brings it fails: then no more of it comes."""
+        self.parts.append(part)
+        try:
+            yield
+        except BaseException:
+            self.parts.remove(part)
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +133,18 @@ class Transfers:
 
     @contextmanager
     def watched(self, job: str, kind: Kind) -> Iterator[Progress]:
-        """Tell how far a transfer is while the block runs it; the promises of its storages are to be added."""
-        progress = self._running[job] = Progress(kind)
+        """Tell how far a transfer is while the block runs it; the parts of its storages are to be counted.
+
+        Transfers of one job that run at once share what they tell: the uploads of an image to several storages do.
+        """
+        progress = self._running.setdefault(job, Progress(kind))
+        progress.under_way += 1
         try:
             yield progress
         finally:
-            del self._running[job]
+            progress.under_way -= 1
+            if not progress.under_way:
+                del self._running[job]
 
     async def _bring(self, image: Incoming, storage: Storage, progress: Progress) -> None:
         place = place_of(storage.target, image.path)
@@ -122,7 +153,7 @@ class Transfers:
             raise BitsFailed(image.weight.error)
         await self._check_source(image)
         async with self._space.promised(storage, image.weight.actual_size) as promise:
-            progress.promises.append(promise)
+            progress.parts.append(promise)
             await self.bits.begin(place)
             await self._fill(place, image, storage, promise)
             await self.bits.finish(place, _metadata(image.image_uuid, image.weight))

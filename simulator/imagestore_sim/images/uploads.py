@@ -408,7 +408,8 @@ class Uploads:
                 self._space.promised(upload.storage, upload.size - upload.written)
             )
             if upload.job is not None:
-                stack.enter_context(self._transfers.watched(upload.job, Kind.DOWNLOAD)).promises.append(promise)
+                progress = stack.enter_context(self._transfers.watched(upload.job, Kind.DOWNLOAD))
+                stack.enter_context(progress.counting(upload))
             await self._write(upload, place, promise)
             try:
                 await self._complete(upload, path)
