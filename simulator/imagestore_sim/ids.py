@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from imagestore_sim.virtual_clock import VirtualEventLoop
 
-Purpose = Literal["resource", "session", "lab session", "job", "request", "probe", "node", "access key"]
+Purpose = Literal["resource", "session", "lab session", "job", "request", "probe", "node", "access key", "add"]
 LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 _seeded: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, random.Random]] = WeakKeyDictionary()
 _seeds: WeakKeyDictionary[asyncio.AbstractEventLoop, str] = WeakKeyDictionary()

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.thorough
 HALF = 2**20
 WITHOUT_A_BYTE = 40
 """Seconds after which an upload is suspended."""
+UNTIL_GIVEN_UP = 11
+"""Seconds after which a node does not tell another one any more."""
 Inventory = dict[str, Any]
 
 
@@ -172,6 +174,33 @@ async def _upload_cancelled(*, suspended: bool, is_told: bool, restarted: bool) 
 )
 def test_an_upload_ends_that_another_node_has_cancelled(suspended: bool, is_told: bool, restarted: bool) -> None:
     run_virtually(_upload_cancelled(suspended=suspended, is_told=is_told, restarted=restarted))
+
+
+async def _deleted_and_added_again(*, suspended: bool, is_told: bool) -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        sending = await _uploading(world, nodes)
+        await world.clock.sleep(WITHOUT_A_BYTE if suspended else 0)
+        if not is_told:
+            world.cluster.part(sending.others[0], sending.to)
+        await nodes[sending.others[0]].call("DELETE", f"/images/{sending.image}")
+        assert await sending.states() == {"Failed"}
+        if not is_told:
+            await world.clock.sleep(UNTIL_GIVEN_UP)
+            world.cluster.reunite(sending.others[0], sending.to)
+        data = {"name": "i", "url": "upload://i.raw", "format": "raw", "resourceUuid": sending.image}
+        body = {"params": {**data, "backupStorageUuids": [sending.storage["uuid"]]}}
+        await nodes[sending.to].call("POST", "/images", body)
+        assert [await sending.send_half(0), await sending.send_half(HALF)] == [200, 200]
+        await world.clock.sleep(WITHOUT_A_BYTE)
+        found, there = await sending.left()
+        assert [(one["uuid"], one["status"]) for one in found] == [(sending.image, "Ready")]
+        assert (there, await sending.states()) == ([sending.image], {"Failed"})
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["told", "cut off"])
+@pytest.mark.parametrize("suspended", [True, False], ids=["suspended", "runs"])
+def test_an_image_that_another_node_has_deleted_may_be_added_and_sent_again(suspended: bool, is_told: bool) -> None:
+    run_virtually(_deleted_and_added_again(suspended=suspended, is_told=is_told))
 
 
 async def _owner_changes(url: str) -> None:

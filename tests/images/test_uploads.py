@@ -313,6 +313,115 @@ async def test_the_progress_of_a_long_job_is_that_of_all_of_its_uploads(
     assert await state(imagestore_client, job) == "Succeeded"
 
 
+async def added_again(client: Client, image: Inventory) -> Inventory:
+    """Delete an image, and add another one with its uuid."""
+    await client.call("DELETE", f"/images/{image['uuid']}")
+    storages = [ref["backupStorageUuid"] for ref in image["backupStorageRefs"]]
+    body = {"params": wanted(storages) | {"resourceUuid": image["uuid"]}}
+    return dict((await client.call("POST", "/images", body))["inventory"])
+
+
+async def test_an_image_that_is_added_again_has_none_of_the_pieces_of_the_first(
+    imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
+) -> None:
+    assert (await send(image, BITS[:1000], {"SLICE-SIZE": 1000}))[0] == 200
+    again = await added_again(imagestore_client, image)
+    less = BITS[: len(BITS) // 2]
+    assert await send(again, less, {"IMAGE-SIZE": len(less)}) == (200, "")
+    [done] = await imagestore_client.query("/images")
+    assert (done["status"], done["size"]) == ("Ready", len(less))
+    assert imagestore_hosts["imagestore-1"].disk.stat(f"{REGISTRY}/{done['uuid']}/{done['uuid']}").size == len(less)
+
+
+@pytest.mark.parametrize("suspended", [False, True], ids=["runs", "suspended"])
+async def test_a_long_job_ends_with_its_deleted_image_and_leaves_the_uuid_to_the_next(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, suspended: bool
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client)
+    assert await send_half(image, 0) == 200
+    await imagestore_lab.clock.sleep(40 if suspended else 0)
+    again = await added_again(imagestore_client, image)
+    [ended] = await imagestore_client.query(f"/longjobs/{job}")
+    why = json.loads(ended["jobResult"])
+    assert (ended["state"], why["code"]) == ("Failed", "SYS.1006")
+    assert why["details"] == f"image [uuid:{image['uuid']}] has been deleted"
+    assert await send(again) == (200, "")
+    await imagestore_lab.clock.sleep(60)
+    assert [one["status"] for one in await imagestore_client.query("/images")] == ["Ready"]
+    assert folders(imagestore_hosts) == [image["uuid"]]
+    assert await state(imagestore_client, job) == "Failed"
+
+
+async def test_a_suspended_upload_that_is_deleted_leaves_nothing(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client
+) -> None:
+    before = await available(imagestore_lab)
+    job, image = await submitted(imagestore_lab, imagestore_client)
+    assert await send_half(image, 0) == 200
+    await imagestore_lab.clock.sleep(40)
+    await imagestore_client.call("DELETE", f"/images/{image['uuid']}")
+    await imagestore_lab.clock.sleep(5)
+    assert (await imagestore_client.query("/images"), folders(imagestore_hosts)) == ([], [])
+    assert (await state(imagestore_client, job), await send_half(image, 1)) == ("Failed", 404)
+    assert await available(imagestore_lab) == before
+
+
+@pytest.mark.thorough
+async def test_a_simulator_storage_gives_an_image_that_is_added_again_its_own_time(
+    imagestore_lab: Lab, imagestore_client: Client
+) -> None:
+    params = {"name": "s", "url": "/s", "totalCapacity": 2**40, "availableCapacity": 2**40}
+    storage = await imagestore_client.call("POST", "/backup-storage/simulators", {"params": params})
+    body = {"params": wanted([storage["inventory"]["uuid"]])}
+    image = dict((await imagestore_client.call("POST", "/images", body))["inventory"])
+    await imagestore_lab.clock.sleep(4)
+    await added_again(imagestore_client, image)
+    await imagestore_lab.clock.sleep(4)
+    assert len(await imagestore_client.query("/images")) == 1
+    await imagestore_lab.clock.sleep(4)
+    assert await imagestore_client.query("/images") == []
+
+
+@pytest.mark.parametrize("storages", [1, 2])
+async def test_a_suspended_long_job_ends_with_the_last_storage_that_its_image_comes_to(
+    imagestore_lab: Lab, imagestore_client: Client, storages: int
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client, storages=storages)
+    for to in range(storages):
+        assert await send_half(image, 0, to) == 200
+    await imagestore_lab.clock.sleep(40)
+    assert await state(imagestore_client, job) == "Suspended"
+    await imagestore_client.call("DELETE", f"/backup-storage/{image['backupStorageRefs'][0]['backupStorageUuid']}")
+    if storages == 1:
+        assert await state(imagestore_client, job) == "Failed"
+        return
+    assert await state(imagestore_client, job) == "Suspended"
+    await imagestore_client.call("PUT", f"/longjobs/{job}/actions", {"resumeLongJob": {}})
+    assert (await send_half(image, 1, 0), await send_half(image, 1, 1)) == (404, 200)
+    assert await state(imagestore_client, job) == "Succeeded"
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["goes on", "restarted"])
+async def test_an_upload_is_not_waited_for_once_the_job_has_ended_that_it_was_suspended_with(
+    imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, restarted: bool
+) -> None:
+    job, image = await submitted(imagestore_lab, imagestore_client, storages=2)
+    assert await send_half(image, 0, to=0) == 200
+    await imagestore_lab.clock.sleep(20)
+    assert await send_half(image, 0, to=1) == 200
+    await imagestore_lab.clock.sleep(15)
+    assert await state(imagestore_client, job) == "Suspended"
+    assert await send_half(image, 1, to=1) == 200
+    assert await state(imagestore_client, job) == "Succeeded"
+    if restarted:
+        await imagestore_lab.node.parts.services.uploads.close()
+        await imagestore_lab.node.parts.services.uploads.open()
+    await imagestore_lab.clock.sleep(40)
+    [left] = await imagestore_client.query("/images")
+    assert [left["status"], *(ref["status"] for ref in left["backupStorageRefs"])] == ["Ready"] * 2
+    assert folders(imagestore_hosts, 1) == []
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("suspended", "restarted"), [(False, False), (True, False), (True, True)], ids=["runs", "suspended", "restarted"]

@@ -70,6 +70,7 @@ async def check_delete_backup_storage(services: Services, message: APIDeleteBack
 @handlers.handles
 async def delete_backup_storage(services: Services, message: APIDeleteBackupStorageMsg, call: Call) -> Reply:
     """Delete the storage, and return an empty reply."""
+    await services.uploads.storage_deleted(message.uuid)
     await services.lifecycle.delete(message.uuid)
     return Reply()
 

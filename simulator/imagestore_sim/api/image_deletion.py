@@ -76,7 +76,8 @@ class APIDeleteImageMsg(
 @handlers.handles
 async def delete_image(services: Services, message: APIDeleteImageMsg, call: Call) -> Reply:
     """Delete the image, and return an empty reply."""
-    await services.image_deletion.delete(message.uuid, message.backupStorageUuids)
+    if await services.image_deletion.delete(message.uuid, message.backupStorageUuids):
+        await services.uploads.image_deleted(message.uuid)
     await services.database.after_commit(partial(services.image_deletion.collect_soon, message.uuid))
     return Reply()
 

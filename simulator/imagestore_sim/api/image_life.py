@@ -243,7 +243,8 @@ async def get_upload_details(services: Services, message: APIGetUploadImageJobDe
 
 async def _details(services: Services, job: Row[tuple[LongJob]]) -> dict[str, object] | None:
     """Return where the image of a job is sent to, and how many bytes have come; None if it does not wait for any."""
-    refs = select(Ref.imageUuid, Ref.installPath).where(Ref.imageUuid == image_added_by(job)).order_by(Ref.id)
+    columns = (Ref.imageUuid, Ref.backupStorageUuid, Ref.addUuid, Ref.installPath)
+    refs = select(*columns).where(Ref.imageUuid == image_added_by(job)).order_by(Ref.id)
     for ref in await services.database.read(refs):
         if "://" in ref.installPath:
             return {
@@ -251,6 +252,6 @@ async def _details(services: Services, job: Row[tuple[LongJob]]) -> dict[str, ob
                 "longJobState": job.state,
                 "imageUuid": ref.imageUuid,
                 "imageUploadUrl": ref.installPath,
-                "offset": await services.uploads.offset(ref.imageUuid, ref.installPath),
+                "offset": await services.uploads.offset(*ref),
             }
     return None

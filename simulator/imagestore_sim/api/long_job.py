@@ -247,6 +247,7 @@ async def clean_long_job(services: Services, message: APICleanLongJobMsg, call: 
         raise ApiError(ErrorCode("LONG_JOB.1003", "not supported or state is not Canceling"))
     if (image_uuid := image_added_by(job)) is not None:
         await services.image_life.drop_upload(image_uuid, "canceled")
+        await services.database.after_commit(services.uploads.end_deleted)
     now = services.clock.local()
     ended = {"state": CANCELED, "executeTime": seconds_since(job.createDate, now), "lastOpDate": now}
     await _move(services, job, ended)

@@ -102,7 +102,7 @@ class LongJobRunner:
         result = orjson.dumps(RESTARTED.to_json()).decode()
         async with self._database.transaction() as connection:
             waiting = uploads.exists()
-            cut_off = update(LongJob).where(LongJob.state == RUNNING, ~waiting, left)
+            cut_off = update(LongJob).where(LongJob.state.in_((RUNNING, SUSPENDED)), ~waiting, left)
             await connection.execute(cut_off.values(state=FAILED, jobResult=result, **now))
             cancelled = update(LongJob).where(LongJob.state == CANCELING, ~waiting, left)
             await connection.execute(cancelled.values(state=CANCELED, **now))

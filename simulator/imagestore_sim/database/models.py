@@ -186,6 +186,11 @@ class ImageBackupStorageRef(Dated, Model):
     status: Mapped[str] = column(String(32))
     exportMd5Sum: Mapped[str | None] = column(String(255))
     exportUrl: Mapped[str | None] = column(String(2048))
+    addUuid: Mapped[str | None] = column(
+        String(UUID_LENGTH),
+        sort_order=1,
+        doc="The add of an image that its client sends; a later image of the same uuid has another",
+    )
 
 
 class ImageGarbage(Model):

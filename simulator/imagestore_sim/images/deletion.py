@@ -18,6 +18,7 @@ from imagestore_sim.database.zstack_global_config import zstack_options
 from imagestore_sim.images.bits import paths_of
 from imagestore_sim.images.garbage import Garbage
 from imagestore_sim.images.rows import DELETED, DOWNLOADING, UPLOAD
+from imagestore_sim.images.uploads import is_upload_url
 
 POLICY = zstack_options()["image", "deletionPolicy"]
 DIRECT = "Direct"
@@ -60,10 +61,11 @@ class ImageDeletion:
                 await connection.execute(delete(SystemTag).where(*old))
                 await self._tags.insert(connection, SystemTag, image_uuid, "ImageVO", BOOT_MODE + mode)
 
-    async def delete(self, image_uuid: str, storages: Sequence[str] | None) -> None:
+    async def delete(self, image_uuid: str, storages: Sequence[str] | None) -> bool:
         """Delete an image from the storages, or from all; `deletionPolicy` says whether its bits go at once.
 
-        An image that is not on any storage yet, or is still being uploaded, is gone at once.
+        An image that is not on any storage yet, or is still being uploaded, is gone at once. Return whether an
+        ImageStore was waiting for its upload.
         """
         async with self._database.transaction() as connection:
             refs = await _refs(connection, image_uuid)
@@ -71,11 +73,11 @@ class ImageDeletion:
             uploading = str(url).startswith(UPLOAD) and all(ref.status == DOWNLOADING for ref in refs)
             if not refs or uploading:
                 await self._remove(connection, image_uuid, refs)
-                return
+                return any(is_upload_url(ref.installPath, ref.backupStorageUuid) for ref in refs)
             chosen = [ref for ref in refs if not storages or ref.backupStorageUuid in storages]
             if self._configuration.get(POLICY) == DIRECT:
                 await self._remove(connection, image_uuid, chosen)
-                return
+                return False
             ids = [ref.id for ref in chosen]
             change = update(Ref).where(Ref.id.in_(ids))
             await connection.execute(change.values(status=DELETED, lastOpDate=self._clock.local()))
@@ -85,6 +87,7 @@ class ImageDeletion:
             for old in sorted({ref.status for ref in chosen} - {DELETED}):
                 storages = [ref.backupStorageUuid for ref in chosen if ref.status == old]
                 await self._events.status_changed(connection, image_uuid, old, DELETED, storages)
+        return False
 
     async def expunge(self, image_uuid: str, storages: Sequence[str] | None) -> None:
         """Remove a deleted image and its bits from the storages, or from all that it is deleted on.

@@ -137,12 +137,14 @@ class Images:
             status = DOWNLOADING if carrying or (uploaded and simulated) else READY
             row = {**values, "state": State.ENABLED, "status": status, "addedByJob": job, **simulated}
             await self._rows.insert(connection, image_uuid, row)
+            add = new_uuid("add") if uploaded else None
             for one in connected:
                 comes = any(one.uuid == storage.uuid for storage in carrying)
                 path = "" if comes else _install_path(one.type, one.url, image_uuid, values)
                 if comes and uploaded:
                     path = upload_url(address, one.uuid)
-                await self._rows.insert_ref(connection, image_uuid, one.uuid, path, DOWNLOADING if comes else status)
+                of_copy = DOWNLOADING if comes else status
+                await self._rows.insert_ref(connection, image_uuid, one.uuid, path, of_copy, add=add)
             await self._events.added(connection, image_uuid, [one.uuid for one in connected])
         if carrying and not uploaded:
             await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)

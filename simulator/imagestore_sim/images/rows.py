@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
@@ -32,18 +32,31 @@ class ImageRows:
         await connection.execute(insert(Image).values(**row))
 
     async def insert_ref(
-        self, connection: AsyncConnection, image_uuid: str, storage: str, path: str, status: str = READY
+        self,
+        connection: AsyncConnection,
+        image_uuid: str,
+        storage: str,
+        path: str,
+        status: str = READY,
+        *,
+        add: str | None = None,
     ) -> None:
-        """Insert the copy of an image on a storage."""
+        """Insert the copy of an image on a storage; `add` is the add of one that its client sends."""
         now = self._clock.local()
         row = {"imageUuid": image_uuid, "backupStorageUuid": storage, "installPath": path, "status": status}
+        row |= {} if add is None else {"addUuid": add}
         await connection.execute(insert(Ref).values(**row, createDate=now, lastOpDate=now))
 
     async def change_ref(
-        self, connection: AsyncConnection, image_uuid: str, storage: str, values: Mapping[str, object]
+        self,
+        connection: AsyncConnection,
+        image_uuid: str,
+        storage: str,
+        values: Mapping[str, object],
+        *also: ColumnElement[bool],
     ) -> bool:
-        """Change columns of a copy; return False if there is none."""
-        change = update(Ref).where(Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage)
+        """Change columns of a copy; return False if there is none for which `also` holds."""
+        change = update(Ref).where(Ref.imageUuid == image_uuid, Ref.backupStorageUuid == storage, *also)
         result = await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
         return result.rowcount == 1
 

@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.backup_storage.image_events import ImageEvents
@@ -49,8 +50,9 @@ INTERRUPTED = "IMG.1001"
 PASSED_OVER = "is there, or comes"
 """In the answer to a piece that has come before."""
 CANCELLED = "image [uuid: {}] upload canceled"
+IMAGE_DELETED = "image [uuid:{}] has been deleted"
 SERVICE = "uploads"
-CANCEL, RESUME, OFFSET = "cancel", "resume", "offset"
+CANCEL, RESUME, OFFSET, END_DELETED = "cancel", "resume", "offset", "end deleted"
 TELLING_SECONDS = 10.0
 """How long another node may take to follow."""
 WINDOW = 32 * 2**20
@@ -61,6 +63,11 @@ Ref = ImageBackupStorageRef
 def upload_url(address: str, storage: str) -> str:
     """Return where a client sends an image for a storage; `address` is HOST:PORT of this node."""
     return f"http://{address}{PATH}/{storage}"
+
+
+def is_upload_url(path: str, storage: str) -> bool:
+    """Return whether the install path of an image on a storage is where its client sends it."""
+    return path.endswith(upload_url("", storage).removeprefix("http://"))
 
 
 class UploadRefused(Exception):
@@ -114,12 +121,26 @@ class Piece:
     md5: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A storage that waits for an image, and the add that has made it wait."""
+
+    storage: Storage
+    add: str | None
+    """None for what an older version has added, and for records that were loaded."""
+
+
+Key = tuple[str, str, str | None]
+"""The image, the storage and the add of an upload: an image of the same uuid that is added later is another one."""
+
+
 @dataclass(slots=True, eq=False)
 class Upload:
     """An image that comes to a storage. Bytes are counted, not kept: its file on the host is one of zeros."""
 
     image_uuid: str
     storage: Storage
+    add: str | None
     job: str | None
     touched: float
     """When the last byte came, by the clock."""
@@ -139,6 +160,11 @@ class Upload:
     running: bool = True
     news: asyncio.Event = field(default_factory=asyncio.Event)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def key(self) -> Key:
+        """What tells it from all others."""
+        return self.image_uuid, self.storage.uuid, self.add
 
     @property
     def whole(self) -> int:
@@ -200,7 +226,7 @@ class Uploads:
         self._events = events
         self._jobs = jobs
         self._rows = ImageRows(clock)
-        self._uploads: dict[tuple[str, str], Upload] = {}
+        self._uploads: dict[Key, Upload] = {}
         self._tasks = Tasks()
 
     async def open(self) -> None:
@@ -214,9 +240,11 @@ class Uploads:
     async def _expect_left(self) -> None:
         """Wait for the uploads to this node, and for those to nodes that have left whose images the ring gives it."""
         waiting = select(Image.uuid, func.min(Ref.installPath)).outerjoin(Ref, Ref.imageUuid == Image.uuid)
-        waiting = waiting.where(Image.status == DOWNLOADING, Image.url.startswith(UPLOAD), Image.addedByJob.is_(None))
+        # An image is Ready with its first upload, and the others may still come.
+        comes = or_(Image.status == DOWNLOADING, Ref.status == DOWNLOADING)
+        waiting = waiting.where(comes, Image.url.startswith(UPLOAD), Image.addedByJob.is_(None))
         for uuid, url in await self._database.read(waiting.group_by(Image.uuid).order_by(Image.uuid)):
-            if self._is_here(uuid, url) and not any(image == uuid for image, _ in self._uploads):
+            if self._is_here(uuid, url):
                 self.expect(uuid)
 
     def _is_here(self, image_uuid: str, url: str | None) -> bool:
@@ -248,6 +276,32 @@ class Uploads:
         """End the uploads of an image, whose long job is Canceling, on the node that they come to."""
         self._tasks.begin(self._everywhere(CANCEL, image_uuid), f"end of the upload of image {image_uuid}")
 
+    async def image_deleted(self, image_uuid: str) -> None:
+        """End the job of an image that was deleted while it waited, in the caller's transaction; then its uploads."""
+        await self._jobs.upload_ended(image_uuid, ErrorCode("SYS.1006", IMAGE_DELETED.format(image_uuid)), {})
+        await self._database.after_commit(self.end_deleted)
+
+    async def storage_deleted(self, storage_uuid: str) -> None:
+        """Do the same with images that wait for their upload to a storage alone, which the caller is about to delete.
+
+        Uploads of other images to the storage end as well.
+        """
+        async with self._database.transaction() as connection:
+            to = select(Ref.imageUuid, Ref.installPath).where(Ref.status == DOWNLOADING)
+            refs = (await connection.execute(to.where(Ref.backupStorageUuid == storage_uuid))).all()
+            coming = [ref.imageUuid for ref in refs if is_upload_url(ref.installPath, storage_uuid)]
+            others = select(Ref.imageUuid).where(Ref.imageUuid.in_(coming), Ref.backupStorageUuid != storage_uuid)
+            elsewhere = set((await connection.scalars(others)).all()) if coming else set()
+        for image_uuid in coming:
+            if image_uuid not in elsewhere:
+                await self.image_deleted(image_uuid)
+        if elsewhere:
+            await self._database.after_commit(self.end_deleted)
+
+    def end_deleted(self) -> None:
+        """End the uploads of images that have been deleted, on all nodes."""
+        self._tasks.begin(self._everywhere(END_DELETED, ""), "end of the uploads of deleted images")
+
     async def _everywhere(self, what: str, image_uuid: str) -> None:
         content = {"image": image_uuid, "what": what}
         await self._serve(content)
@@ -261,40 +315,58 @@ class Uploads:
             await self._database.health.insist(lambda: self._cancel(image))
         elif content["what"] == RESUME:
             await self._database.health.insist(lambda: self._resume(image))
-        return {"offset": self._whole(image)}
+        elif content["what"] == END_DELETED:
+            await self._database.health.insist(self._end_deleted)
+        return {"offset": self._whole((image, content.get("storage", ""), content.get("add")))}
+
+    async def _end_deleted(self) -> None:
+        """End the uploads here whose add is no more. One that runs ends itself, and waits until its file is closed."""
+        images = sorted({image for image, _, _ in self._uploads})
+        if not images:
+            return
+        refs = select(Ref.imageUuid, Ref.backupStorageUuid, Ref.addUuid)
+        rows = await self._database.read(refs.where(Ref.imageUuid.in_(images)))
+        there = {tuple(row) for row in rows}
+        for upload in [one for one in self._uploads.values() if one.key not in there]:
+            if upload.running:
+                upload.why_not = IMAGE_DELETED.format(upload.image_uuid)
+                upload.news.set()
+            else:
+                self._forget(upload, IMAGE_DELETED.format(upload.image_uuid))
 
     async def _resume(self, image_uuid: str) -> None:
-        for storage in await self._waiting(image_uuid, here=True):
-            upload = self._uploads.get((image_uuid, storage.uuid))
+        for waiting in await self._waiting(image_uuid, here=True):
+            upload = self._uploads.get((image_uuid, waiting.storage.uuid, waiting.add))
             if upload is None:
-                self._start(image_uuid, storage, None)
+                self._start(image_uuid, waiting, None)
             elif not upload.running:
                 upload.running, upload.why_not, upload.touched = True, None, self._clock.monotonic()
                 self._track(upload)
 
     async def _cancel(self, image_uuid: str) -> None:
-        for storage in await self._waiting(image_uuid, here=True):
-            self._start(image_uuid, storage, None)  # one that was suspended before a restart
+        for waiting in await self._waiting(image_uuid, here=True):
+            self._start(image_uuid, waiting, None)  # one that was suspended before a restart
         for upload in [one for one in self._uploads.values() if one.image_uuid == image_uuid]:
             upload.why_not = CANCELLED.format(image_uuid)
             upload.news.set()
             if not upload.running:
                 await self._give_up(upload, ErrorCode("SYS.1006", upload.why_not))
 
-    async def offset(self, image_uuid: str, url: str) -> int:
-        """Return how many bytes of an image have come to the node that they are sent to, at `url`."""
+    async def offset(self, image_uuid: str, storage_uuid: str, add: str | None, url: str) -> int:
+        """Return how many bytes of an image have come for a storage to the node that they are sent to, at `url`."""
         node = self._addressed(url)
         if node in (None, self._peers.uuid):
-            return self._whole(image_uuid)
+            return self._whole((image_uuid, storage_uuid, add))
         try:
-            content = {"image": image_uuid, "what": OFFSET}
+            content = {"image": image_uuid, "storage": storage_uuid, "add": add, "what": OFFSET}
             answer = await self._bus.call(str(node), SERVICE, content, seconds=TELLING_SECONDS)
         except (NodeGone, CallBroken):
             return 0  # what has come to it is lost with it
         return int(answer["offset"])
 
-    def _whole(self, image_uuid: str) -> int:
-        return max((one.whole for one in self._uploads.values() if one.image_uuid == image_uuid), default=0)
+    def _whole(self, key: Key) -> int:
+        upload = self._uploads.get(key)
+        return 0 if upload is None else upload.whole
 
     async def receive(self, image_uuid: str, storage_uuid: str, piece: Piece, chunks: AsyncIterator[bytes]) -> None:
         """Take a piece of an image, and return when it is on the host; the last one when the image is Ready.
@@ -333,41 +405,44 @@ class Uploads:
     # Beginnings
 
     async def _expect(self, image_uuid: str, job: str | None) -> None:
-        storages = await self._waiting(image_uuid)
-        if not storages:
+        waiting = await self._waiting(image_uuid)
+        if not waiting:
+            refs = select(Ref.id, Ref.addUuid).where(Ref.imageUuid == image_uuid)
+            rows = await self._database.read(refs.order_by(Ref.id).limit(1))
             failures = max(1, self._configuration.get(TOLERANCE))
             await self._clock.sleep((failures - 1) * EVERY_SECONDS)
-            await self._drop(image_uuid)
+            await self._drop(image_uuid, rows[0].addUuid if rows else None)
         elif not await self._jobs.is_suspended(image_uuid):
-            for storage in storages:
-                self._start(image_uuid, storage, job)
+            for one in waiting:
+                self._start(image_uuid, one, job)
 
-    async def _waiting(self, image_uuid: str, *, here: bool = False) -> list[Storage]:
+    async def _waiting(self, image_uuid: str, *, here: bool = False) -> list[Waiting]:
         """Return the storages that carry bits and wait for an image; `here`: if it comes to this node."""
-        refs = select(Ref.backupStorageUuid, Ref.installPath).join(Image, Image.uuid == Ref.imageUuid)
+        refs = select(Ref.backupStorageUuid, Ref.installPath, Ref.addUuid).join(Image, Image.uuid == Ref.imageUuid)
         waits = (Ref.imageUuid == image_uuid, Ref.status == DOWNLOADING, Image.url.startswith(UPLOAD))
         rows = await self._database.read(refs.where(*waits).order_by(Ref.id))
         found = [
-            await self._records.load(row.backupStorageUuid)
+            (await self._records.load(row.backupStorageUuid), row.addUuid)
             for row in rows
             if not here or self._is_here(image_uuid, row.installPath)
         ]
-        return [one for one in found if one is not None and self._garbage.carries(one)]
+        return [Waiting(one, add) for one, add in found if one is not None and self._garbage.carries(one)]
 
-    def _start(self, image_uuid: str, storage: Storage, job: str | None) -> None:
-        key = (image_uuid, storage.uuid)
-        if key not in self._uploads:
-            self._uploads[key] = upload = Upload(image_uuid, storage, job, self._clock.monotonic())
+    def _start(self, image_uuid: str, waiting: Waiting, job: str | None) -> None:
+        upload = Upload(image_uuid, waiting.storage, waiting.add, job, self._clock.monotonic())
+        if upload.key not in self._uploads:
+            self._uploads[upload.key] = upload
             self._track(upload)
 
     async def _find(self, image_uuid: str, storage_uuid: str) -> Upload:
         """Return the upload of an image that waits. Raise UploadRefused if there is none."""
-        upload = self._uploads.get((image_uuid, storage_uuid))
-        if upload is None:
-            for storage in await self._waiting(image_uuid):
-                if storage.uuid == storage_uuid and not await self._jobs.is_suspended(image_uuid):
-                    self._start(image_uuid, storage, None)
-            upload = self._uploads.get((image_uuid, storage_uuid))
+        waiting = next((one for one in await self._waiting(image_uuid) if one.storage.uuid == storage_uuid), None)
+        if waiting is None:
+            raise UploadRefused(404, f"image not found {image_uuid}")
+        key = (image_uuid, storage_uuid, waiting.add)
+        if key not in self._uploads and not await self._jobs.is_suspended(image_uuid):
+            self._start(image_uuid, waiting, None)
+        upload = self._uploads.get(key)
         if upload is None:
             raise UploadRefused(404, f"image not found {image_uuid}")
         if not upload.running and not await self._jobs.is_suspended(image_uuid):
@@ -395,6 +470,9 @@ class Uploads:
             raise
         else:
             self._forget(upload, None)
+            if any(one.image_uuid == upload.image_uuid for one in self._uploads.values() if not one.running):
+                # With this upload the job has ended that the others were suspended with.
+                await self._database.health.insist(lambda: self._resume(upload.image_uuid))
 
     async def _take(self, upload: Upload) -> None:
         """Write what comes to the host until all is there. Raise BackupStorageError."""
@@ -458,24 +536,23 @@ class Uploads:
 
         Another node may have cancelled it that could not say so.
         """
-        image, storage = upload.image_uuid, upload.storage.uuid
-        this = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
-        refs = await self._database.read(select(Ref.status, Ref.installPath).where(*this))
+        refs = await self._database.read(select(Ref.status, Ref.installPath).where(*_this(upload)))
         status, url = refs[0] if refs else (None, None)
         if status not in (DOWNLOADING, READY):
-            raise UploadEnded(f"image [uuid:{image}] has been deleted")
+            raise UploadEnded(IMAGE_DELETED.format(upload.image_uuid))
         if status == READY or self._addressed(url) not in (None, self._peers.uuid):
             raise UploadElsewhere
-        if await self._jobs.is_cancelled(image):
-            raise UploadEnded(CANCELLED.format(image))
+        if await self._jobs.is_cancelled(upload.image_uuid):
+            raise UploadEnded(CANCELLED.format(upload.image_uuid))
 
     async def _complete(self, upload: Upload, path: str) -> None:
         """Write that an image is there. Raise UploadEnded if it was deleted meanwhile."""
         image, storage = upload.image_uuid, upload.storage.uuid
         ready = {"status": READY, "size": upload.size, "actualSize": upload.size, "md5Sum": upload.md5}
         async with self._database.atomic(), self._database.transaction() as connection:
-            if not await self._rows.change_ref(connection, image, storage, {"installPath": path, "status": READY}):
-                raise UploadEnded(f"image [uuid:{image}] has been deleted")
+            there = {"installPath": path, "status": READY}
+            if not await self._rows.change_ref(connection, image, storage, there, Ref.addUuid == upload.add):
+                raise UploadEnded(IMAGE_DELETED.format(image))
             await connection.execute(update(Image).where(Image.uuid == image).values(**ready))
             await self._events.status_changed(connection, image, DOWNLOADING, READY, [storage])
             await self._events.tracked(connection, image)
@@ -483,8 +560,7 @@ class Uploads:
 
     async def _is_ready(self, upload: Upload) -> bool:
         """Return whether an image is stored as being there, as soon as the store tells it."""
-        there = (Ref.imageUuid == upload.image_uuid, Ref.backupStorageUuid == upload.storage.uuid, Ref.status == READY)
-        rows = select(Ref.imageUuid).where(*there)
+        rows = select(Ref.imageUuid).where(*_this(upload), Ref.status == READY)
         return bool(await self._database.health.insist(lambda: self._database.read(rows)))
 
     # Ends
@@ -494,45 +570,61 @@ class Uploads:
 
         If it can be resumed, and a long job waits for it, suspend that in place of it.
         """
-
-        async def suspend_or_remove() -> bool:
-            suspended = can_be_resumed and await self._jobs.upload_suspended(upload.image_uuid, error)
-            if not suspended:
-                await self._remove(upload, error)
-            return suspended
-
-        if await self._database.health.insist(suspend_or_remove):
+        if await self._database.health.insist(lambda: self._suspend_or_remove(upload, error, can_be_resumed)):
             upload.end(error.details)
             return
         await self._garbage.collect(upload.image_uuid)
         self._forget(upload, error.details)
 
-    async def _remove(self, upload: Upload, error: ErrorCode) -> None:
+    async def _suspend_or_remove(self, upload: Upload, error: ErrorCode, can_be_resumed: bool) -> bool:
+        """Return whether the job was suspended. Leave an image alone that was added again: it has another job."""
         image, storage = upload.image_uuid, upload.storage.uuid
         async with self._database.atomic(), self._database.transaction() as connection:
-            this = (Ref.imageUuid == image, Ref.backupStorageUuid == storage)
-            if await connection.scalar(select(Ref.status).where(*this).with_for_update()) == READY:
-                return  # another node has received it
-            count = select(func.count()).where(Ref.imageUuid == image, Ref.backupStorageUuid != storage)
-            others = await connection.scalar(count)
+            there = select(Ref.status, Ref.addUuid).where(Ref.imageUuid == image, Ref.backupStorageUuid == storage)
+            ref = (await connection.execute(there.with_for_update())).one_or_none()
+            if ref is not None and (ref.status == READY or ref.addUuid != upload.add):
+                return False  # another node has received it, or its file is that of the next image by now
+            if ref is not None and can_be_resumed and await self._jobs.upload_suspended(image, error):
+                return True
             await self._garbage.note(connection, image, [(storage, install_path(image))])
-            if others:
-                await self._events.removed(connection, image, [storage], exists=True)
-                await connection.execute(delete(Ref).where(*this))
-            else:
-                await self._images.drop_upload(image, str(error.details))
-                await self._jobs.upload_ended(image, error, {})
+            if ref is not None:
+                await self._remove(connection, upload, error)
+        return False
 
-    async def _drop(self, image_uuid: str) -> None:
-        """Delete an image that a simulator storage waits for."""
+    async def _remove(self, connection: AsyncConnection, upload: Upload, error: ErrorCode) -> None:
+        """Delete the ref of an upload, and with the last one its image, and end the job."""
+        image, storage = upload.image_uuid, upload.storage.uuid
+        if await connection.scalar(
+            select(func.count()).where(Ref.imageUuid == image, Ref.backupStorageUuid != storage)
+        ):
+            await self._events.removed(connection, image, [storage], exists=True)
+            await connection.execute(delete(Ref).where(*_this(upload)))
+        else:
+            await self._images.drop_upload(image, str(error.details))
+            await self._jobs.upload_ended(image, error, {})
+
+    async def _drop(self, image_uuid: str, add: str | None) -> None:
+        """Delete an image that a simulator storage waits for, unless it is that of a later add."""
         async with self._database.atomic():
+            these = (Ref.imageUuid == image_uuid, Ref.addUuid == add)
+            if not await self._database.read(select(Ref.id).where(*these).limit(1)):
+                return
             if await self._images.drop_upload(image_uuid, EXPIRED):
                 error = ErrorCode("SYS.1006", EXPIRED)
                 await self._jobs.upload_ended(image_uuid, error, {}, states=("Running",))
 
     def _forget(self, upload: Upload, why: str | None) -> None:
-        self._uploads.pop((upload.image_uuid, upload.storage.uuid), None)
+        self._uploads.pop(upload.key, None)
         upload.end(why)
+
+
+def _this(upload: Upload) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the ref that an upload belongs to."""
+    return (
+        Ref.imageUuid == upload.image_uuid,
+        Ref.backupStorageUuid == upload.storage.uuid,
+        Ref.addUuid == upload.add,
+    )
 
 
 def _check(upload: Upload, piece: Piece) -> None:

@@ -92,7 +92,7 @@ CREATE TABLE "ImageBackupStorageRefVO" (
 	"exportMd5Sum" VARCHAR(255), 
 	"exportUrl" VARCHAR(2048), 
 	"createDate" DATETIME NOT NULL, 
-	"lastOpDate" DATETIME NOT NULL, 
+	"lastOpDate" DATETIME NOT NULL, "addUuid" VARCHAR(32), 
 	PRIMARY KEY (id), 
 	FOREIGN KEY("backupStorageUuid") REFERENCES "BackupStorageVO" (uuid) ON DELETE CASCADE, 
 	FOREIGN KEY("imageUuid") REFERENCES "ImageVO" (uuid) ON DELETE CASCADE, 
@@ -380,7 +380,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0011');
+INSERT INTO "alembic_version" VALUES('0012');
 CREATE INDEX "ix_BackupStorageVO_addedByJob" ON "BackupStorageVO" ("addedByJob");
 CREATE INDEX "ix_BackupStorageVO_name" ON "BackupStorageVO" (name);
 CREATE INDEX "ix_BackupStorageVO_most_available" ON "BackupStorageVO" ("availableCapacity" DESC, uuid, name);
