@@ -134,6 +134,23 @@ async def test_what_is_too_much_is_left_off_and_counted(
     assert (len(shown["faults"]), shown["faultsLeftOff"]) == (1, 1)
 
 
+async def test_a_fault_of_the_node_that_lasts_is_shown_however_many_came_and_went_since(
+    imagestore_client: Client, imagestore_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "MOST_EVENTS", 3)
+    lasting = await lab(
+        imagestore_client, "POST", "/node/faults", {"kind": "status", "code": 418, "when": {"path": "/x"}}
+    )
+    for _ in range(3):
+        healed = await lab(
+            imagestore_client, "POST", "/node/faults", {"kind": "status", "code": 418, "when": {"path": "/x"}}
+        )
+        await lab(imagestore_client, "DELETE", f"/node/faults/{healed['id']}")
+    await imagestore_lab.clock.sleep(1)
+    shown = await lab(imagestore_client, "GET", "/timeline", from_=imagestore_lab.clock.time() - 0.5)
+    assert [(one["id"], one["to"]) for one in shown["faults"]] == [(lasting["id"], None)]
+
+
 async def test_a_secret_of_a_fault_is_not_shown(imagestore_client: Client, imagestore_lab: Lab) -> None:
     fault = {"kind": "password_rotated", "password": "hunter2"}
     await lab(imagestore_client, "POST", "/hosts/imagestore-1/faults", fault)

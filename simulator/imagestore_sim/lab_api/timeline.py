@@ -27,6 +27,7 @@ from imagestore_sim.lab_api.storage_shapes import CapacityPoint
 from imagestore_sim.masking import is_secret_name
 from imagestore_sim.rest.journal import Entry, Journal
 from imagestore_sim.rest.node_faults import FAULT_HEALED, FAULT_SET
+from imagestore_sim.tasks import BYTES_OF_A_ROW, by_size
 
 PATH = "/lab/v1/timeline"
 MOST_LANES = 200
@@ -164,8 +165,8 @@ class TimelineRoutes:
         lanes = _Lanes(database, began, ended, {one.host.lower() for one in during})
         page, in_all = await lanes.page(wanted)
         hosts = {one.hostname.lower() for one in page}
-        faults = [*await self._node_faults(database, began, ended), *map(_host_span, during)]
-        chosen = [one for one in faults if one.host is None or one.host.lower() in hosts]
+        of_node, of_node_left_off = await _node_faults(database, began, ended)
+        chosen = [*of_node, *(_host_span(one) for one in during if one.host.lower() in hosts)]
         requests, dropped = self._requests(began, ended, now)
         return TimelineShape(
             began=began,
@@ -175,30 +176,54 @@ class TimelineRoutes:
             lanes=page,
             lanes_in_all=in_all,
             faults=chosen[-MOST_WINDOWS:],
-            faults_left_off=max(0, len(chosen) - MOST_WINDOWS),
+            faults_left_off=of_node_left_off + max(0, len(chosen) - MOST_WINDOWS),
             requests=requests,
             requests_dropped=dropped,
             events_left_off=lanes.left_off,
         )
 
-    async def _node_faults(self, database: Database, began: float, ended: float) -> list[FaultSpan]:
-        """Return the faults of the management plane that were set in the time, or before it and not healed by then."""
-        rows = await _events(database, (FAULT_SET, FAULT_HEALED), 0.0, ended)
-        spans: dict[str, FaultSpan] = {}
-        for row in rows:
-            content = orjson.loads(row.content)
-            if row.path == FAULT_SET:
-                spans[row.resourceUuid] = FaultSpan(id=row.resourceUuid, kind=content["kind"], host=None,
-                                                    parameters=content["parameters"], began=row.time / 1000,
-                                                    ended=None)  # fmt: skip
-            elif (span := spans.get(row.resourceUuid)) is not None:
-                spans[row.resourceUuid] = span.model_copy(update={"ended": row.time / 1000})
-        return [one for one in spans.values() if one.ended is None or one.ended >= began]
-
     def _requests(self, began: float, ended: float, now: float) -> tuple[list[TickShape], bool]:
         epoch = now - self._clock.monotonic()
         found = [one for one in self._journal.since(0, began - epoch) if epoch + one.ended <= ended]
         return [_tick(one, epoch) for one in found], self._journal.dropped_since(0, began - epoch) > 0
+
+
+async def _node_faults(database: Database, began: float, ended: float) -> tuple[list[FaultSpan], int]:
+    """Return the latest MOST_WINDOWS faults of the management plane in a time, and how many there were before them.
+
+    They were set in the time, or before it and not healed by then.
+    """
+    paths = (FAULT_SET, FAULT_HEALED)
+    before = select(func.max(StoredEvent.id)).where(StoredEvent.path.in_(paths), StoredEvent.time < int(began * 1000))
+    columns = select(StoredEvent.__table__).where(StoredEvent.path == FAULT_SET)
+    set_then = columns.where(StoredEvent.id.in_(before.group_by(StoredEvent.resourceUuid)))
+    lasting = await database.read(set_then.order_by(StoredEvent.id.desc()).limit(MOST_EVENTS))
+    events = [*reversed(lasting), *await _events(database, paths, began, ended)]
+    return await by_size(len(events) * BYTES_OF_A_ROW, _fault_spans, events)  # type: ignore[arg-type]
+
+
+def _fault_spans(events: Sequence[StoredEvent]) -> tuple[list[FaultSpan], int]:
+    """Return the latest MOST_WINDOWS faults that the events set and heal, and how many there were before them."""
+    spans: dict[str, tuple[StoredEvent, float | None]] = {}
+    for event in events:
+        if event.path == FAULT_SET:
+            spans[event.resourceUuid] = event, None
+        elif (found := spans.get(event.resourceUuid)) is not None:
+            spans[event.resourceUuid] = found[0], event.time / 1000
+    shown = list(spans.values())[-MOST_WINDOWS:]
+    return [_node_span(began, ended) for began, ended in shown], len(spans) - len(shown)
+
+
+def _node_span(event: StoredEvent, ended: float | None) -> FaultSpan:
+    content = orjson.loads(event.content)
+    return FaultSpan(
+        id=event.resourceUuid,
+        kind=content["kind"],
+        host=None,
+        parameters=content["parameters"],
+        began=event.time / 1000,
+        ended=ended,
+    )
 
 
 def _tick(entry: Entry, epoch: float) -> TickShape:
@@ -307,7 +332,8 @@ class _Lanes:
             self.left_off = len(rows) == MOST_EVENTS
             for row in rows:
                 events[row.resourceUuid].append(row)
-        return [_lane(one, events[str(one["uuid"])], self._began, self._ended) for one in storages]
+        size = sum(map(len, events.values())) * BYTES_OF_A_ROW
+        return await by_size(size, _built, storages, events, self._began, self._ended)
 
 
 def _storages(
@@ -335,6 +361,12 @@ def _storages(
     return columns  # type: ignore[return-value]
 
 
+def _built(
+    storages: Sequence[Mapping[str, object]], events: Mapping[str, Sequence[StoredEvent]], began: float, ended: float
+) -> list[LaneShape]:
+    return [_lane(one, events.get(str(one["uuid"]), ()), began, ended) for one in storages]
+
+
 def _lane(storage: Mapping[str, object], events: Sequence[StoredEvent], began: float, ended: float) -> LaneShape:
     """Return the lane of a storage from its events since `began`: each holds the value before it."""
     statuses, capacities = _statuses(storage, events, began), _capacities(storage, events, began)
@@ -356,8 +388,9 @@ def _statuses(storage: Mapping[str, object], events: Sequence[StoredEvent], bega
     spans: list[StatusSpan] = []
     was_added = False
     for event in events:
-        content, at = orjson.loads(event.content), event.time / 1000
+        at = event.time / 1000
         if event.path == STATUS_CHANGED:
+            content = orjson.loads(event.content)
             if not spans:
                 spans.append(StatusSpan(time=began, status=content["oldStatus"]))
             spans.append(StatusSpan(time=at, status=content["newStatus"]))
