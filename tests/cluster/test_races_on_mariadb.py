@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Literal
 
 import orjson
 import pytest
@@ -17,6 +18,7 @@ from imagestore_sim.api.long_job_runner import ADD_IMAGE
 from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.backup_storage.records import NewStorage, StorageRecords
 from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.cluster import MODES
 from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.ids import new_uuid
@@ -24,7 +26,7 @@ from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
-from mariadb_server import VAULT_KEY, MariaDbServer
+from mariadb_server import VAULT_KEY, MariaDbServer, free_port
 from rows import rows
 
 pytestmark = pytest.mark.mariadb
@@ -167,3 +169,35 @@ async def test_of_the_jobs_about_an_image_the_one_that_adds_it_waits_for_its_upl
         }
         assert await jobs.upload_suspended(image, ErrorCode("SYS.1006", "nothing has come"))
         assert await other.parts.services.long_jobs.is_suspended(image)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_node_that_starts_again_at_its_address_gives_up_the_uploads_to_it(
+    mariadb_server: MariaDbServer, mode: Literal["faithful", "quick"]
+) -> None:
+    url = mariadb_server.new_database(f"uploads_{mode}")
+    settings = Settings(port=free_port(), database=url, vault_key=VAULT_KEY, cluster_mode=mode, log_level="error")
+    node = ManagementNode(settings)
+    await node.start(Bootstrap())
+    async with Client(node.url) as client:
+        await client.log_in()
+        await _deleted_image(client)
+        option = "/global-configurations/image/upload.failure.tolerance.count/actions"
+        await client.call("PUT", option, {"updateGlobalConfig": {"value": "2"}})
+        [storage] = await client.query("/backup-storage")
+        image = {"name": "up", "url": "upload://i", "format": "raw", "backupStorageUuids": [storage["uuid"]]}
+        params = {"jobName": ADD_IMAGE, "jobData": orjson.dumps(image).decode()}
+        job = (await client.call("POST", "/longjobs", {"params": params}))["inventory"]["uuid"]
+        while not await client.query("/images", "status=Downloading"):
+            await asyncio.sleep(0.05)
+    await node.kill()
+    again = ManagementNode(settings)
+    await again.start(Bootstrap())
+    try:
+        async with Client(again.url) as client, asyncio.timeout(20):
+            await client.log_in()
+            while [one["state"] for one in await client.query(f"/longjobs/{job}")] != ["Failed"]:
+                await asyncio.sleep(0.1)
+            assert await client.query("/images", "name=up") == []
+    finally:
+        await again.stop()

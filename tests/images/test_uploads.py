@@ -172,6 +172,41 @@ async def test_what_is_no_piece_of_the_image_is_refused(image: Inventory) -> Non
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(("offset", "size", "other"), [(5, 10, 0), (11, 9, 15), (0, 20, 0), (9, 7, 0), (14, 2, 15)])
+async def test_a_piece_that_overlaps_another_one_is_refused(
+    imagestore_client: Client, image: Inventory, offset: int, size: int, other: int
+) -> None:
+    for start, bits in ((0, BITS[:10]), (15, BITS[15:20])):
+        headers = {"IMAGE-SIZE": 20, "SLICE-OFFSET": start, "SLICE-SIZE": len(bits)}
+        assert (await send(image, bits, headers))[0] == 200
+    overlapping = {"IMAGE-SIZE": 20, "SLICE-OFFSET": offset, "SLICE-SIZE": size}
+    status, text = await send(image, BITS[offset:][:size], overlapping)
+    if offset:
+        assert (status, text.partition(": ")[2]) == (
+            400,
+            f"it overlaps the one of {10 if not other else 5} bytes at {other}",
+        )
+    else:
+        assert status == 409
+    assert [one["status"] for one in await imagestore_client.query("/images")] == ["Downloading"]
+    assert (await send(image, BITS[10:15], {"IMAGE-SIZE": 20, "SLICE-OFFSET": 10, "SLICE-SIZE": 5}))[0] == 200
+    [sent] = await imagestore_client.query("/images")
+    assert (sent["status"], sent["size"]) == ("Ready", 20)
+
+
+async def test_a_first_piece_that_is_refused_does_not_say_how_large_the_image_is(
+    imagestore_lab: Lab, imagestore_client: Client, image: Inventory
+) -> None:
+    for bits, size in ((BITS, len(BITS) // 2), (BITS[:10], 20)):
+        assert (await send(image, bits, {"IMAGE-SIZE": size}))[0] == 400
+        await imagestore_lab.clock.sleep(1)
+    before = await available(imagestore_lab)
+    assert await send(image) == (200, "")
+    [sent] = await imagestore_client.query("/images")
+    assert (sent["status"], sent["size"], sent["md5Sum"]) == ("Ready", len(BITS), MD5)
+    assert abs(before - len(BITS) - await available(imagestore_lab)) < 8 * BLOCK
+
+
 async def test_an_upload_that_nobody_makes_is_given_up(
     imagestore_lab: Lab, imagestore_hosts: HostNetwork, imagestore_client: Client, image: Inventory
 ) -> None:

@@ -8,6 +8,7 @@ knows no uploads, so that each of these questions fails. On any other storage no
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import hashlib
 import logging
@@ -90,6 +91,10 @@ class UploadElsewhere(Exception):
     """Another node waits for the upload, or has received it: it had been taken for dead when this one began to wait."""
 
 
+class UploadBeginsAgain(Exception):
+    """The first piece was refused: the next one says anew how large the image is."""
+
+
 class UploadJobs(Protocol):
     """The long jobs that wait for uploads."""
 
@@ -148,10 +153,13 @@ class Upload:
     """Bytes of the image; 0 until the first request says it."""
     received: int = 0
     written: int = 0
-    coming: set[int] = field(default_factory=set)
-    """The offsets of the pieces that are under way."""
-    pieces: dict[int, int] = field(default_factory=dict)
-    """The sizes of the pieces that are whole, by their offset."""
+    whole: int = 0
+    """Bytes that have come in whole pieces."""
+    offsets: list[int] = field(default_factory=list)
+    """Where the pieces begin that are whole or under way, in order; no two overlap."""
+    sizes: dict[int, int] = field(default_factory=dict)
+    """The sizes of these pieces, by their offset."""
+    begins_again: bool = False
     digest: hashlib._Hash = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
     hashed: int = 0
     """Bytes from the beginning that the digest is of: pieces may come in any order."""
@@ -167,11 +175,6 @@ class Upload:
         return self.image_uuid, self.storage.uuid, self.add
 
     @property
-    def whole(self) -> int:
-        """Return how many bytes have come in whole pieces."""
-        return sum(self.pieces.values())
-
-    @property
     def is_whole(self) -> bool:
         """Whether all pieces are there."""
         return 0 < self.size == self.whole
@@ -180,6 +183,28 @@ class Upload:
     def md5(self) -> str | None:
         """The MD5 of the image in hex; None if its pieces came in another order."""
         return self.digest.hexdigest() if self.hashed == self.size else None
+
+    def overlapping(self, piece: Piece) -> int | None:
+        """Return the offset of a piece that has bytes of this one, None if there is none."""
+        place = bisect.bisect_right(self.offsets, piece.offset)
+        if place and (before := self.offsets[place - 1]) + self.sizes[before] > piece.offset:
+            return before
+        after = next(iter(self.offsets[place : place + 1]), None)
+        return after if after is not None and after < piece.offset + piece.size else None
+
+    def begin_piece(self, piece: Piece) -> None:
+        """Let a piece come that overlaps no other one."""
+        self.size = piece.image_size
+        bisect.insort(self.offsets, piece.offset)
+        self.sizes[piece.offset] = piece.size
+
+    def drop_piece(self, piece: Piece, came: int, now: float) -> None:
+        """Forget a piece that was refused, with what had come of it. Without any other, all begins again."""
+        self.offsets.remove(piece.offset)
+        del self.sizes[piece.offset]
+        self.take(-came, now)
+        if not self.offsets:
+            self.size, self.begins_again = 0, True
 
     def take(self, count: int, now: float) -> None:
         """Count bytes that have come."""
@@ -212,7 +237,6 @@ class Uploads:
         bus: Bus,
     ) -> None:
         self._peers = peers
-        peers.on_left(self._node_left)
         self._bus = bus
         bus.serve(SERVICE, self._serve)
         self._database = database
@@ -230,15 +254,11 @@ class Uploads:
         self._tasks = Tasks()
 
     async def open(self) -> None:
-        """Wait for the uploads that an earlier run has left; they begin again with their first byte."""
-        await self._expect_left()
+        """Wait for the uploads that an earlier run has left; they begin again with their first byte.
 
-    def _node_left(self, node: str) -> None:
-        if self._peers.uuid in self._peers.members:  # else it is this node that leaves
-            self._tasks.begin(self._expect_left(), f"uploads that {node} has left")
-
-    async def _expect_left(self) -> None:
-        """Wait for the uploads to this node, and for those to nodes that have left whose images the ring gives it."""
+        Of several nodes, each waits for those that are sent to it, and for those to nodes that have left whose images
+        the ring gives it.
+        """
         waiting = select(Image.uuid, func.min(Ref.installPath)).outerjoin(Ref, Ref.imageUuid == Image.uuid)
         # An image is Ready with its first upload, and the others may still come.
         comes = or_(Image.status == DOWNLOADING, Ref.status == DOWNLOADING)
@@ -375,8 +395,7 @@ class Uploads:
         """
         upload = await self._find(image_uuid, storage_uuid)
         _check(upload, piece)
-        upload.size = piece.image_size
-        upload.coming.add(piece.offset)
+        upload.begin_piece(piece)
         came = 0
         digest = hashlib.md5(usedforsecurity=False)
         image_digest = upload.digest.copy() if upload.hashed == piece.offset else None
@@ -392,11 +411,9 @@ class Uploads:
                 await _until_moved(upload, lambda: upload.received - upload.written < WINDOW)
             _check_piece(upload, piece, came, digest.hexdigest())
         except BaseException:
-            upload.take(-came, self._clock.monotonic())
+            upload.drop_piece(piece, came, self._clock.monotonic())
             raise
-        finally:
-            upload.coming.discard(piece.offset)
-        upload.pieces[piece.offset] = piece.size
+        upload.whole += piece.size
         if image_digest is not None:
             upload.digest, upload.hashed = image_digest, piece.offset + piece.size
         upload.news.set()
@@ -458,7 +475,8 @@ class Uploads:
 
     async def _run(self, upload: Upload) -> None:
         try:
-            await self._take(upload)
+            while not await self._take_unless_refused(upload):
+                upload.written = 0
         except UploadElsewhere:
             self._forget(upload, f"another node takes the upload of image[uuid: {upload.image_uuid}]")
         except UploadInterrupted as interrupted:
@@ -473,6 +491,15 @@ class Uploads:
             if any(one.image_uuid == upload.image_uuid for one in self._uploads.values() if not one.running):
                 # With this upload the job has ended that the others were suspended with.
                 await self._database.health.insist(lambda: self._resume(upload.image_uuid))
+
+    async def _take_unless_refused(self, upload: Upload) -> bool:
+        """Do what `_take` does; return False if the first piece is refused meanwhile."""
+        upload.begins_again = False
+        try:
+            await self._take(upload)
+        except UploadBeginsAgain:
+            return False
+        return True
 
     async def _take(self, upload: Upload) -> None:
         """Write what comes to the host until all is there. Raise BackupStorageError."""
@@ -517,13 +544,15 @@ class Uploads:
     async def _until(self, upload: Upload, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds, which news may change.
 
-        Raise UploadEnded when it is cancelled, or idle; UploadElsewhere.
+        Raise UploadEnded when it is cancelled, or idle; UploadElsewhere, UploadBeginsAgain.
         """
         idle = max(0, self._configuration.get(MAX_IDLE))
         while True:
             upload.news.clear()
             if upload.why_not is not None:
                 raise UploadEnded(upload.why_not)
+            if upload.begins_again:
+                raise UploadBeginsAgain
             if condition():
                 return
             await self._check_waits(upload)
@@ -635,8 +664,11 @@ def _check(upload: Upload, piece: Piece) -> None:
     if upload.size not in (0, piece.image_size):
         text = f"every upload request for image[uuid:{upload.image_uuid}] should has the same image size"
         raise UploadRefused(400, text)
-    if piece.offset in upload.pieces or piece.offset in upload.coming:
+    if piece.offset in upload.sizes:
         raise UploadRefused(409, f"the piece at {piece.offset} of image[uuid:{upload.image_uuid}] {PASSED_OVER}")
+    if (other := upload.overlapping(piece)) is not None:
+        theirs = f"the one of {upload.sizes[other]} bytes at {other}"
+        raise UploadRefused(400, f"invalid slice of {piece.size} bytes at {piece.offset}: it overlaps {theirs}")
 
 
 def _check_piece(upload: Upload, piece: Piece, came: int, md5: str) -> None:

@@ -146,6 +146,7 @@ class ManagementNode:
             self._gate.done("bootstrap")
             await before_connecting()
             await parts.cluster.run()
+            await parts.services.uploads.open()  # who the members are says which of them are sent to this node
             await parts.storages.lifecycle.start()
             if parts.storages.takeover is not None:
                 await parts.storages.takeover.open()

@@ -70,7 +70,6 @@ class Parts:
         await self.jobs.open()
         await self.services.web_hooks.open()
         await self.services.long_jobs.open()
-        await self.services.uploads.open()
         self.images.expunge.start()
         await self.shared_sources.ask()
         if self.cluster.membership is not None:
@@ -161,6 +160,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
         images.garbage.drop_half_added,
         jobs.end_left,
         services.long_jobs.end_left,
+        services.uploads.open,
     )
     followed.follow(services.web_hooks.read)
     followed.follow(services.long_jobs.follow_cancels)
