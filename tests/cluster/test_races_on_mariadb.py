@@ -19,7 +19,8 @@ from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.backup_storage.records import NewStorage, StorageRecords
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.cluster import MODES
-from imagestore_sim.database.models import ADMIN_UUID, Image, LongJob
+from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, Image, LongJob, SystemTag
+from imagestore_sim.database.models import ImageStoreBackupStorage as Host
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.node.management_node import ManagementNode
@@ -140,6 +141,53 @@ async def test_one_host_does_not_get_storages_of_two_types_at_two_nodes(
     [refused] = [error for error in ended if error is not None]
     assert re.match("More than one BackupStorage on the same host identified by hostname", str(refused))
     assert [len(await node.storages.records.tracked()) for node in nodes] == [1, 1]
+
+
+def _uuid_of(node: ManagementNode) -> str:
+    """Return a new uuid that the ring gives to a node."""
+    peers = node.parts.cluster.peers
+    return next(uuid for _ in range(1000) if peers.owner_of(uuid := new_uuid("resource")) == peers.uuid)
+
+
+async def _until_they_know_each_other(nodes: list[ManagementNode]) -> None:
+    async with asyncio.timeout(60):
+        while any(len(node.parts.cluster.peers.members) < len(nodes) for node in nodes):
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", ["delete", "update"])
+async def test_a_call_about_a_storage_is_made_again_that_meets_a_change_at_another_node(
+    nodes: list[ManagementNode], kind: str
+) -> None:
+    """MariaDB undoes the smaller one of two transactions that wait for each other: that of the call."""
+    one, other = nodes
+    await _until_they_know_each_other(nodes)
+    new = NewStorage(uuid=_uuid_of(other), name="n", hostname="h", url="/h", username="root", password="password")
+    async with other.parts.store.database.transaction() as connection:
+        await other.storages.records.insert(connection, new, None)
+    method, path, body, left = "DELETE", f"/backup-storage/{new.uuid}?deleteMode=Permissive", {}, []
+    last = update(SystemTag).where(SystemTag.resourceUuid == new.uuid).values(tag="t")  # a delete removes tags first
+    if kind == "update":
+        method, path, left = "PUT", f"/backup-storage/image-store/{new.uuid}/actions", ["changed"]
+        body = {"updateImageStoreBackupStorage": {"name": "changed", "username": "other"}}
+        last = update(Host).where(Host.uuid == new.uuid).values(sshPort=2)
+    else:
+        tag = {"uuid": new_uuid("resource"), "resourceUuid": new.uuid, "resourceType": "BackupStorageVO", "tag": "s"}
+        now = {"createDate": one.foundation.clock.local(), "lastOpDate": one.foundation.clock.local()}
+        async with other.parts.store.database.transaction() as connection:
+            await connection.execute(insert(SystemTag).values(type="System", inherent=False, **tag, **now))
+    async with Client(other.url) as client, asyncio.timeout(60):
+        await client.log_in()
+        async with one.parts.store.database.transaction() as connection:
+            for number in range(100):  # so that it is the larger one
+                changed = update(BackupStorage).where(BackupStorage.uuid == new.uuid).values(description=str(number))
+                await connection.execute(changed)
+            answer = await client.request(method, path, body, headers={"X-Job-UUID": _uuid_of(other)})
+            await asyncio.sleep(0.5)
+            await connection.execute(last)
+        ended = await client.follow(answer.body["location"])
+        assert ended.status == 200, ended.text
+        assert [found["name"] for found in await client.query("/backup-storage", f"uuid={new.uuid}")] == left
 
 
 async def test_of_the_jobs_about_an_image_the_one_that_adds_it_waits_for_its_upload(

@@ -212,8 +212,11 @@ class Database:
         """Return the result of `work`, which is run in one `atomic` block.
 
         Where MariaDB undoes it for the sake of another node's transaction, it is run again, MOST_TRIES times in all:
-        so it must change nothing but the store. Raise StoreConflict after the last time.
+        so it must change nothing but the store. Raise StoreConflict after the last time. Inside `atomic` it is a part
+        of that block, and run once: MariaDB undoes the whole.
         """
+        if self._units.is_active:
+            return await work()
 
         async def attempt() -> T:
             async with self.atomic():

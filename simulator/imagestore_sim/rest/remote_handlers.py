@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Generic, TypeVar
 
 from imagestore_sim.cluster import Bus, CallBroken, NodeGone, Peers
@@ -159,10 +159,10 @@ class RemoteHandlers(Generic[S]):
 
     async def _run(self, message: Message, call: Call) -> Reply:
         handler = self._handlers.handler_of(type(message))
-        if self._peers.is_alone:
-            return await handler(self._services, message, call)
-        self._receive_uploads_here()
+        if not self._peers.is_alone:
+            self._receive_uploads_here()
         if message.waits or not message.owned_by:
             return await handler(self._services, message, call)
-        async with self._database.atomic():
-            return await handler(self._services, message, call)
+        # Such a handler changes nothing but the store. The job of a call that another node may carry out is no single
+        # transaction, and makes nothing again (`JobStarter`).
+        return await self._database.atomically(partial(handler, self._services, message, call))
