@@ -373,7 +373,9 @@ class SharedResource(Dated, Model):
 class Job(Model):
     """An asynchronous call. `state` is Processing, Done or Failed; `result` is the body that a poll returns.
 
-    `managementNodeUuid` is the node that carries it out; empty once that has left before the end.
+    `managementNodeUuid` is the node that carries it out; empty once that has left before the end. `givenTo` is another
+    node, which may take it; once that cannot any more, it is the node that carries it out. `webHook` is the URL that
+    its end is posted to, and empty after that. A job that is `lost` tells that its work goes on; polls do not find it.
     """
 
     __tablename__ = "RestAPIVO"
@@ -385,6 +387,9 @@ class Job(Model):
     createDate: Mapped[int] = column(BigInteger, index=True, doc="Epoch seconds")
     lastOpDate: Mapped[int] = column(BigInteger, doc="Epoch seconds")
     managementNodeUuid: Mapped[str | None] = column(String(UUID_LENGTH))
+    givenTo: Mapped[str | None] = column(String(UUID_LENGTH))
+    webHook: Mapped[str | None] = column(Text)
+    lost: Mapped[bool | None] = column(Boolean)
 
 
 class LongJob(Model):

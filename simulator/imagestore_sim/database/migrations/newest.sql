@@ -213,7 +213,7 @@ CREATE TABLE "RestAPIVO" (
 	state VARCHAR(32) NOT NULL, 
 	result TEXT, 
 	"createDate" BIGINT NOT NULL, 
-	"lastOpDate" BIGINT NOT NULL, "managementNodeUuid" VARCHAR(32), 
+	"lastOpDate" BIGINT NOT NULL, "managementNodeUuid" VARCHAR(32), "givenTo" VARCHAR(32), "webHook" TEXT, lost BOOLEAN, 
 	PRIMARY KEY (uuid)
 );
 CREATE TABLE "RoleVO" (
@@ -380,7 +380,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0012');
+INSERT INTO "alembic_version" VALUES('0013');
 CREATE INDEX "ix_BackupStorageVO_addedByJob" ON "BackupStorageVO" ("addedByJob");
 CREATE INDEX "ix_BackupStorageVO_name" ON "BackupStorageVO" (name);
 CREATE INDEX "ix_BackupStorageVO_most_available" ON "BackupStorageVO" ("availableCapacity" DESC, uuid, name);
