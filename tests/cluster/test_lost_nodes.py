@@ -7,13 +7,18 @@ import json
 
 import aiohttp
 import pytest
+from sqlalchemy import select
 
 from cluster_clients import RECONNECT, STORAGES, Clients, clients, owner
-from imagestore_sim.cluster import Link
+from hook_receiver import Receiver, open_receiver
+from imagestore_sim.cluster import Link, NodeLeft
+from imagestore_sim.cluster.bus import Content
 from imagestore_sim.cluster.rows import JOINING, Member, MemberRows
+from imagestore_sim.database.models import Job
 from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.ids import new_uuid
+from imagestore_sim.rest.messages import Reply
 from imagestore_sim.testing.client import Client
 from imagestore_sim.virtual_clock import run_virtually
 from three_nodes import NAMES, Watched, three_nodes
@@ -93,6 +98,131 @@ def test_a_job_of_a_node_that_has_left_never_ends_in_the_faithful_mode() -> None
     _, polls, rows = run_virtually(_owner_of_the_job_is_killed("faithful", 90))
     assert polls == [(202, "")] * 2
     assert rows == 0
+
+
+ZONE: dict[str, object] = {"params": {"name": "z"}}
+
+
+async def begin_hooked(client: Client, method: str, path: str, body: object, job: str, hook: Receiver) -> None:
+    """Begin a job whose end is posted to a receiver."""
+    answer = await client.request(method, path, body, headers={"X-Job-UUID": job, "X-Web-Hook": hook.url})
+    assert answer.status == 202, answer
+
+
+async def _node_of_a_job_stops() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes, open_receiver(world) as hook:
+        leaving, job = world.cluster.nodes["b"].parts.leaving, job_of(world, "b")
+        assert leaving is not None
+        await leaving.prepare()  # the first step of a stop: it takes no message, and its row is still there
+        await begin_hooked(nodes["a"], "POST", "/zones", ZONE, job, hook)
+        await world.clock.sleep(2)
+        assert await poll(nodes["c"], job) == (200, "")
+        assert [body["inventory"]["name"] for body in hook.bodies] == ["z"]
+
+
+def test_a_job_is_carried_out_by_the_node_that_was_asked_while_its_own_stops() -> None:
+    run_virtually(_node_of_a_job_stops())
+
+
+async def _message_of_a_job_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def leave(node: str, *_: object, **__: object) -> Content:
+        raise NodeLeft(node)
+
+    async def never() -> Reply:
+        raise AssertionError("another node carries this out")
+
+    async with three_nodes("quick") as world, clients(world) as nodes, open_receiver(world) as hook:
+        storage, job = await storage_of(world, nodes, "a"), job_of(world, "b")
+        monkeypatch.setattr(world.cluster.nodes["a"].parts.bus, "call", leave)
+        await begin_hooked(nodes["a"], "PUT", f"{STORAGES}/{storage}/actions", RECONNECT, job, hook)
+        await world.clock.sleep(0.5)
+        jobs, name = world.cluster.nodes["b"].parts.jobs, "APIReconnectImageStoreBackupStorageMsg"
+        await jobs.take(job, name, world.membership("a").uuid, never, None, waits=True)
+        assert await poll(nodes["a"], job) == (202, "")
+        await world.clock.sleep(120)
+        status, details = await poll(nodes["c"], job)
+        assert (status, "carries this out" in details) == (503, False)
+        assert [body["error"]["details"] for body in hook.bodies] == [details]
+
+
+def test_a_job_that_its_giver_carries_out_is_not_taken_by_a_message_that_comes_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_virtually(_message_of_a_job_comes_late(monkeypatch))
+
+
+async def _reply_about_a_job_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes, open_receiver(world) as hook:
+        job, bus = job_of(world, "b"), world.cluster.nodes["a"].parts.bus
+        call = bus.call
+
+        async def call_in_vain(node: str, service: str, content: Content, *, seconds: float) -> Content:
+            await call(node, service, content, seconds=seconds)
+            raise NodeLeft(node)
+
+        monkeypatch.setattr(bus, "call", call_in_vain)
+        await begin_hooked(nodes["a"], "POST", "/zones", ZONE, job, hook)
+        await world.clock.sleep(2)
+        assert await poll(nodes["c"], job) == (200, "")
+        assert len(await nodes["a"].query("/zones", "name=z")) == len(hook.bodies) == 1
+
+
+def test_a_job_that_was_taken_is_carried_out_once_if_its_giver_does_not_hear_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_virtually(_reply_about_a_job_is_lost(monkeypatch))
+
+
+async def _node_of_a_job_with_a_web_hook_is_killed() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes, open_receiver(world) as hook:
+        storage, job, lost = await storage_of(world, nodes, "b"), job_of(world, "b"), world.membership("b").uuid
+        await begin_hooked(nodes["a"], "PUT", f"{STORAGES}/{storage}/actions", RECONNECT, job, hook)
+        await world.clock.sleep(0.5)
+        await world.cluster.kill("b")
+        await world.clock.sleep(10)
+        details = f"management node[uuid:{lost}] is unavailable"
+        assert [body["error"]["details"] for body in hook.bodies] == [details]
+        assert await poll(nodes["c"], job) == (503, details)
+
+
+def test_the_end_of_a_job_whose_node_was_killed_is_posted_once() -> None:
+    run_virtually(_node_of_a_job_with_a_web_hook_is_killed())
+
+
+async def _node_of_a_job_cannot_be_reached_to_post() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes, open_receiver(world) as hook:
+        world.cluster.part("a", "b")
+        await begin_hooked(nodes["a"], "POST", "/zones", ZONE, job_of(world, "b"), hook)
+        await world.clock.sleep(60)
+        details = f"management node[uuid:{world.membership('b').uuid}] is unavailable"
+        assert [body["error"]["details"] for body in hook.bodies] == [details]
+
+
+def test_the_end_of_a_job_is_posted_whose_node_cannot_be_reached() -> None:
+    run_virtually(_node_of_a_job_cannot_be_reached_to_post())
+
+
+async def _lost_job_adds_an_image() -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        a, job = nodes["a"], new_uuid("job")
+        sources = {"sources": [{"url": "*", "size": "10G", "actualSize": "10G", "rate": "100M"}]}
+        await a.request("PUT", f"{a.url}/lab/v1/image-sources", sources)
+        lost = {"kind": "job_lost", "point": "before", "when": {"api": "AddImage"}}
+        await a.request("POST", f"{a.url}/lab/v1/node/faults", lost)
+        [storage, *_] = await a.query(STORAGES)
+        params = {"name": "i", "url": "http://x/i.raw", "format": "raw", "backupStorageUuids": [storage["uuid"]]}
+        await begin(a, "POST", "/images", {"params": params}, job)
+        await world.clock.sleep(70)
+        assert [image["status"] for image in await a.query("/images")] == ["Downloading"]
+        assert [(await poll(client, job))[0] for client in nodes.values()] == [404] * 3
+        await world.clock.sleep(90)
+        assert [image["status"] for image in await a.query("/images")] == ["Ready"]
+        rows = select(Job.uuid).where(Job.uuid == job)
+        assert not await world.cluster.nodes["b"].parts.store.database.read(rows)
+
+
+def test_the_work_of_a_lost_job_is_done_though_nodes_delete_what_none_carries_out() -> None:
+    run_virtually(_lost_job_adds_an_image())
 
 
 async def _owner_of_the_job_dies_while_it_starts_again() -> None:

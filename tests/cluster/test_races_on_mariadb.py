@@ -19,12 +19,13 @@ from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.backup_storage.records import NewStorage, StorageRecords
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.cluster import MODES
-from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, Image, LongJob, SystemTag
+from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, Image, Job, LongJob, SystemTag
 from imagestore_sim.database.models import ImageStoreBackupStorage as Host
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.errors import ErrorCode
+from imagestore_sim.rest.job_store import FailedJob, JobState
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from mariadb_server import VAULT_KEY, MariaDbServer, free_port
@@ -188,6 +189,26 @@ async def test_a_call_about_a_storage_is_made_again_that_meets_a_change_at_anoth
         ended = await client.follow(answer.body["location"])
         assert ended.status == 200, ended.text
         assert [found["name"] for found in await client.query("/backup-storage", f"uuid={new.uuid}")] == left
+
+
+async def test_of_two_nodes_that_fail_the_job_of_a_third_one_posts_its_end(nodes: list[ManagementNode]) -> None:
+    one, other = (node.parts for node in nodes)
+    posted: list[FailedJob] = []
+    job = {"uuid": "f" * 32, "apiMessageName": "APICreateZoneMsg", "createDate": 1, "lastOpDate": 1}
+    about = {"state": JobState.PROCESSING, "managementNodeUuid": "d" * 32, "webHook": "http://localhost/h"}
+    async with one.store.database.transaction() as connection:
+        await connection.execute(insert(Job).values(**job, **about))
+    for parts in (one, other):
+        parts.jobs.store.on_failed = posted.append
+    fail = partial(other.jobs.store.fail_running_of, "d" * 32)
+    async with asyncio.timeout(60):
+        async with one.store.database.atomic():
+            await one.jobs.store.fail_running_of("d" * 32)
+            later = asyncio.create_task(other.store.database.atomically(fail))
+            await asyncio.wait([later], timeout=0.5)
+            assert posted == []
+        await later
+    assert [(failed.uuid, failed.web_hook) for failed in posted] == [("f" * 32, "http://localhost/h")]
 
 
 async def test_of_the_jobs_about_an_image_the_one_that_adds_it_waits_for_its_upload(

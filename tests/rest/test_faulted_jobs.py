@@ -86,6 +86,33 @@ async def test_a_lost_job_is_unknown_though_its_work_is_done(
     assert await there(imagestore_client, queried, body)
 
 
+async def test_the_uuid_of_a_lost_job_can_be_used_again_while_it_runs(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
+    await set_fault(imagestore_client, "job_lost", when={"first": 1})
+    await set_fault(imagestore_client, "job_slow", by="10s", point="before", when={"first": 1})
+    for name in ("lost", "found"):
+        params = {"params": {"name": name}}
+        answer = await imagestore_client.request("POST", "/zones", params, headers={"X-Job-UUID": "a" * 32})
+        assert answer.status == 202, answer.text
+    assert (await imagestore_client.follow(answer.body["location"])).body["inventory"]["name"] == "found"
+    await imagestore_lab.clock.sleep(11)
+    assert len(await imagestore_client.query("/zones", "name?=lost,found")) == 2
+    assert (await imagestore_client.request("GET", answer.body["location"])).status == 200
+
+
+async def test_the_uuid_of_a_job_that_a_reset_has_cut_off_can_be_drawn_again(
+    imagestore_client: Client, imagestore_lab: Lab
+) -> None:
+    await set_fault(imagestore_client, "job_stuck", point="before")
+    locations = []
+    for _ in range(2):
+        locations.append(await begin(imagestore_client, "/zones", ZONE))
+        await imagestore_lab.node.changes.reset(wait=True)
+        await imagestore_client.log_in()
+    assert locations[0] == locations[1]
+
+
 async def test_a_job_may_be_lost_at_its_end(imagestore_client: Client, imagestore_lab: Lab) -> None:
     await set_fault(imagestore_client, "job_lost", point="after")
     await set_fault(imagestore_client, "job_slow", by="10s")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hook_receiver import open_receiver
 from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.lab import Lab
 from imagestore_sim.rest.authentication import sign
@@ -169,6 +170,19 @@ async def test_a_node_that_starts_again_between_a_call_and_its_poll_fails_the_jo
     assert [(row["status"], row["faults"]) for row in rows[:2]] == [(0, [restart]), (503, [])]
     # The session lives on, and the storages are connected again.
     await imagestore_client.wait_for_status("imagestore-1", "Connected")
+
+
+async def test_a_start_posts_the_ends_of_the_jobs_that_it_fails(imagestore_client: Client, imagestore_lab: Lab) -> None:
+    await set_fault(imagestore_client, "job_stuck", when={"api": "CreateZone"})
+    await set_fault(imagestore_client, "restart", when={"api": "QueryZone"})
+    async with open_receiver(imagestore_lab) as receiver:
+        hook = {"X-Web-Hook": receiver.url}
+        answer = await imagestore_client.request("POST", "/zones", {"params": {"name": "z"}}, headers=hook)
+        with suppress(OSError):
+            await imagestore_client.query("/zones")
+        polled = await imagestore_client.request("GET", answer.body["location"])
+        await imagestore_lab.clock.sleep(5)
+        assert (polled.status, receiver.bodies) == (503, [polled.body])
 
 
 async def test_a_start_takes_back_what_was_half_done_and_resets_other_connections(

@@ -181,7 +181,7 @@ async def test_a_job_that_begins_while_others_are_cut_off_goes_on(raw_client: Ra
     await began.wait()
     await jobs.fail_running()
     await jobs.start(between, "APICreateZoneMsg", work)
-    await jobs.hand_over(handed, "APICreateZoneMsg", "elsewhere", give)
+    await jobs.hand_over(handed, "APICreateZoneMsg", work, node="elsewhere", give=give)
     cutting = asyncio.create_task(jobs.cut_off())
     await cancelled.wait()
     await jobs.start(new, "APICreateZoneMsg", work)

@@ -2,7 +2,7 @@
 
 from imagestore_sim.cluster.alone import Alone
 from imagestore_sim.cluster.bus import Bus
-from imagestore_sim.cluster.errors import CallBroken, NodeGone, OtherMode, PastOwner, TooManyCalls
+from imagestore_sim.cluster.errors import CallBroken, NodeGone, NodeLeft, OtherMode, PastOwner, TooManyCalls
 from imagestore_sim.cluster.fence import CAPACITY, JOB, STATUS, WRITES, Fence
 from imagestore_sim.cluster.followed_state import FollowedState
 from imagestore_sim.cluster.leaving import Leaving
@@ -41,6 +41,7 @@ __all__ = [
     "Mode",
     "NodeClock",
     "NodeGone",
+    "NodeLeft",
     "OtherMode",
     "PastOwner",
     "Peers",

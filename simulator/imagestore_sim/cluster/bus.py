@@ -21,7 +21,7 @@ import orjson
 from aiohttp import web
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.cluster.errors import CallBroken, NodeGone, TooManyCalls
+from imagestore_sim.cluster.errors import CallBroken, NodeGone, NodeLeft, TooManyCalls
 from imagestore_sim.cluster.links import Links
 from imagestore_sim.cluster.peers import Peers
 from imagestore_sim.cluster.received import Received
@@ -93,8 +93,8 @@ class Bus:
     async def call(self, node: str, service: str, content: Content, *, seconds: float) -> Content:
         """Have another node carry out a call, and return its reply.
 
-        Raise NodeGone if the node leaves, takes no message or has not replied after `seconds`; CallBroken;
-        TooManyCalls.
+        Raise NodeLeft if the node leaves, NodeGone if it takes no message or has not replied after `seconds`;
+        CallBroken; TooManyCalls.
         """
         if len(self._waiting) >= MOST_CALLS:
             raise TooManyCalls(MOST_CALLS)
@@ -184,7 +184,7 @@ class Bus:
         self._received.forget(node)
         for waiting in self._waiting.values():
             if waiting.node == node:
-                _fail(waiting, NodeGone(node))
+                _fail(waiting, NodeLeft(node))
 
     def _take(self, message: Content) -> None:
         if "service" in message:
@@ -223,7 +223,7 @@ class Bus:
             _fail(waiting, error)
 
     async def _send(self, node: str, number: int, message: Content, *, is_reply: bool = False) -> None:
-        """Send a message until its receiver has taken it. Raise NodeGone.
+        """Send a message until its receiver has taken it. Raise NodeLeft if that leaves, NodeGone.
 
         Who waits for a reply may have joined again, and not be known here yet: a call to it has no such reason to wait.
         """
@@ -233,11 +233,13 @@ class Bus:
             problem = "it is no member" if address is None else await self._post(node, address, body)
             if problem is None:
                 return
-            if problem == "410" or self._clock.monotonic() >= deadline:
+            if problem == "410":
                 break
+            if self._clock.monotonic() >= deadline:
+                raise NodeGone(node)
             logger.info("management node %s at %s takes no message: %s", node, address, problem)
             await self._clock.sleep(PAUSE_SECONDS)
-        raise NodeGone(node)
+        raise NodeLeft(node)
 
     def _sealed(self, node: str, number: int, message: Content) -> bytes:
         whole = {"from": self._peers.uuid, "start": self._start, "to": node, "number": number, **message}

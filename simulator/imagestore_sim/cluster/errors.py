@@ -20,6 +20,10 @@ class NodeGone(Exception):
         self.node = node
 
 
+class NodeLeft(NodeGone):
+    """A management node has left, or is about to: it begins with nothing any more that it has not taken."""
+
+
 class OtherMode(Exception):
     """Another node of the store runs in another cluster mode: the two would take each other for dead."""
 

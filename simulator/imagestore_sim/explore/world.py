@@ -16,6 +16,7 @@ from imagestore_sim.explore.recorder import ErrorLines, EventReceiver, Recorder,
 from imagestore_sim.explore.runs import Disk, Job, Json, Played, Span
 from imagestore_sim.hosts.disk import VirtualDisk
 from imagestore_sim.node.management_node import ManagementNode
+from imagestore_sim.rest.job_store import IS_SHOWN
 from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.node_steps import NEIGHBOURS
 from imagestore_sim.scenario.play.world import NO_ANSWER, OnEvent
@@ -119,7 +120,8 @@ class ExploredWorld(SimulatedWorld):
         store = self._running_node().parts.store
         played.told_before_log = len(played.events)
         played.stored_events = await store.event_log.since(0, MOST_EVENTS)
-        rows = await store.database.read(select(StoredJob.uuid, StoredJob.apiMessageName, StoredJob.state))
+        jobs = select(StoredJob.uuid, StoredJob.apiMessageName, StoredJob.state)
+        rows = await store.database.read(jobs.where(IS_SHOWN))
         played.jobs = [Job(*row) for row in rows]
         played.connections = {name: len(host.links) for name, host in self.hosts.items()}
         played.disks = {name: _disk(host.disk) for name, host in self.hosts.items()}

@@ -34,7 +34,7 @@ from imagestore_sim.images.rows import DELETED, DOWNLOADING, READY
 from imagestore_sim.lab_api.storage_series import ShownStorage, StoredStorage, pieces_of, show
 from imagestore_sim.probe import Capacity, Method, ProbeFailure, Reached, Reason
 from imagestore_sim.probe.phases import PHASES
-from imagestore_sim.rest.job_store import JobState
+from imagestore_sim.rest.job_store import IS_SHOWN, JobState
 from imagestore_sim.rest.node_faults import NodeFaults
 from imagestore_sim.rest.response_cache import ResponseCache
 
@@ -285,7 +285,7 @@ class MetricsPage:
         return {uuid: int(size) for uuid, size in await self._database.read(sizes)}
 
     async def _of_jobs(self) -> Metric:
-        jobs = await self._database.read(select(Job.state, func.count()).group_by(Job.state))
+        jobs = await self._database.read(select(Job.state, func.count()).where(IS_SHOWN).group_by(Job.state))
         return of_jobs({state: int(count) for state, count in jobs})
 
     async def _of_images(self) -> list[Metric]:

@@ -18,6 +18,7 @@ from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape
 from imagestore_sim.lab_api.storage_history import StorageHistory
 from imagestore_sim.lab_api.storage_shapes import ProbeOfStorage, probe_of_storage
 from imagestore_sim.masking import masked_text
+from imagestore_sim.rest.job_store import IS_SHOWN
 from imagestore_sim.rest.journal import Entry, Journal
 
 PATH = "/lab/v1/requests/{number}"
@@ -105,7 +106,7 @@ class RequestDetailRoutes:
 
 
 async def _job(database: Database, uuid: str) -> JobShape | None:
-    rows = await database.read(select(Job.__table__).where(Job.uuid == uuid))
+    rows = await database.read(select(Job.__table__).where(Job.uuid == uuid, IS_SHOWN))
     if not rows:
         return None
     row = rows[0]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
-from imagestore_sim.cluster import Bus, CallBroken, NodeGone, Peers, TooManyCalls
+from imagestore_sim.cluster import Bus, CallBroken, NodeGone, NodeLeft, Peers, TooManyCalls
 from imagestore_sim.cluster.bus import Content
 from imagestore_sim.rest.binding import Values
 from imagestore_sim.rest.dispatch import Dispatcher
 from imagestore_sim.rest.faulted_job import FaultedJob
 from imagestore_sim.rest.identity import Claim
+from imagestore_sim.rest.job_store import FailedJob
 from imagestore_sim.rest.job_web_hooks import JobWebHook, JobWebHooks
 from imagestore_sim.rest.jobs import Jobs, OnEnd
 from imagestore_sim.rest.messages import Declared, Handlers, Message, Reply, made
@@ -57,6 +58,7 @@ class JobStarter(Generic[S]):
         self._peers = peers
         self._bus = bus
         bus.serve(SERVICE, self._take)
+        jobs.store.on_failed = self._post_failure
 
     async def start(self, order: JobOrder) -> int:
         """Store the job of a call and have it carried out; return when it began, in epoch seconds.
@@ -64,16 +66,16 @@ class JobStarter(Generic[S]):
         Raise StoreUnavailable, and PlainError 400 for a uuid that has been used (wire-protocol 5.5).
         """
         node = self._peers.uuid if order.faulted is not None else self._peers.owner_of(order.uuid)
+        uuid, name, work, on_end = order.uuid, order.message.__name__, partial(self._work, order), self._on_end(order)
+        waits, web_hook = self._waits(order), None if order.hook is None else order.hook.url
         if node == self._peers.uuid:
             return await self._jobs.start(
-                order.uuid,
-                order.message.__name__,
-                partial(self._work, order),
-                self._on_end(order),
-                waits=self._waits(order),
-                faulted=order.faulted,
+                uuid, name, work, on_end, waits=waits, web_hook=web_hook, faulted=order.faulted
             )
-        return await self._jobs.hand_over(order.uuid, order.message.__name__, node, partial(self._send, order, node))
+        give = partial(self._send, order, node)
+        return await self._jobs.hand_over(
+            uuid, name, work, on_end, waits=waits, web_hook=web_hook, node=node, give=give
+        )
 
     async def _work(self, order: JobOrder) -> Reply:
         return await self._dispatcher.carry_out(order.message, order.values, order.uuid, order.claim)
@@ -85,8 +87,15 @@ class JobStarter(Generic[S]):
     def _on_end(self, order: JobOrder) -> OnEnd | None:
         return None if order.hook is None else partial(self._web_hooks.deliver, order.hook)
 
+    def _post_failure(self, job: FailedJob) -> None:
+        """Post the end of a job whose node has not come to it."""
+        if (declared := self._by_name.get(job.message)) is None:
+            logger.warning("the end of job %s is not posted: there is no %s here", job.uuid, job.message)
+            return
+        self._web_hooks.deliver(JobWebHook(job.web_hook, job.uuid, made(declared).api, with_schema=False), job.result)
+
     async def _send(self, order: JobOrder, node: str) -> str | None:
-        """Have a node take a job; return why it cannot, None once it has taken it."""
+        """Have a node take a job; return why it cannot, None once it has taken it. Raise NodeLeft if that leaves."""
         hook = order.hook
         content = {
             "uuid": order.uuid,
@@ -98,6 +107,8 @@ class JobStarter(Generic[S]):
         }
         try:
             await self._bus.call(node, SERVICE, content, seconds=TAKEN_SECONDS)
+        except NodeLeft:
+            raise
         except (NodeGone, CallBroken, TooManyCalls) as error:
             return str(error)
         return None

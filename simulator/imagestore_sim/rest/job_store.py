@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import orjson
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,7 +75,33 @@ class StoredJob:
         return JobResult(self.state is JobState.DONE, Reply(body, schema if isinstance(schema, dict) else {}))
 
 
-_OF_UUID = select(Job).where(Job.uuid == bindparam("of_uuid"))
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to store. `web_hook` is the URL that its end is posted to; nobody is shown one that is `lost`.
+
+    `given_to` is another node, which may take it.
+    """
+
+    uuid: str
+    message: str
+    web_hook: str | None = None
+    lost: bool = False
+    given_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A job that has ended in place of what carried it out, and the URL that this is posted to."""
+
+    uuid: str
+    message: str
+    web_hook: str
+    result: JobResult
+
+
+IS_SHOWN = Job.lost.is_not(True)
+"""The condition of the jobs that are shown: a fault has lost the others, though they run."""
+_OF_UUID = select(Job).where(Job.uuid == bindparam("of_uuid"), IS_SHOWN)
 
 
 class JobAborted(Exception):
@@ -92,21 +120,42 @@ class JobStore:
         self._vault = vault
         self._clock = clock
         self._peers = peers
+        self.on_failed: Callable[[FailedJob], None] = lambda _: None
+        """Called with each job that has a web hook and is failed here, once that is committed: at no other node."""
 
-    async def insert(self, uuid: str, message: str) -> int:
+    async def insert(self, job: NewJob) -> int:
         """Store a new job of this node; return when it began, in epoch seconds.
 
         Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5), StoreUnavailable, and OutcomeUnknown.
         """
         began = self.now()
-        values = {"uuid": uuid, "apiMessageName": message, "createDate": began, "lastOpDate": began}
-        values["managementNodeUuid"] = self._peers.uuid
+        values = {
+            "uuid": job.uuid,
+            "apiMessageName": job.message,
+            "state": JobState.PROCESSING,
+            "createDate": began,
+            "lastOpDate": began,
+            "managementNodeUuid": self._peers.uuid,
+            "givenTo": job.given_to,
+            "webHook": job.web_hook,
+            "lost": job.lost or None,
+        }
         try:
             async with self._database.transaction() as connection:
-                await connection.execute(insert(Job).values(state=JobState.PROCESSING, **values))
+                await connection.execute(insert(Job).values(**values))
         except IntegrityError:
-            raise _duplicate(uuid) from None
+            await self._replace(job.uuid, values)
         return began
+
+    async def _replace(self, uuid: str, values: Mapping[str, object]) -> None:
+        """Store a new job in place of one that is lost, or was cut off: a reset has the same uuids drawn once more.
+
+        Raise PlainError 400 if there is another one.
+        """
+        async with self._database.transaction() as connection:
+            old = update(Job).where(Job.uuid == uuid, or_(Job.lost.is_(True), Job.result.like(f"%{REPLACED}%")))
+            if not (await connection.execute(old.values(**values, result=None))).rowcount:
+                raise _duplicate(uuid)
 
     async def finish(self, uuid: str, result: JobResult) -> None:
         """Store a job's result and execute its reply's statements, in one transaction.
@@ -121,7 +170,8 @@ class JobStore:
             for statement in reply.commit:
                 await connection.execute(statement)
             running = update(Job).where(Job.uuid == uuid, *self._runs_on(self._peers.uuid))
-            stored = await connection.execute(running.values(state=result.state, result=text, lastOpDate=self.now()))
+            ended = {"state": result.state, "result": text, "lastOpDate": self.now(), "webHook": None}
+            stored = await connection.execute(running.values(**ended))
             if not stored.rowcount:
                 raise await self._why_aborted(connection, uuid)
 
@@ -138,10 +188,10 @@ class JobStore:
             if not (await connection.execute(touched.values(lastOpDate=self.now()))).rowcount:
                 raise JobAborted
 
-    async def drop(self, uuid: str) -> None:
-        """Delete a job, if it is stored. Raise StoreUnavailable."""
+    async def drop(self, uuid: str, *, lost: bool) -> None:
+        """Delete a job that is lost, or is not, if it is stored. Raise StoreUnavailable."""
         async with self._database.transaction() as connection:
-            await connection.execute(delete(Job).where(Job.uuid == uuid))
+            await connection.execute(delete(Job).where(Job.uuid == uuid, Job.lost.is_(True) if lost else IS_SHOWN))
 
     async def drop_unbegun(self, uuid: str) -> None:
         """Delete a job of this node that nothing carries out, if it is stored. Raise StoreUnavailable."""
@@ -178,19 +228,43 @@ class JobStore:
         await self._fail(details, Job.uuid == uuid, Job.managementNodeUuid == self._peers.uuid)
 
     async def take_over(self, uuid: str, giver: str) -> bool:
-        """Make a job of the node `giver` one of this node; return whether it was there, and had not ended."""
+        """Make a job of the node `giver` one of this node; return whether it was there, and had not ended.
+
+        One that its giver has taken back is not there. A giver of an older version stores for no node that it gives to.
+        """
+        may_be_taken = or_(Job.givenTo == self._peers.uuid, Job.givenTo.is_(None))
         async with self._database.transaction() as connection:
-            given = update(Job).where(Job.uuid == uuid, *self._runs_on(giver))
-            taken = await connection.execute(given.values(managementNodeUuid=self._peers.uuid))
+            given = update(Job).where(Job.uuid == uuid, *self._runs_on(giver), may_be_taken)
+            taken = await connection.execute(given.values(managementNodeUuid=self._peers.uuid, givenTo=None))
             return bool(taken.rowcount)
 
-    async def _fail(self, details: str, *which: ColumnElement[bool], **values: object) -> None:
-        result = to_json({"error": ErrorCode("SYS.1012", details).to_json()}).decode()
+    async def take_back(self, uuid: str, node: str) -> bool:
+        """Let `node` not take a job of this node any more; return whether it has not, and the job has not ended.
+
+        It may be called again where the outcome is not known.
+        """
+        me = self._peers.uuid
         async with self._database.transaction() as connection:
-            running = update(Job).where(Job.state == JobState.PROCESSING, *which)
-            await connection.execute(
-                running.values(state=JobState.FAILED, result=result, lastOpDate=self.now(), **values)
-            )
+            given = update(Job).where(Job.uuid == uuid, *self._runs_on(me), Job.givenTo.in_((node, me)))
+            return bool((await connection.execute(given.values(givenTo=me))).rowcount)
+
+    async def _fail(self, details: str, *which: ColumnElement[bool], **values: object) -> None:
+        error = {"error": ErrorCode("SYS.1012", details).to_json()}
+        written = {
+            "state": JobState.FAILED,
+            "result": to_json(error).decode(),
+            "lastOpDate": self.now(),
+            "webHook": None,
+        }
+        running = (Job.state == JobState.PROCESSING, *which)
+        columns = select(Job.uuid, Job.apiMessageName, Job.webHook).where(*running, Job.webHook.is_not(None))
+        async with self._database.transaction() as connection:
+            # Locked, so that of several nodes that see another one leave, one posts the end of a job.
+            hooked = (await connection.execute(columns.order_by(Job.uuid).with_for_update())).all()
+            await connection.execute(update(Job).where(*running).values(**written, **values))
+        for uuid, message, web_hook in hooked:
+            failed = FailedJob(uuid, message, str(web_hook), JobResult(False, Reply(error)))
+            await self._database.after_commit(partial(self.on_failed, failed))
 
     async def other_nodes(self) -> set[str]:
         """Return the uuids of the other nodes that carry out jobs."""
@@ -213,7 +287,7 @@ class JobStore:
         return true() if node == self._peers.uuid else has_left(Job.managementNodeUuid)
 
     async def find(self, uuid: str) -> StoredJob | None:
-        """Return the job of that uuid, or None if it is unknown or purged. Its schema is a member of its body."""
+        """Return the job of that uuid, or None if it is unknown, purged or lost. Its schema is a member of its body."""
         rows = await self._database.read(_OF_UUID, {"of_uuid": uuid})
         if not rows:
             return None
@@ -226,7 +300,7 @@ class JobStore:
 
     async def refuse_duplicate(self, uuid: str) -> None:
         """Raise PlainError 400 for a uuid that has been used (wire-protocol 5.5)."""
-        if await self._database.read(select(Job.uuid).where(Job.uuid == uuid)):
+        if await self._database.read(select(Job.uuid).where(Job.uuid == uuid, IS_SHOWN)):
             raise _duplicate(uuid)
 
     async def forget(self) -> None:

@@ -10,14 +10,23 @@ from functools import partial
 from typing import TypeVar
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.cluster import Peers
+from imagestore_sim.cluster import NodeLeft, Peers
 from imagestore_sim.correlation import correlated
 from imagestore_sim.database import Database, OutcomeUnknown, StoreUnavailable, Vault
 from imagestore_sim.faults.exchange import Point
 from imagestore_sim.rest.encoding import to_json
 from imagestore_sim.rest.errors import ApiError, PlainError, internal_error
 from imagestore_sim.rest.faulted_job import FaultedJob
-from imagestore_sim.rest.job_store import REPLACED, JobAborted, JobResult, JobState, JobStore, JobTaken, StoredJob
+from imagestore_sim.rest.job_store import (
+    REPLACED,
+    JobAborted,
+    JobResult,
+    JobState,
+    JobStore,
+    JobTaken,
+    NewJob,
+    StoredJob,
+)
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.rest.running_jobs import RunningJobs
 from imagestore_sim.supervision import Supervisor
@@ -48,8 +57,8 @@ class _RunningJob:
     faulted: FaultedJob | None
 
     @property
-    def is_stored(self) -> bool:
-        """Whether it has a row."""
+    def is_shown(self) -> bool:
+        """Whether polls find it while it runs."""
         return self.faulted is None or self.faulted.lost is not Point.BEFORE
 
 
@@ -151,36 +160,54 @@ class Jobs:
         on_end: OnEnd | None = None,
         *,
         waits: bool = False,
+        web_hook: str | None = None,
         faulted: FaultedJob | None = None,
     ) -> int:
         """Store a job and run `work` in a task; return when it began, in epoch seconds.
 
-        `on_end` is called once the result is stored. What `work` writes is one transaction with that result, unless it
+        `on_end` is called once the result is stored; what fails the job in place of its work, at another node or after
+        a restart, posts that to the URL `web_hook`. What `work` writes is one transaction with the result, unless it
         `waits` or has met faults: `faulted` is what they do to it. Raise StoreUnavailable, and PlainError 400 for a
         uuid that has been used (wire-protocol 5.5).
         """
         job = _RunningJob(uuid, api_name, waits, faulted)
-        began = await self._insert(uuid, api_name) if job.is_stored else self.store.now()
+        if faulted is not None and faulted.lost is not None:
+            web_hook = None
+        began = await self._insert(NewJob(uuid, api_name, web_hook, lost=not job.is_shown))
         self._begin(job, work, on_end)
         return began
 
-    async def hand_over(self, uuid: str, api_name: str, node: str, give: Callable[[], Awaitable[str | None]]) -> int:
+    async def hand_over(
+        self,
+        uuid: str,
+        api_name: str,
+        work: Work,
+        on_end: OnEnd | None = None,
+        *,
+        waits: bool = False,
+        web_hook: str | None = None,
+        node: str,
+        give: Callable[[], Awaitable[str | None]],
+    ) -> int:
         """Store a job that `node` carries out; return when it began, in epoch seconds.
 
-        `give` gives it to that node, and returns why that is not possible, or None. Until it is taken, it is a job of
-        this node: if that ends before, the job ends as its others do. Raise what `start` raises.
+        `give` gives it to that node, and returns why that is not possible, or None; it raises NodeLeft for a node that
+        leaves. Then the job is carried out here, with what `start` takes. Until it is taken, it is a job of this node:
+        if that ends before, the job ends as its others do. Raise what `start` raises.
         """
-        began = await self._insert(uuid, api_name)
+        began = await self._insert(NewJob(uuid, api_name, web_hook, given_to=node))
         self._given.add(uuid)
-        self._carry(uuid, self._give(uuid, give), f"job {uuid} {api_name} for {node}")
+        job = _RunningJob(uuid, api_name, waits, None)
+        self._carry(uuid, self._give(job, node, give, work, on_end), f"job {uuid} {api_name} for {node}")
         return began
 
-    async def _insert(self, uuid: str, api_name: str) -> int:
+    async def _insert(self, job: NewJob) -> int:
         """Store a new job; see `JobStore.insert`. One that may be stored, and does not begin, is deleted later."""
+        uuid = job.uuid
         if uuid in self._in_doubt:
             raise StoreUnavailable(f"whether a job {uuid} was stored before is not known yet")
         try:
-            return await self.store.insert(uuid, api_name)
+            return await self.store.insert(job)
         except OutcomeUnknown:
             self._in_doubt.add(uuid)
             self._upkeep.begin(self._drop_unbegun(uuid), f"removal of job {uuid}, which has not begun")
@@ -192,13 +219,26 @@ class Jobs:
         finally:
             self._in_doubt.discard(uuid)
 
-    async def _give(self, uuid: str, give: Callable[[], Awaitable[str | None]]) -> None:
+    async def _give(
+        self,
+        job: _RunningJob,
+        node: str,
+        give: Callable[[], Awaitable[str | None]],
+        work: Work,
+        on_end: OnEnd | None,
+    ) -> None:
+        """Give a job to a node. If that leaves and has not taken it, carry it out here."""
         try:
-            problem = await give()
+            if (problem := await give()) is not None:
+                await self._surely(partial(self.store.fail_untaken, job.uuid, problem))
+            return
+        except NodeLeft as left:
+            if not await self._surely(partial(self.store.take_back, job.uuid, node)):
+                return
+            logger.info("job %s %s is carried out here: %s", job.uuid, job.api_name, left)
         finally:
-            self._given.discard(uuid)
-        if problem is not None:
-            await self._surely(partial(self.store.fail_untaken, uuid, problem))
+            self._given.discard(job.uuid)
+        await self._run(job, work, on_end)
 
     async def take(
         self, uuid: str, api_name: str, giver: str, work: Work, on_end: OnEnd | None, *, waits: bool
@@ -287,7 +327,7 @@ class Jobs:
             result = _failure(job, error)
         if faulted.lost is None:
             return await self._stored(job, result)
-        await self._surely(partial(self.store.drop, job.uuid))
+        await self._surely(partial(self.store.drop, job.uuid, lost=not job.is_shown))
         return None
 
     async def _changes_of(self, job: _RunningJob, work: Work) -> Reply:
@@ -300,7 +340,7 @@ class Jobs:
         return replace(reply, commit=())
 
     async def _worked_and_committed(self, job: _RunningJob, work: Work) -> Reply:
-        if job.is_stored:
+        if job.is_shown:
             await self.store.require_running(job.uuid)
         reply = await work()
         await self.store.commit(reply)
