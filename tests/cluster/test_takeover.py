@@ -9,20 +9,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import aiohttp
 import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster_clients import clients
 from imagestore_sim.backup_storage.records import NewStorage, Status
 from imagestore_sim.bootstrap import stable_uuid
 from imagestore_sim.cluster import Link, NodeGone
 from imagestore_sim.cluster.bus import Content
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.database.models import ManagementNodeRecord
+from imagestore_sim.faults import read_fault
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.node.errors import StartError
 from imagestore_sim.node.local_cluster import LocalCluster
 from imagestore_sim.settings import Settings
+from imagestore_sim.testing.client import CallFailed
 from imagestore_sim.virtual_clock import run_virtually
 from rows import rows
 from three_nodes import HOSTS, NAMES, Turn, Watched, records, three_nodes
@@ -410,3 +414,69 @@ def test_a_node_starts_in_another_mode_once_those_that_were_killed_are_silent(
             assert len(node.storages.tracker.owned()) == HOSTS
 
     run_virtually(play())
+
+
+def test_a_node_forgets_what_it_has_found_out_about_storages_that_another_one_owns_now() -> None:
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            await world.cluster.stop("c")
+            await world.clock.sleep(20)
+            assert {uuid for uuids in _probed(world).values() for uuid in uuids} == {
+                one.uuid for one in await world.storages("a")
+            }
+            await world.cluster.start("c")
+            await _until(world, lambda: _is_whole(world), 20)
+            await world.clock.sleep(20)
+            assert world.owned()["c"]
+            assert _probed(world) == world.owned()
+            async with aiohttp.ClientSession() as http:
+                page = await (await http.get(f"{world.cluster.nodes['a'].url}/metrics")).text()
+            up = re.findall(r'^imagestore_sim_backup_storage_up\{uuid="(\w+)"', page, re.MULTILINE)
+            assert set(up) == world.owned()["a"]
+
+    run_virtually(play())
+
+
+def test_a_node_whose_lease_has_ended_keeps_what_it_has_found_out() -> None:
+    async def play() -> None:
+        async with three_nodes("quick") as world:
+            owned, b = world.owned()["b"], world.membership("b")
+            world.cluster.cut("b", Link.STORE)
+            await _until(world, lambda: not b.holds, 5)
+            assert _probed(world)["b"] == owned
+
+    run_virtually(play())
+
+
+def _probed(world: Watched) -> dict[str, set[str]]:
+    """Return the uuids of the storages whose latest probes each node keeps."""
+    return {name: set(node.storages.status.last_probes) for name, node in world.cluster.nodes.items()}
+
+
+def test_nothing_is_kept_of_a_storage_that_is_deleted_or_cannot_be_added() -> None:
+    async def play() -> None:
+        async with three_nodes("quick") as world, clients(world) as nodes:
+            await world.network.add(SimulatedHost("new", clock=world.clock))
+            await world.network.add(refusing := SimulatedHost("refusing", clock=world.clock))
+            await refusing.apply(read_fault("refuse", {}))
+            kept = _kept(world)
+            for client in nodes.values():
+                added = await client.add_image_store("new")
+                await client.call("DELETE", f"/backup-storage/{added['uuid']}?deleteMode=Permissive")
+                with pytest.raises(CallFailed):
+                    await client.add_image_store("refusing")
+            assert _kept(world) == kept
+
+    run_virtually(play())
+
+
+def _kept(world: Watched) -> set[str]:
+    """Return all storages and hosts that the nodes keep something of."""
+    found: set[str] = set()
+    for node in world.cluster.nodes.values():
+        storages = node.storages
+        tracker, status, hosts = storages.tracker, storages.status, storages.lifecycle.hosts
+        for some in (tracker._tracked, tracker._owned._hostnames, status.last_probes, status.failed_connects):
+            found |= set(some)
+        found |= {*status._capacities._written, *hosts._adding}
+    return found

@@ -150,6 +150,10 @@ class CapacityStore:
         rows = await self._database.read(latest.limit(limit))
         return [CapacityReading(total, available, time / 1000) for total, available, time in reversed(rows)]
 
+    def forget(self, uuid: str) -> None:
+        """Forget that a storage has a history."""
+        self._written.pop(uuid, None)
+
     def restart(self) -> None:
         """Forget which storages have a history: the records were replaced, and some may have none."""
         self._written.clear()

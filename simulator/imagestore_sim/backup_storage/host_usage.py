@@ -45,6 +45,8 @@ class HostUsage:
             yield
         finally:
             self._adding[hostname] -= 1
+            if not self._adding[hostname]:
+                del self._adding[hostname]
 
     async def refuse_duplicate(self, kind: str, hostname: str) -> None:
         """Raise OperationFailed if a storage of type `kind` names the host."""

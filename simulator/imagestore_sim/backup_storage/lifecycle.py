@@ -159,7 +159,6 @@ class Lifecycle:
 
     async def undo_add(self, new: NewStorage) -> None:
         """Delete a storage that was added, because a later step of the same command has failed."""
-        self._tracker.untrack(new.uuid)
         await self._remove(new)
 
     async def close(self) -> None:
@@ -177,13 +176,15 @@ class Lifecycle:
             raise constraint_violation() from None
 
     async def _remove(self, new: NewStorage) -> None:
-        """Delete the row of a storage, waiting as long as the store cannot be written."""
+        """Delete the row of a storage, waiting as long as the store cannot be written, and forget it."""
+        self._tracker.untrack(new.uuid)
 
         async def delete() -> None:
             async with self._database.transaction() as connection:
                 await self._records.delete(connection, new.uuid)
 
         await self._database.health.insist(delete)
+        self._status.forget(new.uuid)
         await self.hosts.release(new.hostname)
 
     async def reconnect(self, uuid: str) -> None:

@@ -147,6 +147,12 @@ class PingTracker:
             if (ping := self._being_pinged.get(uuid)) is not None:
                 ping.cancel()
         self._owned.end_others()
+        # A node whose lease has ended keeps what it has found: most get it back.
+        for uuid in [uuid for uuid in self._status.last_probes if self._is_anothers(uuid)]:
+            self._status.forget(uuid)
+
+    def _is_anothers(self, uuid: str) -> bool:
+        return self._cluster.owner_of(uuid) != self._cluster.uuid
 
     async def ping_now(self, uuid: str) -> asyncio.Task[None] | None:
         """Begin a ping of a storage, with all that it causes, unless one is under way; return the ping.
@@ -169,6 +175,8 @@ class PingTracker:
         with correlated(new_uuid("probe")), probing_for(Purpose.PING):
             found = await (self._pinger.ask_afresh(storage) if fresh else self._pinger.ask(storage))
         await self._records.load_existing(uuid)  # it may have been deleted meanwhile
+        if self._is_anothers(uuid):
+            raise PastOwner(self._cluster.uuid, uuid)
         self._status.remember(storage, found)
         return self._status.last_probes[uuid]
 

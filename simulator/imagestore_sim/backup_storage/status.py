@@ -141,9 +141,10 @@ class StatusStore:
         return await self.current(storage.uuid)
 
     def forget(self, uuid: str) -> None:
-        """Forget the last probe and the failures of a deleted storage."""
+        """Forget the last probes and the failures of a storage that is deleted, or is another node's."""
         self.last_probes.forget(uuid)
         self.failed_connects.pop(uuid, None)
+        self._capacities.forget(uuid)
 
     def _remember(self, storage: Storage, outcome: Outcome) -> None:
         self.last_probes.add(storage.uuid, LastProbe(self._clock.time(), outcome, correlation()))
@@ -196,6 +197,7 @@ class StatusStore:
             self.forget(uuid)
             raise
         except PastOwner as error:
+            self.forget(uuid)
             if self._fence is not None:
                 self._fence.refuse(write, str(error))
             raise
