@@ -23,7 +23,7 @@ from imagestore_sim.images.images import added_by
 from imagestore_sim.images.rows import DOWNLOADING
 from imagestore_sim.query import BACKUP_STORAGE, IMAGE
 from imagestore_sim.rest.encoding import list_schema
-from imagestore_sim.rest.errors import invalid_argument, not_found, operation_failed
+from imagestore_sim.rest.errors import invalid_argument, missing_resource, not_found, operation_failed
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.origins import client_address
 from imagestore_sim.rest.parameters import Rule
@@ -272,12 +272,15 @@ async def migrate_image(services: Services, message: APIBackupStorageMigrateImag
     rows = await services.database.read(columns.where(BackupStorage.uuid.in_((source, destination))))
     if any(row.state == State.DISABLED for row in rows):
         raise operation_failed("Source BS and Destination BS must not be Disabled.")
-    [status] = await services.database.read(select(Image.status).where(Image.uuid == message.imageUuid))
-    if status[0] != "Ready":
+    types = {row.uuid: row.type for row in rows}
+    for field, uuid in (("srcBackupStorageUuid", source), ("dstBackupStorageUuid", destination)):
+        if uuid not in types:
+            raise missing_resource(field, uuid, "BackupStorageVO")
+    status = select(Image.status).where(Image.uuid == message.imageUuid)
+    if (await services.row(status, "imageUuid", message.imageUuid, "ImageVO")).status != "Ready":
         raise operation_failed(f"Image[uuid:{message.imageUuid}] is not in status Ready, cannot migrate it.")
     if message.imageUuid not in {image.uuid for image in await services.images.on_storage(source)}:
         raise operation_failed(f"Image[uuid:{message.imageUuid}] is not in source backup storage[uuid:{source}]")
-    types = {row.uuid: row.type for row in rows}
     raise operation_failed(f"Cannot migrate image from {types[source]} to {types[destination]}.")
 
 

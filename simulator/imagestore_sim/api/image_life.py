@@ -201,7 +201,8 @@ class APIRecoverImageMsg(
 @handlers.checks
 async def check_recover_image(services: Services, message: APIRecoverImageMsg, call: Call) -> None:
     """Raise QuotaExceeded unless the caller may have the size of the image once more, as in ZStack (domain 8)."""
-    [row] = await services.database.read(select(Image.size).where(Image.uuid == message.imageUuid))
+    size = select(Image.size).where(Image.uuid == message.imageUuid)
+    row = await services.row(size, "imageUuid", message.imageUuid, "ImageVO")
     await services.quotas.check(call.account_uuid, {IMAGE_SIZE: row.size})
 
 

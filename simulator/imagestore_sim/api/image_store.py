@@ -339,5 +339,6 @@ async def _all_image_stores(services: Services) -> list[str]:
 
 async def _why_not_answering(services: Services, uuid: str) -> str | None:
     """Return why an ImageStore cannot serve a command for its host, or None if it is Connected."""
-    [status] = [row.status for row in await services.database.read(select(BackupStorage.status).filter_by(uuid=uuid))]
-    return None if status == Status.CONNECTED else f"image store[uuid:{uuid}] is in status {status}"
+    status = select(BackupStorage.status).where(BackupStorage.uuid == uuid)
+    row = await services.row(status, "uuids", uuid, "ImageStoreBackupStorageVO")
+    return None if row.status == Status.CONNECTED else f"image store[uuid:{uuid}] is in status {row.status}"

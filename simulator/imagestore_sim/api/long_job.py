@@ -32,7 +32,14 @@ from imagestore_sim.database.models import LongJob
 from imagestore_sim.database.resource_uuids import refuse_taken
 from imagestore_sim.query import LONG_JOB
 from imagestore_sim.rest.binding import Values, parse_body
-from imagestore_sim.rest.errors import ApiError, ErrorCode, PlainError, internal_error, invalid_argument
+from imagestore_sim.rest.errors import (
+    ApiError,
+    ErrorCode,
+    NothingToDo,
+    PlainError,
+    internal_error,
+    invalid_argument,
+)
 from imagestore_sim.rest.messages import AsyncMessage, Call, CreateMessage, DeleteMessage, Handlers, Message, Reply
 from imagestore_sim.rest.parameters import Rule
 from imagestore_sim.tasks import by_size
@@ -263,7 +270,10 @@ class APIDeleteLongJobMsg(DeleteMessage, method="DELETE", path="/longjobs/{uuid}
 @handlers.handles
 async def delete_long_job(services: Services, message: APIDeleteLongJobMsg, call: Call) -> Reply:
     """Delete the job, and return an empty reply. Raise ApiError SYS.1007 before its end."""
-    if (await _job(services, message.uuid)).state not in ENDED:
+    jobs = await services.database.read(select(LongJob.state).where(LongJob.uuid == message.uuid))
+    if not jobs:
+        raise NothingToDo
+    if jobs[0].state not in ENDED:
         raise invalid_argument("delete longjob only when its succeeded, canceled, or failed")
     async with services.database.transaction() as connection:
         await connection.execute(delete(LongJob).where(LongJob.uuid == message.uuid))
@@ -279,8 +289,7 @@ def _resource(message: type[Message], values: Values) -> str:
 
 
 async def _job(services: Services, uuid: str) -> Row[tuple[LongJob]]:
-    [row] = await services.database.read(select(LongJob.__table__).where(LongJob.uuid == uuid))
-    return row
+    return await services.row(select(LongJob.__table__).where(LongJob.uuid == uuid), "uuid", uuid, "LongJobVO")
 
 
 async def _move(services: Services, job: Row[tuple[LongJob]], values: Mapping[str, object]) -> None:

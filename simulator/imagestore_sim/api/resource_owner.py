@@ -17,7 +17,7 @@ from imagestore_sim.identity.quotas import IMAGE_NUM, IMAGE_SIZE, QuotaExceeded
 from imagestore_sim.identity.shares import TYPE
 from imagestore_sim.query import ACCOUNT, IMAGE, SHARED_RESOURCE
 from imagestore_sim.rest.encoding import list_schema
-from imagestore_sim.rest.errors import DESCRIPTIONS, ApiError, ErrorCode, invalid_argument
+from imagestore_sim.rest.errors import DESCRIPTIONS, ApiError, ErrorCode, invalid_argument, missing_resource
 from imagestore_sim.rest.messages import AsyncMessage, Call, Handlers, Reply, SyncMessage
 from imagestore_sim.rest.parameters import Rule
 
@@ -186,7 +186,9 @@ async def change_resource_owner(services: Services, message: APIChangeResourceOw
             raise ApiError(_same_owner(str(call.account_uuid), target, owner))
         await _check_quota(services, target, resource)
     await services.shares.give(resource, target)
-    image = (await services.inventory(IMAGE, resource)).body["inventory"]
+    image = (await services.inventory(IMAGE, resource)).body.get("inventory")
+    if not isinstance(image, dict):
+        raise missing_resource("resourceUuid", resource, "ResourceVO")
     inventory = {
         "id": 0,
         "accountUuid": target,
@@ -196,7 +198,7 @@ async def change_resource_owner(services: Services, message: APIChangeResourceOw
         "concreteResourceType": f"{IMAGE_PACKAGE}.{TYPE}",
         "permission": WRITE,
         "isShared": False,
-        "createDate": image["createDate"],  # type: ignore[index]  # a rule checks that it exists
+        "createDate": image["createDate"],
         "lastOpDate": services.write_now(),
     }
     return Reply({"inventory": inventory}, {"inventory": f"{PACKAGE}.AccountResourceRefInventory"})
@@ -212,7 +214,8 @@ def _same_owner(account: str, target: str, owner: str) -> ErrorCode:
 
 
 async def _check_quota(services: Services, target: str, image: str) -> None:
-    [row] = await services.database.read(select(Image.size).where(Image.uuid == image))
+    size = select(Image.size).where(Image.uuid == image)
+    row = await services.row(size, "resourceUuid", image, "ResourceVO")
     try:
         await services.quotas.check(target, {IMAGE_SIZE: row.size, IMAGE_NUM: 1})
     except QuotaExceeded as error:  # ZStack passes the whole error on as the text of another

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVarTuple
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 
 from imagestore_sim import ids
 from imagestore_sim.api.long_job_runner import LongJobRunner
@@ -51,12 +52,14 @@ from imagestore_sim.images.images import Images
 from imagestore_sim.images.trash import Trash
 from imagestore_sim.images.uploads import Uploads
 from imagestore_sim.query import Inventory, QueryEngine
+from imagestore_sim.rest.errors import missing_resource
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.messages import Reply
 from imagestore_sim.rest.sessions import Sessions
 from imagestore_sim.rest.versions import DEFAULT, ZStackVersion
 from imagestore_sim.units import write_date
 
+Ts = TypeVarTuple("Ts")
 RESOURCES = {
     "AccessKeyVO": (AccessKey.uuid,),
     "AccountVO": (Account.uuid,),
@@ -129,6 +132,15 @@ class Services:
         for column in RESOURCES[resource]:
             found |= {str(row[0]) for row in await self.database.read(select(column).where(column.in_(uuids)))}
         return [one for one in uuids if one not in found]
+
+    async def row(self, statement: Select[*Ts], field: str, uuid: str, resource: str) -> Row[*Ts]:
+        """Return the one row of a statement, of the resource that a field of a message names.
+
+        Raise ApiError SYS.1003 if another call has deleted that since the message was validated.
+        """
+        if not (rows := await self.database.read(statement)):
+            raise missing_resource(field, uuid, resource)
+        return rows[0]
 
     async def inventory(self, inventory: Inventory, resource_uuid: str) -> Reply:
         """Return the reply `{"inventory": {…}}`, or `{}` if the resource does not exist any more."""

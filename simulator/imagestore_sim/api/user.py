@@ -409,7 +409,8 @@ async def _check_mine(services: Services, call: Call, **named: str) -> None:
     """Raise ApiError SYS.1007 for the first record of another account; `named` has uuids by what they are."""
     for what, uuid in named.items():
         model = NAMES[what]
-        [row] = await services.database.read(select(model.name, model.accountUuid).where(model.uuid == uuid))
+        columns = select(model.name, model.accountUuid).where(model.uuid == uuid)
+        row = await services.row(columns, f"{what}Uuid", uuid, model.__tablename__)
         if row.accountUuid != call.account_uuid:
             # ZStack formats this text with a catalogue in which the apostrophe of "doesn't" keeps what follows.
             raise invalid_argument(f"{what}[name: {row.name}, uuid: {uuid}] doesnt belong to the account[uuid: {{2}}]")

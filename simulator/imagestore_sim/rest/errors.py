@@ -236,6 +236,11 @@ def not_found(details: str) -> ApiError:
     return ApiError(ErrorCode("SYS.1003", details))
 
 
+def missing_resource(field: str, uuid: object, resource: str) -> ApiError:
+    """Return SYS.1003: a field names a resource of a type (the name of a VO) that does not exist."""
+    return not_found(f"invalid field[{field}], resource[uuid:{uuid}, type:{resource}] not found")
+
+
 def operation_failed(details: str) -> ApiError:
     """Return SYS.1006: the call is valid, but could not be carried out."""
     return ApiError(ErrorCode("SYS.1006", details))

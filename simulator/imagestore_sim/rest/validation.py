@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 
 from imagestore_sim.rest.binding import Values
-from imagestore_sim.rest.errors import ApiError, NothingToDo, invalid_argument, not_found
+from imagestore_sim.rest.errors import ApiError, NothingToDo, invalid_argument, missing_resource, not_found
 from imagestore_sim.rest.java_values import java_hash, utf16_length
 from imagestore_sim.rest.leniency import LENIENT, Leniency
 from imagestore_sim.rest.parameters import Api, Kind, Parameter
@@ -133,7 +133,7 @@ async def _require_resource(parameter: Parameter, resource: str, value: object, 
             f"invalid field[{parameter.name}], resource[uuids:[{', '.join(absent)}], type:{resource}] not found"
         )
     if not parameter.rule.missing_is_done:
-        raise not_found(f"invalid field[{parameter.name}], resource[uuid:{value}, type:{resource}] not found")
+        raise missing_resource(parameter.name, value, resource)
     if not UUID.fullmatch(str(value)):
         raise not_found(f"invalid value[{value}] of field [{parameter.name}]")
     raise NothingToDo
