@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Literal
 
@@ -30,8 +29,10 @@ from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from mariadb_server import VAULT_KEY, MariaDbServer, free_port
 from rows import rows
+from two_mariadb_nodes import deleted_image, two_nodes
 
 pytestmark = pytest.mark.mariadb
+nodes = two_nodes("races")
 IMAGE_STORE, SFTP = "ImageStoreBackupStorage", "SftpBackupStorage"
 Change = Callable[[ManagementNode, str], Coroutine[object, object, None]]
 
@@ -41,31 +42,6 @@ class _Connects:
 
     async def connect_new(self, uuid: str) -> None:
         """Ask no host."""
-
-
-@pytest.fixture
-async def nodes(mariadb_server: MariaDbServer) -> AsyncIterator[list[ManagementNode]]:
-    url = mariadb_server.new_database("races")
-    async with AsyncExitStack() as stack:
-        started = []
-        for _ in range(2):
-            node = ManagementNode(Settings(port=0, database=url, vault_key=VAULT_KEY, log_level="error"))
-            stack.push_async_callback(node.stop)
-            await node.start(Bootstrap())
-            started.append(node)
-        yield started
-
-
-async def _deleted_image(client: Client) -> str:
-    storage = {
-        "name": "s", "url": "/s", "type": "SimulatorBackupStorage", "totalCapacity": 9, "availableCapacity": 9,
-    }  # fmt: skip
-    added = await client.call("POST", "/backup-storage/simulators", {"params": storage})
-    storages = [added["inventory"]["uuid"]]
-    image = {"name": "i", "url": "http://x/i.qcow2", "format": "qcow2", "backupStorageUuids": storages}
-    uuid = str((await client.call("POST", "/images", {"params": image}))["inventory"]["uuid"])
-    await client.call("DELETE", f"/images/{uuid}")
-    return uuid
 
 
 async def _recover(node: ManagementNode, image: str) -> None:
@@ -83,7 +59,7 @@ async def test_a_recovery_and_an_expunge_of_one_image_come_one_after_the_other(
     one, other = nodes
     async with Client(one.url) as client:
         await client.log_in()
-        image = await _deleted_image(client)
+        image = await deleted_image(client)
         async with asyncio.timeout(60):
             async with one.parts.store.database.atomic():
                 await first(one, image)
@@ -102,7 +78,7 @@ async def test_calls_at_two_nodes_do_not_exceed_a_quota_together(nodes: list[Man
         account = answer["inventory"]["uuid"]
         limit = {"updateQuota": {"identityUuid": account, "name": IMAGE_NUM, "value": 1}}
         await client.call("PUT", "/accounts/quotas/actions", limit)
-        image = await _deleted_image(client)
+        image = await deleted_image(client)
     wanted, excess = {IMAGE_NUM: 1}, f"account.uuid: {account} name: a. exceeds a quota.name: image.num"
     async with asyncio.timeout(60):
         async with one.parts.store.database.atomic(), one.parts.store.database.transaction() as connection:
@@ -218,7 +194,7 @@ async def test_of_the_jobs_about_an_image_the_one_that_adds_it_waits_for_its_upl
     jobs, uuid = one.parts.services.long_jobs, one.parts.cluster.peers.uuid
     async with Client(one.url) as client:
         await client.log_in()
-        await _deleted_image(client)
+        await deleted_image(client)
         [storage] = await client.query("/backup-storage")
         wanted = {"name": "i", "url": "upload://i.qcow2", "format": "qcow2", "backupStorageUuids": [storage["uuid"]]}
         params = {"jobName": ADD_IMAGE, "jobData": orjson.dumps(wanted).decode(), "targetResourceUuid": storage["uuid"]}
@@ -250,7 +226,7 @@ async def test_a_node_that_starts_again_at_its_address_gives_up_the_uploads_to_i
     await node.start(Bootstrap())
     async with Client(node.url) as client:
         await client.log_in()
-        await _deleted_image(client)
+        await deleted_image(client)
         option = "/global-configurations/image/upload.failure.tolerance.count/actions"
         await client.call("PUT", option, {"updateGlobalConfig": {"value": "2"}})
         [storage] = await client.query("/backup-storage")

@@ -425,6 +425,23 @@ async def test_a_deadlock_undoes_one_of_two_changes_which_is_then_made_again(
     assert database.health.failures == other.health.failures == 0
 
 
+async def test_a_change_within_another_is_made_again_with_it(database: Database) -> None:
+    tries: list[str] = []
+
+    async def inner() -> None:
+        tries.append("inner")
+        if len(tries) == 2:
+            raise StoreConflict("nothing was written")
+
+    async def outer() -> None:
+        tries.append("outer")
+        await _add(database, "a")
+        await database.atomically(inner)
+
+    await database.atomically(outer)
+    assert (tries, await _names(database)) == (["outer", "inner"] * 2, ["a"])
+
+
 async def test_a_server_that_became_read_only_is_named(stack: AsyncExitStack, own_mariadb: MariaDbServer) -> None:
     url = _new(own_mariadb)
     own_mariadb.sql(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.backup_storage.errors import BackupStorageError, InvalidRequest, OperationFailed
 from imagestore_sim.backup_storage.image_events import ImageEvents
 from imagestore_sim.backup_storage.records import SIMULATOR_TYPE, Status
-from imagestore_sim.backup_storage.tags import BOOT_MODE, Tags, delete_tags, matches
+from imagestore_sim.backup_storage.tags import BOOT_MODE, Tags, delete_tags, hold, is_gone, matches
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, SystemTag
@@ -39,16 +39,20 @@ class ImageLife:
             await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
 
     async def set_boot_mode(self, image_uuid: str, mode: str) -> None:
-        """Replace the boot mode of an image, which is a system tag."""
+        """Replace the boot mode of an image, which is a system tag. Raise OperationFailed if the image is gone."""
         async with self._database.transaction() as connection:
+            if not await hold(connection, image_uuid, Image):
+                raise is_gone(image_uuid)
             for row in await _system_tags(connection, image_uuid):
                 if matches(BOOT_MODE, row.tag):
                     await connection.execute(delete(SystemTag).where(SystemTag.uuid == row.uuid))
             await self._tags.insert(connection, SystemTag, image_uuid, "ImageVO", BOOT_MODE.format(mode))
 
     async def set_guest_agent(self, image_uuid: str, *, enable: bool) -> None:
-        """Tag an image as one whose guest agent is on, or take the tag away."""
+        """Tag an image as one whose guest agent is on, or take the tag away. Raise OperationFailed if it is gone."""
         async with self._database.transaction() as connection:
+            if not await hold(connection, image_uuid, Image):
+                raise is_gone(image_uuid)
             tags = [row for row in await _system_tags(connection, image_uuid) if row.tag == QGA_TAG]
             for row in () if enable else tags:
                 await connection.execute(delete(SystemTag).where(SystemTag.uuid == row.uuid))

@@ -19,6 +19,7 @@ from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.changes import Changes, carry_out
+from imagestore_sim.database.locks import lock
 from imagestore_sim.database.models import (
     BackupStorage,
     Image,
@@ -290,6 +291,11 @@ class StorageRecords:
         here = refs.where(ImageBackupStorageRef.backupStorageUuid == uuid)
         elsewhere = refs.where(ImageBackupStorageRef.backupStorageUuid != uuid)
         only_here = (Image.uuid.in_(here), Image.uuid.not_in(elsewhere))
+        await lock(connection, select(BackupStorage.uuid).where(BackupStorage.uuid == uuid))
+        # Of two nodes that delete the last two storages of an image, one has to find that it is nowhere else.
+        its_refs = select(ImageBackupStorageRef.id).where(ImageBackupStorageRef.imageUuid.in_(here))
+        await lock(connection, its_refs.order_by(ImageBackupStorageRef.id))
+        await lock(connection, select(Image.uuid).where(*only_here).order_by(Image.uuid))
         await delete_tags(connection, select(Image.uuid).where(*only_here))
         await connection.execute(delete(Image).where(*only_here))
         await delete_tags(connection, [uuid])

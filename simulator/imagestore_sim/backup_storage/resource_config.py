@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
+from imagestore_sim.backup_storage.tags import hold, is_gone
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import ConfigOption, GlobalConfiguration
@@ -34,10 +35,15 @@ class ResourceConfigs:
         return str(rows[0].uuid) if rows else None
 
     async def change(self, option: ConfigOption[object], resource: str, resource_type: str, value: str) -> None:
-        """Give a resource a value of its own. Raise InvalidOption for one that the option does not take."""
+        """Give a resource a value of its own.
+
+        Raise InvalidOption for one that the option does not take, OperationFailed if the resource is gone.
+        """
         option.read(option, value)
         now, this = self._clock.local(), _this(option, resource)
         async with self._database.transaction() as connection:
+            if not await hold(connection, resource):
+                raise is_gone(resource)
             changed = await connection.execute(update(ResourceConfig).where(*this).values(value=value, lastOpDate=now))
             if not changed.rowcount:
                 row = {"uuid": new_uuid(), "resourceUuid": resource, "resourceType": resource_type, "value": value}

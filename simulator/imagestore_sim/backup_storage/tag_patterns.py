@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import InvalidRequest, OperationFailed
+from imagestore_sim.backup_storage.tags import hold, is_gone
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import TagPattern, UserTag
@@ -50,8 +52,8 @@ class TagPatterns:
     async def delete(self, uuid: str) -> None:
         """Delete a pattern, if it exists, with the tags made of it."""
         async with self._database.transaction() as connection:
+            await connection.execute(delete(TagPattern).where(TagPattern.uuid == uuid))  # which `attach` locks
             await connection.execute(delete(UserTag).where(UserTag.tagPatternUuid == uuid))
-            await connection.execute(delete(TagPattern).where(TagPattern.uuid == uuid))
 
     async def check_change(self, uuid: str, value: str | None) -> None:
         """Raise InvalidRequest for a new text of a simple pattern, or other tokens than it has."""
@@ -75,22 +77,37 @@ class TagPatterns:
                 raise InvalidRequest(f"all tokens [{', '.join(names)}] must be specify")
 
     async def attach(self, uuid: str, resource: str, resource_type: str, tokens: Mapping[str, object]) -> str:
-        """Tag a resource, and return the uuid of the tag. Raise OperationFailed if it has that tag already."""
+        """Tag a resource, and return the uuid of the tag.
+
+        Raise OperationFailed if it has that tag already, or if the resource or the pattern is gone. Nothing is written
+        then, and more resources may be tagged in the same transaction.
+        """
+        async with self._database.transaction() as connection:
+            attached = await self._attach(connection, uuid, resource, resource_type, tokens)
+        if isinstance(attached, OperationFailed):
+            raise attached  # not before: what fails within a transaction undoes the whole of it
+        return attached
+
+    async def _attach(
+        self, connection: AsyncConnection, uuid: str, resource: str, resource_type: str, tokens: Mapping[str, object]
+    ) -> str | OperationFailed:
+        """Return the uuid of the new tag, or why there is none."""
         now = self._clock.local()
         columns = select(TagPattern.value, TagPattern.type).where(TagPattern.uuid == uuid)
-        [pattern] = await self._database.read(columns)
+        pattern = (await connection.execute(columns.with_for_update())).one_or_none()
+        if pattern is None or not await hold(connection, resource):
+            return is_gone(uuid if pattern is None else resource)
         tag = pattern.value
         if pattern.type == WITH_TOKEN:
             tag = TOKEN.sub(lambda token: str(tokens[token[1]]), tag)
         same = (UserTag.resourceUuid == resource, UserTag.tagPatternUuid == uuid, UserTag.tag == tag)
-        if await self._database.read(select(UserTag.uuid).where(*same)):
+        if await connection.scalar(select(UserTag.uuid).where(*same).limit(1)) is not None:
             where = f"resourceType:{resource_type}, resourceUuid:{resource}"
-            raise OperationFailed(f"Duplicated Tag[tag:{tag}, type:User, {where}]")
-        async with self._database.transaction() as connection:
-            made = new_uuid()
-            row = {"uuid": made, "resourceUuid": resource, "resourceType": resource_type, "tag": tag, "type": "User"}
-            insertion = insert(UserTag).values(**row, tagPatternUuid=uuid)
-            await connection.execute(insertion.values(createDate=now, lastOpDate=now))
+            return OperationFailed(f"Duplicated Tag[tag:{tag}, type:User, {where}]")
+        made = new_uuid()
+        row = {"uuid": made, "resourceUuid": resource, "resourceType": resource_type, "tag": tag, "type": "User"}
+        insertion = insert(UserTag).values(**row, tagPatternUuid=uuid)
+        await connection.execute(insertion.values(createDate=now, lastOpDate=now))
         return made
 
     async def detach(self, uuid: str, resources: Sequence[str]) -> None:

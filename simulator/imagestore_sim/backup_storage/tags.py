@@ -14,13 +14,26 @@ from imagestore_sim.backup_storage.resource_types import RESOURCE_TYPES
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.collated import general_ci
-from imagestore_sim.database.models import BackupStorage, Image, ResourceConfig, SystemTag, UserTag, Zone
+from imagestore_sim.database.models import (
+    Account,
+    BackupStorage,
+    Image,
+    ResourceConfig,
+    SystemTag,
+    User,
+    UserGroup,
+    UserTag,
+    Zone,
+)
 from imagestore_sim.ids import new_uuid
 
+Resource = BackupStorage | Zone | Image | Account | User | UserGroup
 TAGGED: Mapping[str, type[BackupStorage | Zone | Image]] = MappingProxyType(
     {"BackupStorageVO": BackupStorage, "ZoneVO": Zone, "ImageVO": Image}
 )
 """The tables of the resource types that can have system tags here."""
+RESOURCES = (*TAGGED.values(), Account, User, UserGroup)
+"""The tables of all resources that can have user tags here."""
 SEPARATOR = "::"
 NETWORK = "backupStorage::data::network::cidr::{}"
 BOOT_MODE = "bootMode::{}"
@@ -72,8 +85,7 @@ class Tags:
         """
         check_system_tag(resource_type, tag)
         async with self._database.transaction() as connection:
-            model = TAGGED[resource_type]
-            if await connection.scalar(select(model.uuid).where(model.uuid == resource)) is None:
+            if not await hold(connection, resource, TAGGED[resource_type]):
                 # ZStack formats this text with a catalogue that drops quotes, and the apostrophe with them.
                 raise InvalidRequest("The argument :resourceType doesnt match uuid")
             if await self._has_tag(connection, SystemTag, resource, resource_type, tag):
@@ -84,6 +96,8 @@ class Tags:
         """Tag a resource, and return the tag's uuid. Raise InvalidRequest; OperationFailed for a duplicate."""
         check_resource_type(resource_type)
         async with self._database.transaction() as connection:
+            if not await hold(connection, resource):
+                raise is_gone(resource)
             if await self._has_tag(connection, UserTag, resource, resource_type, tag):
                 where = f"resourceType:{resource_type}, resourceUuid:{resource}"
                 raise OperationFailed(f"Duplicated Tag[tag:{tag}, type:User, {where}]")
@@ -139,6 +153,24 @@ class Tags:
                 await connection.execute(delete(model).where(model.uuid == tag_uuid))
 
 
+async def hold(connection: AsyncConnection, resource: str, *models: type[Resource]) -> bool:
+    """Return whether one of the tables has a resource; by default RESOURCES.
+
+    If so, it is there until the transaction ends, and until then no other node gets past here with it: what belongs to
+    it has no foreign key, and may have no constraint.
+    """
+    for model in models or RESOURCES:
+        this = select(model.uuid).where(model.uuid == resource).with_for_update()
+        if await connection.scalar(this) is not None:
+            return True
+    return False
+
+
+def is_gone(resource: str) -> OperationFailed:
+    """Return the error for a resource that was deleted after the call had been checked."""
+    return OperationFailed(f"resource[uuid:{resource}] has been deleted")
+
+
 def check_resource_type(resource_type: str) -> None:
     """Raise InvalidRequest unless resources of that type can be tagged."""
     if resource_type not in RESOURCE_TYPES:
@@ -177,7 +209,8 @@ def check_network(tag: str) -> None:
 async def delete_tags(connection: AsyncConnection, resources: Sequence[str] | Select[str]) -> None:
     """Delete every tag of deleted resources, and options of their own, as ZStack's foreign keys do.
 
-    There is no foreign key here, because both belong to resources of any type.
+    There is no foreign key here, because both belong to resources of any type. The caller has deleted the resources, or
+    locked them, so that `hold` finds none of them from here on.
     """
     for model in (SystemTag, UserTag, ResourceConfig):
         await connection.execute(delete(model).where(model.resourceUuid.in_(resources)))

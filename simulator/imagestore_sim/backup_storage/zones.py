@@ -12,7 +12,8 @@ from imagestore_sim.backup_storage.records import State
 from imagestore_sim.backup_storage.tags import delete_tags
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
-from imagestore_sim.database.models import BackupStorageZoneRef, Zone
+from imagestore_sim.database.locks import lock
+from imagestore_sim.database.models import ADMIN_UUID, Account, BackupStorage, BackupStorageZoneRef, Zone
 from imagestore_sim.database.resource_uuids import refuse_taken
 
 ZONE_TYPE = "zstack"
@@ -31,7 +32,7 @@ class Zones:
         async with self._database.transaction() as connection:
             await refuse_taken(connection, uuid)
             if is_default:
-                await connection.execute(update(Zone).where(Zone.isDefault).values(isDefault=False))
+                await _take_default(connection)
             await connection.execute(
                 insert(Zone).values(
                     uuid=uuid,
@@ -51,7 +52,7 @@ class Zones:
             return
         async with self._database.transaction() as connection:
             if values.get("isDefault"):
-                await connection.execute(update(Zone).where(Zone.isDefault).values(isDefault=False))
+                await _take_default(connection)
             changed = {**values, "lastOpDate": self._clock.local()}
             await connection.execute(update(Zone).where(Zone.uuid == uuid).values(**changed))
 
@@ -65,6 +66,7 @@ class Zones:
         """Attach a storage to a zone. Raise OperationFailed if it already is."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
+            await _lock_zones_of(connection, storage_uuid)
             if await _is_attached(connection, storage_uuid, zone_uuid):
                 raise OperationFailed(f"{_storage(storage_uuid)} has been attached to zone[uuid:{zone_uuid}]")
             attach = insert(BackupStorageZoneRef).values(backupStorageUuid=storage_uuid, zoneUuid=zone_uuid)
@@ -73,9 +75,24 @@ class Zones:
     async def detach(self, storage_uuid: str, zone_uuid: str) -> None:
         """Detach a storage from a zone. Raise OperationFailed if it is not attached."""
         async with self._database.transaction() as connection:
+            await _lock_zones_of(connection, storage_uuid)
             if not await _is_attached(connection, storage_uuid, zone_uuid):
                 raise OperationFailed(f"{_storage(storage_uuid)} has not been attached to zone[uuid:{zone_uuid}]")
             await connection.execute(delete(BackupStorageZoneRef).where(*_pair(storage_uuid, zone_uuid)))
+
+
+async def _take_default(connection: AsyncConnection) -> None:
+    """Let no zone be the default. No other node makes one the default before the transaction ends.
+
+    The nodes wait for each other at the row of admin, which owns all zones: there may be no zone yet.
+    """
+    await lock(connection, select(Account.uuid).where(Account.uuid == ADMIN_UUID))
+    await connection.execute(update(Zone).where(Zone.isDefault).values(isDefault=False))
+
+
+async def _lock_zones_of(connection: AsyncConnection, storage_uuid: str) -> None:
+    """Let no other node attach or detach a storage before the transaction ends."""
+    await lock(connection, select(BackupStorage.uuid).where(BackupStorage.uuid == storage_uuid))
 
 
 def _storage(uuid: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.database.engine import Database
 from imagestore_sim.database.global_config_rules import InvalidOption
+from imagestore_sim.database.locks import lock
 from imagestore_sim.database.models import GlobalConfig
 from imagestore_sim.database.schema import OPTION_COLUMNS, OptionRow
 
@@ -115,6 +116,8 @@ class GlobalConfiguration:
         if not self._options[key].ours:
             await connection.execute(update(GlobalConfig).where(*same).values(value=value))
             return
+        # Two nodes that set it may both find no row of it: they wait for each other at a row that is always there.
+        await lock(connection, select(GlobalConfig.id).order_by(GlobalConfig.id).limit(1))
         await connection.execute(delete(GlobalConfig).where(*same))
         if self._is_listed(key, value):
             await connection.execute(insert(GlobalConfig), self._row(key) | {"value": value})

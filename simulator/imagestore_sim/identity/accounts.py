@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.collated import general_ci
+from imagestore_sim.database.locks import lock
 from imagestore_sim.database.models import (
     ADMIN_UUID,
     Account,
@@ -64,6 +65,9 @@ class AccountRecords:
         Its sessions are in memory, too: `Sessions.end_of` ends them.
         """
         async with self._database.transaction() as connection:
+            await lock(connection, select(Account.uuid).where(Account.uuid == uuid))
+            its_patterns = select(TagPattern.uuid).where(TagPattern.accountUuid == uuid)
+            await lock(connection, its_patterns.order_by(TagPattern.uuid))
             mine = select(Image.uuid).where(Image.accountUuid == uuid)
             refs = update(ImageBackupStorageRef).where(ImageBackupStorageRef.imageUuid.in_(mine))
             await connection.execute(refs.values(status=DELETED))
@@ -71,8 +75,7 @@ class AccountRecords:
             await connection.execute(images.values(status=DELETED, accountUuid=ADMIN_UUID))
             jobs = update(LongJob).where(LongJob.accountUuid == uuid)
             await connection.execute(jobs.values(accountUuid=ADMIN_UUID))
-            patterns = select(TagPattern.uuid).where(TagPattern.accountUuid == uuid)
-            await connection.execute(delete(UserTag).where(UserTag.tagPatternUuid.in_(patterns)))
+            await connection.execute(delete(UserTag).where(UserTag.tagPatternUuid.in_(its_patterns)))
             await connection.execute(delete(Account).where(Account.uuid == uuid))
 
     async def insert(self, model: type[User | UserGroup | Policy | Role], values: Mapping[str, object]) -> None:

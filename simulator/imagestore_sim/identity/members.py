@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
-from imagestore_sim.database.models import Policy, UserGroupPolicyRef, UserGroupUserRef, UserPolicyRef
+from imagestore_sim.database.locks import lock
+from imagestore_sim.database.models import (
+    Policy,
+    User,
+    UserGroup,
+    UserGroupPolicyRef,
+    UserGroupUserRef,
+    UserPolicyRef,
+)
 
 Reference = type[UserGroupUserRef | UserGroupPolicyRef | UserPolicyRef]
 
@@ -35,6 +44,7 @@ class Members:
         """Connect two records, such as `userUuid` and `groupUuid`. Return False if they are connected already."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
+            await _lock(connection, ends)
             if await connection.scalar(select(model.id).filter_by(**ends)) is not None:
                 return False
             await connection.execute(insert(model).values(**ends, createDate=now, lastOpDate=now))
@@ -53,3 +63,11 @@ class Members:
         found = select(Policy.uuid, Policy.name, Policy.statements)
         rows = await self._database.read(found.where(Policy.uuid.in_(own.union(of_groups))).order_by(Policy.uuid))
         return [UserPolicy(row.uuid, row.name, orjson.loads(row.statements)) for row in rows]
+
+
+async def _lock(connection: AsyncConnection, ends: Mapping[str, str]) -> None:
+    """Let no other node add to the same group, or give a policy to the same user, before the transaction ends."""
+    if (group := ends.get("groupUuid")) is not None:
+        await lock(connection, select(UserGroup.uuid).where(UserGroup.uuid == group))
+    else:
+        await lock(connection, select(User.uuid).where(User.uuid == ends["userUuid"]))

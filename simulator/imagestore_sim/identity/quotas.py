@@ -40,6 +40,13 @@ class QuotaExceeded(Exception):
         )
 
 
+class NoSuchAccount(Exception):
+    """An account was deleted after the call had been checked."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(f"account[uuid:{uuid}] is not there, it may have been deleted")
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """How much an account may have of something, and how much it has."""
@@ -66,9 +73,14 @@ class Quotas:
 
         For `AddImage` that is `{IMAGE_SIZE: 100, IMAGE_NUM: 1}`; the first that is exceeded is told. Within a
         handler's transaction the uses are those of the moment, so that concurrent calls cannot exceed a quota together:
-        those of two nodes of one MariaDB wait for each other at the rows of the quotas.
+        those of two nodes of one MariaDB wait for each other at the rows of the quotas. The account is there until that
+        transaction ends: nothing in the database keeps an image from having an owner that is gone. Raise NoSuchAccount.
         """
         async with self._database.transaction() as connection:
+            if account_uuid not in (None, ADMIN_UUID):
+                this = select(Account.uuid).where(Account.uuid == account_uuid).with_for_update()
+                if await connection.scalar(this) is None:
+                    raise NoSuchAccount(str(account_uuid))
             columns = select(Quota.name, Quota.value).where(Quota.identityUuid == account_uuid, Quota.name.in_(wanted))
             rows = await connection.execute(columns.order_by(Quota.name).with_for_update())
             values = {row.name: row.value for row in rows}

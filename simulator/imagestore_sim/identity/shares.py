@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
+from imagestore_sim.database.locks import lock
 from imagestore_sim.database.models import Image, SharedResource
 
 TYPE = "ImageVO"
@@ -32,6 +33,7 @@ class Shares:
         """Let accounts see images, where they do not yet; None stands for all accounts."""
         now = self._clock.local()
         async with self._database.transaction() as connection:
+            await lock(connection, select(Image.uuid).where(Image.uuid.in_(resources)).order_by(Image.uuid))
             mine = select(SharedResource.resourceUuid, SharedResource.receiverAccountUuid)
             where = mine.where(SharedResource.ownerAccountUuid == owner, SharedResource.resourceUuid.in_(resources))
             there = {tuple(row) for row in await connection.execute(where)}

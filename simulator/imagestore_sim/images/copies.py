@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -17,7 +18,8 @@ from imagestore_sim.backup_storage.image_events import ImageEvents, Origin
 from imagestore_sim.backup_storage.records import Status, Storage, StorageRecords
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
-from imagestore_sim.database.models import Image
+from imagestore_sim.database.locks import lock
+from imagestore_sim.database.models import BackupStorage, Image
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.images.bits import INSTALL_PATH
 from imagestore_sim.images.garbage import Garbage
@@ -78,7 +80,18 @@ class ImageCopies:
         source = await self._records.load_existing(wanted.source)
         destination = await self._records.load_existing(wanted.destination)
         copy = new_uuid()
-        async with self._database.atomic(), self._database.transaction() as connection:
+        image, comes = await self._database.atomically(partial(self._begin, copy, wanted, source, destination, job))
+        if comes:
+            await self._bring(copy, image, source, destination, job)
+        return copy
+
+    async def _begin(
+        self, copy: str, wanted: Copy, source: Storage, destination: Storage, job: str
+    ) -> tuple[Row[*tuple[Any, ...]], bool]:
+        """Insert the copy; return the image, and whether bits of it come. Raise OperationFailed."""
+        async with self._database.transaction() as connection:
+            # Two copies of one image to one storage would have the same bits.
+            await lock(connection, select(BackupStorage.uuid).where(BackupStorage.uuid == destination.uuid))
             image = await _copied(connection, wanted)
             comes = self._garbage.carries(destination) and INSTALL_PATH.fullmatch(image.installPath) is not None
             status = DOWNLOADING if comes else READY
@@ -87,9 +100,7 @@ class ImageCopies:
             await self._rows.insert_ref(connection, copy, destination.uuid, image.installPath, status)
             origin = Origin(wanted.image_uuid, source.uuid)
             await self._events.added(connection, copy, [destination.uuid], origin)
-        if comes:
-            await self._bring(copy, image, source, destination, job)
-        return copy
+        return image, comes
 
     async def _bring(
         self, copy: str, image: Row[*tuple[Any, ...]], source: Storage, destination: Storage, job: str

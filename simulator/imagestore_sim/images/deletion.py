@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.backup_storage.errors import InvalidRequest, OperationFailed
 from imagestore_sim.backup_storage.image_events import ImageEvents
-from imagestore_sim.backup_storage.tags import Tags, delete_tags
+from imagestore_sim.backup_storage.tags import Tags, delete_tags, hold
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import GlobalConfiguration
@@ -55,6 +56,8 @@ class ImageDeletion:
                 change = update(Image).where(Image.uuid == image_uuid)
                 await connection.execute(change.values(**values, lastOpDate=self._clock.local()))
             mode = BOOT_MODES.get(str(values.get("architecture")))
+            if mode is not None and not await hold(connection, image_uuid, Image):
+                return
             system = await connection.scalar(select(Image.system).where(Image.uuid == image_uuid))
             if mode is not None and (system or mode == "UEFI"):
                 old = (SystemTag.resourceUuid == image_uuid, SystemTag.tag.startswith(BOOT_MODE))
@@ -95,7 +98,10 @@ class ImageDeletion:
         Raise OperationFailed, InvalidRequest for one that is not deleted there. Bits on a host that does not answer are
         removed later.
         """
-        async with self._database.atomic(), self._database.transaction() as connection:
+        await self._database.atomically(partial(self._expunge, image_uuid, storages))
+
+    async def _expunge(self, image_uuid: str, storages: Sequence[str] | None) -> None:
+        async with self._database.transaction() as connection:
             refs = await _refs(connection, image_uuid)
             name = await connection.scalar(select(Image.name).where(Image.uuid == image_uuid))
             chosen = _deleted(refs, storages, f"the image[uuid:{image_uuid}, name:{name}]")
@@ -109,8 +115,8 @@ class ImageDeletion:
         await self._events.removed(connection, image_uuid, storages, exists=len(there) > len(refs))
         await connection.execute(delete(Ref).where(Ref.id.in_([ref.id for ref in refs])))
         if not await _refs(connection, image_uuid):
-            await delete_tags(connection, [image_uuid])
             await connection.execute(delete(Image).where(Image.uuid == image_uuid))
+            await delete_tags(connection, [image_uuid])
 
     async def collect(self, image_uuid: str) -> None:
         """Remove the bits of an image that is gone, from the hosts that answer; from the others later."""

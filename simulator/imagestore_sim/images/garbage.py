@@ -131,8 +131,8 @@ class Garbage:
             if why:
                 await self._record_failure(connection, uuid, url, why)
             await self._image_events.removed(connection, uuid, [ref.backupStorageUuid for ref in refs])
-        await delete_tags(connection, uuids)
         await connection.execute(delete(Image).where(Image.uuid.in_(uuids)))
+        await delete_tags(connection, uuids)
         return uuids
 
     async def _record_failure(self, connection: AsyncConnection, image_uuid: str, url: str | None, why: str) -> None:

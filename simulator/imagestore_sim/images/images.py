@@ -119,7 +119,25 @@ class Images:
         Disabled or fails, UuidTaken, NotStored for a path in use, and what `check_quota` raises. All of them have to
         succeed: otherwise nothing is left of the image.
         """
-        async with self._database.atomic(), self._database.transaction() as connection:
+
+        async def record() -> tuple[list[str], list[Storage]]:
+            return await self._record(image_uuid, values, storage_uuids, job, address, check_quota)
+
+        uuids, carrying = await self._database.atomically(record)
+        if carrying and not str(values["url"]).startswith(UPLOAD):
+            await self._download(image_uuid, values, uuids, carrying, job)
+
+    async def _record(
+        self,
+        image_uuid: str,
+        values: Mapping[str, Any],
+        storage_uuids: Sequence[str],
+        job: str,
+        address: str,
+        check_quota: Callable[[], Awaitable[None]],
+    ) -> tuple[list[str], list[Storage]]:
+        """Insert an image with its copies; return their storages, and those of them on which it has bits: see `add`."""
+        async with self._database.transaction() as connection:
             await check_quota()
             connected = await _available(connection, storage_uuids)
             disabled = [one.state for one in connected if one.state != State.ENABLED]
@@ -133,7 +151,7 @@ class Images:
             if await is_kept(connection, install_path(image_uuid), uuids):
                 raise constraint_violation()
             simulated = {**SIMULATED, "md5Sum": new_uuid()} if connected[0].type == SIMULATOR_TYPE else {}
-            carrying = await self._carrying([one.uuid for one in connected])
+            carrying = await self._carrying(uuids)
             status = DOWNLOADING if carrying or (uploaded and simulated) else READY
             row = {**values, "state": State.ENABLED, "status": status, "addedByJob": job, **simulated}
             await self._rows.insert(connection, image_uuid, row)
@@ -145,9 +163,8 @@ class Images:
                     path = upload_url(address, one.uuid)
                 of_copy = DOWNLOADING if comes else status
                 await self._rows.insert_ref(connection, image_uuid, one.uuid, path, of_copy, add=add)
-            await self._events.added(connection, image_uuid, [one.uuid for one in connected])
-        if carrying and not uploaded:
-            await self._download(image_uuid, values, [one.uuid for one in connected], carrying, job)
+            await self._events.added(connection, image_uuid, uuids)
+        return uuids, carrying
 
     async def known_size(self, url: str, image_format: str, uuids: Sequence[str], *, ask: bool) -> int:
         """Return how many bytes the file at `url` is said to have before it comes; 0 where ZStack does not ask.

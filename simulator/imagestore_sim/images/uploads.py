@@ -28,6 +28,7 @@ from imagestore_sim.cluster import Bus, CallBroken, NodeGone, Peers
 from imagestore_sim.cluster.bus import Content
 from imagestore_sim.database import Database, OutcomeUnknown, StoreUnavailable
 from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.database.locks import lock
 from imagestore_sim.database.models import Image, ImageBackupStorageRef
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.images.bits import Place, install_path, place_of
@@ -599,18 +600,21 @@ class Uploads:
 
         If it can be resumed, and a long job waits for it, suspend that in place of it.
         """
-        if await self._database.health.insist(lambda: self._suspend_or_remove(upload, error, can_be_resumed)):
+        if await self._database.health.insist(
+            lambda: self._suspend_or_remove(upload, error, can_be_resumed=can_be_resumed)
+        ):
             upload.end(error.details)
             return
         await self._garbage.collect(upload.image_uuid)
         self._forget(upload, error.details)
 
-    async def _suspend_or_remove(self, upload: Upload, error: ErrorCode, can_be_resumed: bool) -> bool:
+    async def _suspend_or_remove(self, upload: Upload, error: ErrorCode, *, can_be_resumed: bool) -> bool:
         """Return whether the job was suspended. Leave an image alone that was added again: it has another job."""
         image, storage = upload.image_uuid, upload.storage.uuid
         async with self._database.atomic(), self._database.transaction() as connection:
+            await lock(connection, select(Ref.id).where(Ref.imageUuid == image).order_by(Ref.id))
             there = select(Ref.status, Ref.addUuid).where(Ref.imageUuid == image, Ref.backupStorageUuid == storage)
-            ref = (await connection.execute(there.with_for_update())).one_or_none()
+            ref = (await connection.execute(there)).one_or_none()
             if ref is not None and (ref.status == READY or ref.addUuid != upload.add):
                 return False  # another node has received it, or its file is that of the next image by now
             if ref is not None and can_be_resumed and await self._jobs.upload_suspended(image, error):

@@ -53,7 +53,7 @@ class Accounts:
         users = select(User.uuid, User.accountUuid, User.password).join(Account, Account.uuid == User.accountUuid)
         rows = await self._database.read(users.where(in_account, _is_named(User.name, name)))
         if not self._is_password(password, rows[0].password if rows else None):
-            raise ApiError(ErrorCode("ID.1000", "wrong account or username or password", explanation=WRONG_USER))
+            raise wrong_user()
         return Identity(rows[0].accountUuid, rows[0].uuid)
 
     async def find(self, name: str) -> Identity | None:
@@ -70,6 +70,11 @@ class Accounts:
     def _is_password(self, given: str, stored: str | None) -> bool:
         """Check also where nothing is stored: a wrong name then takes as long as a wrong password."""
         return self._vault.is_password(given.rstrip(" "), stored)
+
+
+def wrong_user() -> ApiError:
+    """Return the error for a user who does not exist, or whose password is another one."""
+    return ApiError(ErrorCode("ID.1000", "wrong account or username or password", explanation=WRONG_USER))
 
 
 def _is_named(column: InstrumentedAttribute[str], name: str) -> ColumnElement[bool]:

@@ -8,12 +8,14 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.cluster import FollowedState
 from imagestore_sim.database import Database, StoreUnavailable
-from imagestore_sim.database.models import Session
+from imagestore_sim.database.locks import lock
+from imagestore_sim.database.models import Account, Session, User
 from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.pieces import in_pieces
 from imagestore_sim.rest.identity import Identity
@@ -31,6 +33,10 @@ _KEYS = select(Session.uuid)
 _BY_KEY = select(*_COLUMNS).where(Session.uuid == bindparam("uuid"))
 SESSIONS_OF_A_TURN = 500
 """Sessions that are read, forgotten or deleted before the event loop has its turn."""
+
+
+class UserGone(Exception):
+    """A user was deleted while it logged in."""
 
 
 class SessionStore:
@@ -120,14 +126,14 @@ class SessionStore:
         """Return how many sessions that user has, or the account itself."""
         if not self._followed.is_shared:
             return len(self._sessions.of_user(identity.user_uuid))
-        theirs = select(func.count()).select_from(Session).where(Session.userUuid == identity.user_uuid)
-        [row] = await self._database.read(theirs)
+        [row] = await self._database.read(_number_of(identity))
         return row[0]
 
-    async def add(self, session: StoredSession) -> None:
-        """Store a new session.
+    async def add(self, session: StoredSession, most: int) -> bool:
+        """Store a new session; return False if its user, or the account itself, has `most` by now.
 
-        It counts before it is written, so that concurrent logins cannot exceed the limit together.
+        It counts before it is written, so that concurrent logins cannot exceed the limit together. Where other nodes
+        write the store, the rows count, and logins of one account wait for each other. Raise UserGone.
         """
         self._sessions.put(session)
         self._written_expiry[session.key] = session.expired_date
@@ -138,12 +144,22 @@ class SessionStore:
             "createDate": session.create_date,
             "expiredDate": session.expired_date,
         }
-        try:
+
+        async def write() -> bool:
             async with self._database.transaction() as connection:
+                await _require_user(connection, session.identity)
+                if self._followed.is_shared and await _count_exactly(connection, session.identity) >= most:
+                    return False
                 await connection.execute(insert(Session).values(**values))
-        except BaseException:
-            self._forget(session.key)
-            raise
+            return True
+
+        added = False
+        try:
+            added = await self._database.atomically(write)
+        finally:
+            if not added:
+                self._forget(session.key)
+        return added
 
     def extend(self, key: str, seconds: int) -> StoredSession:
         """Let a session expire `seconds` from now, and return it."""
@@ -192,6 +208,7 @@ class SessionStore:
         """Delete the sessions of an account with its users, or of one user, by the uuid of either."""
         keys = [*self._sessions.of_account(owner), *self._sessions.of_user(owner)]
         async with self._database.transaction() as connection:
+            await lock(connection, select(User.uuid).where(User.uuid == owner))  # who may be logging in
             await connection.execute(
                 delete(Session).where(or_(Session.accountUuid == owner, Session.userUuid == owner))
             )
@@ -233,6 +250,27 @@ class SessionStore:
 
     def _now(self) -> int:
         return int(self._clock.time())
+
+
+async def _require_user(connection: AsyncConnection, identity: Identity) -> None:
+    """Raise UserGone if a user was deleted. Else the user is there until the transaction ends.
+
+    The database does the same for an account: the row of a session has no foreign key to its user.
+    """
+    if identity.user_uuid != identity.account_uuid:
+        this = select(User.uuid).where(User.uuid == identity.user_uuid).with_for_update()
+        if await connection.scalar(this) is None:
+            raise UserGone
+
+
+def _number_of(identity: Identity) -> Select[int]:
+    return select(func.count()).select_from(Session).where(Session.userUuid == identity.user_uuid)
+
+
+async def _count_exactly(connection: AsyncConnection, identity: Identity) -> int:
+    """Return how many sessions that user has, or the account itself; no login changes it until the end."""
+    await lock(connection, select(Account.uuid).where(Account.uuid == identity.account_uuid))
+    return await connection.scalar(_number_of(identity)) or 0
 
 
 async def _others_turn(piece: Sequence[object]) -> None:

@@ -13,12 +13,12 @@ from imagestore_sim.cluster import FollowedState
 from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.ids import Purpose, new_uuid
-from imagestore_sim.rest.accounts import LOGIN_STEP, Accounts
+from imagestore_sim.rest.accounts import LOGIN_STEP, Accounts, wrong_user
 from imagestore_sim.rest.errors import ApiError, ErrorCode, not_found
 from imagestore_sim.rest.identity import Claim, Identity, NoClaim
 from imagestore_sim.rest.kept_sessions import StoredSession
 from imagestore_sim.rest.session_options import CLEANUP_INTERVAL, MAX_SESSIONS, SESSION_TIMEOUT
-from imagestore_sim.rest.session_store import SessionStore
+from imagestore_sim.rest.session_store import SessionStore, UserGone
 from imagestore_sim.supervision import Supervisor
 from imagestore_sim.tasks import Tasks
 
@@ -110,13 +110,17 @@ class Sessions:
     async def _begin(self, identity: Identity, location: str | None = None, purpose: Purpose = "session") -> LoggedIn:
         await self.purge()
         now = int(self._clock.time())
-        if await self._store.count_of(identity) >= self._configuration.get(MAX_SESSIONS):
-            text = "Login sessions hit limit of max allowed concurrent login sessions"
-            raise ApiError(ErrorCode("ID.1006", text, location=location))
+        most = self._configuration.get(MAX_SESSIONS)
+        if await self._store.count_of(identity) >= most:
+            raise _too_many(location)
         uuid = new_uuid(purpose)
         expires = now + self._configuration.get(SESSION_TIMEOUT)
         session = StoredSession(self._key(uuid), identity, now, expires)
-        await self._store.add(session)
+        try:
+            if not await self._store.add(session, most):
+                raise _too_many(location)
+        except UserGone:
+            raise wrong_user() from None
         return _as_shown(session, uuid)
 
     async def _key_of(self, session_uuid: str) -> str:
@@ -183,6 +187,11 @@ class Sessions:
     async def purge(self) -> None:
         """Delete every expired session."""
         await self._store.purge()
+
+
+def _too_many(location: str | None) -> ApiError:
+    text = "Login sessions hit limit of max allowed concurrent login sessions"
+    return ApiError(ErrorCode("ID.1006", text, location=location))
 
 
 def _as_shown(session: StoredSession, uuid: str) -> LoggedIn:
