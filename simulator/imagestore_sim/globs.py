@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 from functools import lru_cache
@@ -10,6 +11,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+_BRACKET = re.compile(r"\[!?\]?[^\]]*\]")
+SAMPLES = string.ascii_letters + string.digits
+"""The characters of which one stands for `[!abc]`."""
 Glob = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -21,6 +25,19 @@ def matches_glob(glob: str, texts: Iterable[str]) -> bool:
 def shortest_match(glob: str) -> int:
     """Return how many characters a text has at least that matches a glob without brackets."""
     return len(glob) - glob.count("*")
+
+
+def sample_of(glob: str) -> str:
+    """Return a text that matches a glob: each `[abc]` gives way to a character that it matches.
+
+    `*` and `?` stand for themselves. A bracket that matches no character stays, and then nothing matches the glob.
+    """
+    return _BRACKET.sub(_one_of, glob)
+
+
+def _one_of(bracket: re.Match[str]) -> str:
+    matches = re.compile(translate(bracket[0])).match
+    return next(filter(matches, bracket[0][1:-1] + SAMPLES), bracket[0])
 
 
 def glob_matcher(glob: str) -> Callable[[str], bool]:

@@ -130,6 +130,49 @@ async def test_an_invalid_query_is_refused(imagestore_client: Client, query: dic
     assert answer.body["error"].startswith(error), answer.text
 
 
+@rows(
+    "path",
+    ["/zstack/v1/accounts/sessions/hush", "/zstack/v1/accounts/sessions/[a-z]*", "/zstack/v1/login[?]password=hush"],
+)
+async def test_a_query_that_asks_for_a_secret_is_refused_and_names_the_field(
+    imagestore_client: Client, path: str
+) -> None:
+    for below in ("", "/count", "/wait", "/next"):
+        answer = await ask(imagestore_client, below, path=path)
+        error = "the query string: path: a secret in it is masked in the journal: expect *** or `*` in its place"
+        assert (answer.status, answer.body) == (400, {"error": error}), below
+
+
+async def test_a_query_of_very_many_parameters_is_refused(imagestore_client: Client) -> None:
+    answer = await ask(imagestore_client, **{f"p{number}": "1" for number in range(101)})
+    error = "the query string: has 101 members, and 100 at most are read"
+    assert (answer.status, answer.body) == (400, {"error": error})
+
+
+@rows(
+    ("path", "count"),
+    [
+        ("/zstack/v1/zone[s]*", 1),
+        ("/zstack/v1/[!a-y]one[a-z]", 1),
+        ("/zstack/v1/zone[!s]", 0),
+        ("/zstack/v1/zone[", 0),
+        ("/zstack/v1/zone[z-a]", 0),
+        ("/zstack/v1/account[s]/sessions/*", 0),
+        ("/zstack/v1/account[s]/sessions/[*][*]*", 0),
+    ],
+)
+async def test_a_glob_may_have_brackets(imagestore_client: Client, path: str, count: int) -> None:
+    await imagestore_client.request("DELETE", f"{imagestore_client.url}/lab/v1/requests")
+    await imagestore_client.query("/zones")
+    answer = await ask(imagestore_client, "/count", path=path)
+    assert (answer.status, answer.body.get("count")) == (200, count), answer.text
+    assert (await ask(imagestore_client, path=path)).status == 200
+    body = {"path": path}
+    assert (await imagestore_client.request("POST", f"{imagestore_client.url}/lab/v1/requests/count", body)).body[
+        "count"
+    ] == count
+
+
 async def test_a_parameter_that_is_given_twice_is_refused(imagestore_client: Client) -> None:
     path = f"{imagestore_client.url}/lab/v1/requests?api=Add*&api=Delete*"
     answer = await imagestore_client.request("GET", path)

@@ -6,7 +6,8 @@ A matcher is applied to the row as it is kept, with its secrets masked: no answe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -21,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from imagestore_sim.globs import Glob, matches_glob
+from imagestore_sim.globs import Glob, matches_glob, sample_of
 from imagestore_sim.lab_api.json_path import check_json_path
 from imagestore_sim.lab_api.routes import Shape
 from imagestore_sim.masking import MASK, masked_json, masked_path, masked_text
@@ -57,6 +58,9 @@ Status = Annotated[
 ]
 
 
+Method = Annotated[Glob, AfterValidator(str.upper)]
+
+
 class RequestMatcher(Shape):
     """Which requests are meant: those that have all that is given. Strings are globs, except in `body`."""
 
@@ -70,7 +74,7 @@ class RequestMatcher(Shape):
         }
     )
 
-    method: Glob | None = Field(None, description="the HTTP method, in upper or lower case", examples=["POST"])
+    method: Method | None = Field(None, description="the HTTP method, in upper or lower case", examples=["POST"])
     path: Glob | None = Field(
         None,
         description="the path, with or without its query string and `/zstack`",
@@ -121,11 +125,6 @@ class RequestMatcher(Shape):
         None, ge=0, description="only those answered after this time: seconds since the epoch, by the lab's clock"
     )
 
-    @field_validator("method")
-    @classmethod
-    def _in_upper_case(cls, method: str | None) -> str | None:
-        return None if method is None else method.upper()
-
     @field_validator("headers")
     @classmethod
     def _in_lower_case(cls, headers: dict[str, str | None]) -> dict[str, str | None]:
@@ -133,9 +132,7 @@ class RequestMatcher(Shape):
 
     @model_validator(mode="after")
     def _check_masks(self) -> RequestMatcher:
-        """Refuse what can match no row, since the row has a mask there."""
-        for field, mask in _masked_fields(self):
-            raise ValueError(f"{field} is masked in the journal: expect {mask}")
+        check_masks(self)
         return self
 
     @property
@@ -155,6 +152,12 @@ class RequestMatcher(Shape):
         return ", ".join(([head] if head else []) + rest) or "any request"
 
 
+def check_masks(matcher: RequestMatcher) -> None:
+    """Raise ValueError for a matcher that can match no row, since the row has a mask where it names a secret."""
+    for field, mask in _masked_fields(matcher):
+        raise ValueError(f"{field} is masked in the journal: expect {mask}")
+
+
 def _spelled(name: str) -> str:
     alias = RequestMatcher.model_fields[name].alias
     return alias or name
@@ -166,18 +169,17 @@ def _plain(value: object) -> str:
 
 def _masked_fields(matcher: RequestMatcher) -> Iterator[tuple[str, str]]:
     """Yield the name of each field that masking changes so that it matches nothing, and what to expect there."""
-    if matcher.path is not None and not matches_glob(matcher.path, [masked_path(matcher.path)]):
+    if matcher.path is not None and _is_masked_away(matcher.path, masked_path):
         yield "path: a secret in it", f"{MASK} or `*` in its place"
     for name, glob in matcher.headers.items():
         forms = [masked_header(name, "x"), *(masked_header(name, f"{scheme} x") for scheme in SCHEMES)]
         if glob is not None and MASK in forms and not matches_glob(glob, forms):
             yield f"headers.{name}", f"`*`, or a scheme as in `OAuth {MASK}`"
-        elif glob is not None and MASK not in forms and not matches_glob(glob, [masked_text(glob)]):
+        elif glob is not None and MASK not in forms and _is_masked_away(glob, masked_text):
             yield f"headers.{name}: a secret in it", f"{MASK} or `*` in its place"
     for name, globs in matcher.query.items():
         for glob in globs or ():
-            [(_, shown)] = parse_qsl(masked_path(f"?{urlencode({name: glob})}")[1:])
-            if not matches_glob(glob, [shown]):
+            if _is_masked_away(glob, partial(_masked_value, name)):
                 yield f"query.{name}", f"{MASK} or `*` in place of the secret"
     for path in matcher.json_path or ():
         if masked_text(path) != path:
@@ -185,6 +187,19 @@ def _masked_fields(matcher: RequestMatcher) -> Iterator[tuple[str, str]]:
     if matcher.body is not None:
         for place in _masked_members(matcher.body):
             yield f"body.{place}", json.dumps(MASK)
+
+
+def _is_masked_away(glob: str, mask: Callable[[str], str]) -> bool:
+    """Return whether masking changes what a glob asks for so that the glob does not match it any more."""
+    sample = sample_of(glob)
+    shown = mask(sample)
+    return shown != sample and not matches_glob(glob, [shown])
+
+
+def _masked_value(name: str, value: str) -> str:
+    """Return the value of a parameter as the journal keeps it."""
+    [(_, shown)] = parse_qsl(masked_path(f"?{urlencode({name: value})}")[1:])
+    return shown
 
 
 def _masked_members(body: Mapping[str, Any]) -> Iterator[str]:

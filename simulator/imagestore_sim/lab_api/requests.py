@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from aiohttp import web
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from imagestore_sim.clock import Clock
 from imagestore_sim.globs import Glob
@@ -19,7 +19,7 @@ from imagestore_sim.lab_api.request_log import (
     WaitedInVain,
     cost,
 )
-from imagestore_sim.lab_api.request_matcher import RequestMatcher, Status
+from imagestore_sim.lab_api.request_matcher import Method, RequestMatcher, Status, check_masks
 from imagestore_sim.lab_api.request_shapes import NearMissShape, RequestShape, SequenceShape
 from imagestore_sim.lab_api.routes import Answer, Done, Handler, Problem, Refused, Route, Shape, with_body, with_query
 from imagestore_sim.rest.journal import MOST_REQUESTS, Journal
@@ -34,7 +34,7 @@ T = TypeVar("T")
 class RequestsQuery(Shape):
     """Which requests are meant, as a query string. A POST takes all that a matcher can say."""
 
-    method: Glob | None = Field(None, description="such as POST")
+    method: Method | None = Field(None, description="such as POST")
     path: Glob | None = Field(None, description="a glob; the path with or without its query string and `/zstack`")
     api: Glob | None = Field(None, description="a glob: the class of the message, with or without `API` and `Msg`")
     account: Glob | None = Field(None, description="a glob: the uuid of the account")
@@ -45,10 +45,15 @@ class RequestsQuery(Shape):
     since: int = Field(0, ge=0, description="only those after the one with this number")
     after: float | None = Field(None, ge=0, description="only those after this time: seconds since the epoch")
 
+    @model_validator(mode="after")
+    def _check_masks(self) -> RequestsQuery:
+        check_masks(self.matcher())
+        return self
+
     def matcher(self) -> RequestMatcher:
-        """Return the matcher."""
+        """Return the matcher. Its fields have been checked."""
         names = RequestMatcher.model_fields.keys() & self.model_fields_set
-        return RequestMatcher.model_validate(self.model_dump(include=names))
+        return RequestMatcher.model_construct(**{name: getattr(self, name) for name in names})
 
 
 class WaitQuery(RequestsQuery):

@@ -122,7 +122,7 @@ def read_query(request: web.Request, shape: type[M]) -> M:
         if name in given:
             raise Refused(400, f"{name}: is given twice")
         given[name] = value
-    return _read(shape, given)
+    return _read(shape, given, "the query string")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +189,15 @@ def _json(status: int, shape: BaseModel) -> web.Response:
 
 def _from_json(shape: type[M], raw: bytes) -> M:
     try:
-        return _read(shape, orjson.loads(raw or b"{}"))
+        return _read(shape, orjson.loads(raw or b"{}"), "the body")
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
 
 
-def _read(shape: type[M], value: object) -> M:
+def _read(shape: type[M], value: object, whole: str) -> M:
+    """Return a value, checked. `whole` names it in errors that are not about one field. Raise Refused."""
     try:
         return shape.model_validate(value)
     except ValidationError as error:
         known = (one.alias or name for name, one in shape.model_fields.items())
-        raise Refused(400, one_line(error, known, "the body")) from None
+        raise Refused(400, one_line(error, known, whole)) from None
