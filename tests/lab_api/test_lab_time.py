@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -210,3 +211,69 @@ async def test_a_real_clock_that_is_paused_catches_up_too() -> None:
             answer = await at(client, now + 120, "/backup-storage")
             assert [one["status"] for one in answer.body["inventories"]] == ["Disconnected"]
             assert float(answer.headers["X-Lab-Time"]) == pytest.approx(now + 120, abs=0.001)
+
+
+@pytest.mark.parametrize("options", [{}, {"clock": "paused"}], ids=["real", "virtual"])
+async def test_a_reset_ends_the_step_under_way_and_those_that_wait(options: dict[str, Any]) -> None:
+    with running_lab(hosts=1, ping_interval=60, **options) as running:
+        async with Client(running.lab.url) as client:
+            await client.log_in()
+            begun = (await clock(client)).body
+            first = asyncio.create_task(clock(client, "POST", "/step", {"seconds": "31d"}))
+            async with asyncio.timeout(60):
+                while (await clock(client)).body["elapsed"] < begun["elapsed"] + 5 * 60:
+                    await asyncio.sleep(0.01)  # real: the clock is what moves
+            late = begun["elapsed"] + 20 * DAY
+            waiting = [
+                asyncio.create_task(one)
+                for one in (
+                    clock(client, "POST", "/step", {"seconds": "1d"}),
+                    clock(client, "PUT", body={"elapsed": late}),
+                    clock(client, "PUT", body={"time": begun["time"] + 20 * DAY}),
+                    at(client, late),
+                    at(client, late, f"{client.url}/lab/v1/clock"),
+                )
+            ]
+            await asyncio.sleep(0.1)  # real: the requests arrive
+            assert (await client.request("POST", f"{client.url}/lab/v1/reset?wait=true")).status == 200
+            answers = [await one for one in (first, *waiting)]
+            text = "the lab was reset, which ended this step of its clock before its time"
+            assert [one.status for one in answers] == [409] * 6
+            assert [one.text if "error" not in one.text else one.body["error"] for one in answers] == [text] * 6
+            now = (await clock(client)).body
+            assert (now["paused"], now["speed"], now["settled"]) == (begun["paused"], begun["speed"], True)
+            await asyncio.sleep(0.2)  # real: a clock that is stepped on would be minutes ahead
+            assert (await clock(client)).body["elapsed"] - now["elapsed"] < 5
+            stepped = (await clock(client, "POST", "/step", {"seconds": 1})).body
+            assert stepped["elapsed"] < now["elapsed"] + 60
+            await client.log_in()
+            assert (await at(client, stepped["elapsed"] + HOUR)).status == 200
+
+
+async def test_a_client_that_leaves_while_it_waits_for_its_turn_moves_no_clock() -> None:
+    with running_lab(hosts=1, ping_interval=60, clock="paused") as running:
+        async with Client(running.lab.url) as client:
+            await client.log_in()
+            first, second = (asyncio.create_task(clock(client, "POST", "/step", {"seconds": "31d"})) for _ in range(2))
+            async with asyncio.timeout(60):
+                while not (await clock(client)).body["elapsed"]:
+                    await asyncio.sleep(0.01)  # real: the clock is what moves
+            for one in (second, first):
+                one.cancel()
+                await asyncio.wait([one])
+            stands = await elapsed(client)
+            assert stands < 31 * DAY
+            assert (await clock(client, "POST", "/step", {"seconds": 1})).body["elapsed"] == stands + 1
+
+
+async def test_new_records_leave_a_step_under_way() -> None:
+    with running_lab(hosts=1, ping_interval=60, clock="paused") as running:
+        async with Client(running.lab.url) as client:
+            await client.log_in()
+            step = asyncio.create_task(clock(client, "POST", "/step", {"seconds": "1d"}))
+            async with asyncio.timeout(60):
+                while not (await clock(client)).body["elapsed"]:
+                    await asyncio.sleep(0.01)  # real: the clock is what moves
+            snapshot = f"{client.url}/lab/v1/snapshot"
+            assert (await client.request("PUT", snapshot, data=b"zones: []")).status == 200
+            assert (await step).body["elapsed"] == DAY

@@ -62,7 +62,7 @@ class ClockRoutes:
     def routes(self) -> list[Route]:
         """Return the declarations of its calls."""
         path, unchangeable = "/lab/v1/clock", {404: NOT_ADJUSTABLE}
-        problems = {400: "a field cannot be used"} | unchangeable
+        problems = {400: "a field cannot be used", 409: "the lab was reset meanwhile"} | unchangeable
         step = "Let time pass at once, with all that falls due on the way"
         change = "Pause, resume, change the speed, catch up with a time"
         return [

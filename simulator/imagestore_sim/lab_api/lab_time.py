@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -22,6 +22,7 @@ LONGEST_STEP = 31 * 86400.0
 MOST_WAITING = 1000
 """Requests that wait for their turn to move the clock."""
 SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,20})?", re.ASCII)
+ENDED = "the lab was reset, which ended this step of its clock before its time"
 NOT_ADJUSTABLE = "the clock of this node cannot be changed"
 
 
@@ -32,7 +33,8 @@ class LabTime:
         self._clock = clock
         self._began = clock.monotonic()
         self._one_step = asyncio.Lock()
-        self._waiting = 0
+        self._moves: dict[asyncio.Task[None], None] = {}
+        """What moves the clock, or waits for its turn, in the order in which it came."""
         self.settled = True
         """Whether the last step left nothing under way at any due time."""
         self._followed: Callable[[], float] | None = None
@@ -55,21 +57,35 @@ class LabTime:
 
     async def step(self, seconds: float, connection: Connection | None) -> None:
         """Let `seconds` pass, after the steps before. Raise ValueError, NotAdmitted, and what `catch_up` raises."""
-        async with self._turn():
-            await _unless_left(self._step(seconds), connection)
+        await self._move(partial(self._step, seconds), connection)
 
     async def catch_up(self, elapsed: float, connection: Connection | None) -> None:
         """Let time pass until `elapsed` seconds since the lab began, then wait until nothing is under way.
 
         A time in the past moves nothing. If the client of `connection` leaves, stop where the clock is, and raise
-        ConnectionResetError. Raise ValueError for a time that is too far ahead, NotAdmitted for too many requests.
+        ConnectionResetError. Raise ValueError for a time that is too far ahead, NotAdmitted for too many requests and
+        after `restart`.
         """
-        async with self._turn():
-            ahead = elapsed - self.elapsed
-            if ahead > LONGEST_STEP:
-                text = f"it is {ahead:.0f} s ahead of the lab's clock, which one request moves by"
-                raise ValueError(f"{text} {LONGEST_STEP:.0f} s at most")
-            await _unless_left(self._step(ahead), connection)
+        await self._move(partial(self._catch_up, elapsed), connection)
+
+    async def end_steps(self) -> None:
+        """End the step that is under way where the clock is, and those that wait for it; their clients get a 409."""
+        if moves := list(self._moves):
+            await cancel_and_wait(*moves)
+
+    async def restart(self) -> None:
+        """Let the clock go on as it began, without any step. The time itself does not go back."""
+        await self.end_steps()
+        self.settled = True
+        if is_adjustable(self._clock):
+            self._clock.restart()
+
+    async def _catch_up(self, elapsed: float) -> None:
+        ahead = elapsed - self.elapsed
+        if ahead > LONGEST_STEP:
+            text = f"it is {ahead:.0f} s ahead of the lab's clock, which one request moves by"
+            raise ValueError(f"{text} {LONGEST_STEP:.0f} s at most")
+        await self._step(ahead)
 
     async def _step(self, seconds: float) -> None:
         if seconds > 0:
@@ -77,16 +93,28 @@ class LabTime:
         elif self.clock.paused:
             self.settled = await self.clock.settle()
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= MOST_WAITING:
+    async def _move(self, work: Callable[[], Awaitable[None]], connection: Connection | None) -> None:
+        """Do `work` after the moves before it, unless the client of `connection` leaves, or `end_steps` ends it."""
+        if len(self._moves) >= MOST_WAITING:
             raise NotAdmitted(503, f"{MOST_WAITING} requests wait to move the lab's clock already")
-        self._waiting += 1
+        move = asyncio.ensure_future(self._in_turn(work))
+        self._moves[move] = None
+        left = () if connection is None else (connection.left(),)
         try:
-            async with self._one_step:
-                yield
+            await asyncio.wait([move, *left], return_when=asyncio.FIRST_COMPLETED)
+            if not move.done():
+                raise ConnectionResetError("the client has left")
         finally:
-            self._waiting -= 1
+            if not move.done():
+                await cancel_and_wait(move)
+            del self._moves[move]
+        if move.cancelled():
+            raise NotAdmitted(409, ENDED)
+        move.result()
+
+    async def _in_turn(self, work: Callable[[], Awaitable[None]]) -> None:
+        async with self._one_step:
+            await work()
 
     # A clock of the test that runs the lab in its own process
 
@@ -139,6 +167,8 @@ class LabTime:
             await self.catch_up_with_followed()
         except ValueError as error:
             return response_to(request, NotAdmitted(400, f"the clock that the lab follows: {error}"))
+        except NotAdmitted as refusal:
+            return response_to(request, refusal)
         return await handle(request)
 
     async def _catch_up_to(self, text: str, request: web.BaseRequest) -> None:
@@ -154,18 +184,3 @@ def _absolute(text: str) -> float:
         return parse_time(text)
     except ValueError as error:
         raise ValueError(f"expected seconds since the lab began, or a time; {error}") from None
-
-
-async def _unless_left(work: Coroutine[object, object, None], connection: Connection | None) -> None:
-    """Wait for `work`; cancel it and raise ConnectionResetError once the client of `connection` leaves."""
-    if connection is None:
-        return await work
-    task, left = asyncio.ensure_future(work), connection.left()
-    try:
-        await asyncio.wait([task, left], return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ConnectionResetError("the client has left")
-    finally:
-        if not task.done():
-            await cancel_and_wait(task)
-    return task.result()

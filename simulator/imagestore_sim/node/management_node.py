@@ -136,6 +136,7 @@ class ManagementNode:
                 self.foundation,
                 parts,
                 initial,
+                self.http.lab_time,
                 before_connecting=before_connecting,
                 before_reset=before_reset,
             )

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Container, Corou
 from contextlib import asynccontextmanager
 
 from imagestore_sim.bootstrap import Bootstrap
-from imagestore_sim.clock import is_adjustable
 from imagestore_sim.cluster.bus import Content
 from imagestore_sim.ids import seed_uuids
+from imagestore_sim.lab_api import LabTime
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import requested_seed, with_ping_options
 from imagestore_sim.node.parts import Parts
@@ -36,6 +36,7 @@ class RecordChanges:
         foundation: Foundation,
         parts: Parts,
         initial: Bootstrap,
+        lab_time: LabTime,
         *,
         before_connecting: Callback = no_callback,
         before_reset: Callback = no_callback,
@@ -44,6 +45,7 @@ class RecordChanges:
         self._foundation = foundation
         self._parts = parts
         self._initial = initial
+        self._lab_time = lab_time
         self._before_connecting = before_connecting
         self._before_reset = before_reset
         self._one_change = asyncio.Lock()
@@ -99,6 +101,7 @@ class RecordChanges:
         Storages are connected in the background; `wait` waits until each has been tried.
         """
         async with self._one_change:
+            await self._lab_time.end_steps()  # no minutes of the lab are to pass meanwhile
             seed_uuids(requested_seed(self._foundation.settings))
             renewed = self._before_reset is not no_callback
             async with self._replacing(self._initial, renewed_hosts=renewed) as hostnames:
@@ -194,8 +197,7 @@ class RecordChanges:
         await self._foundation.node_faults.restart()
         self._foundation.metrics.restart()
         self._parts.response_cache.hits.clear()
-        if is_adjustable(self._foundation.clock):
-            self._foundation.clock.restart()
+        await self._lab_time.restart()
 
     def _connect(self, *, but: Container[str] = ()) -> asyncio.Task[None]:
         return self._begin(self._parts.storages.lifecycle.reconnect_all(but=but))
