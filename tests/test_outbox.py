@@ -140,17 +140,26 @@ async def test_what_an_answer_means(path: str, problem: str | None, caplog: pyte
     assert logged == ([] if problem is None else [f"web hook {there.url}{path}, event 1: attempt 1: {problem}"])
 
 
-@pytest.mark.parametrize(
-    "url", ["", "x", "http://", "ftp://h/", "http://[::1", "http://\udcff/", "http://h:99999/", "file:///etc/passwd"]
+NO_URLS = (
+    *("", "x", "//", "//x", "//u:p@x", "//127.0.0.1:1/x", "http:", "http://", "http:///x", "http://[::1", "http://[]"),
+    *("ftp://h/", "ws://h/", "tcp://127.0.0.1:1", "file:///etc/passwd", "http://\udcff/", "http://h:99999/"),
+    *("http://h:-1/", f"http://{'a' * 64}.example/", "http://..", f"http://{chr(252) * 64}/", "http://😀:😀@h/"),
 )
+
+
+@pytest.mark.parametrize("url", NO_URLS)
 async def test_an_invalid_url_is_given_up(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     box = Outbox(RealClock(), RETRIES)
     try:
         box.post(Delivery(url, b"{}", "event 1"))
         await until(lambda: not box._receivers)
     finally:
         await box.close()
-    assert ["given up after 2 attempts" in one.getMessage() for one in caplog.records] == [True]
+    logged = [(one.levelname, one.getMessage().rpartition("event 1: ")[2]) for one in caplog.records]
+    why = "is not the URL of a server that speaks HTTP, such as http://127.0.0.1:8080"
+    tries = [("INFO", f"attempt {number}: {why}") for number in (1, 2)]
+    assert logged == [*tries, ("WARNING", "given up after 2 attempts")]
 
 
 async def test_deliveries_that_wait_for_a_receiver_are_bounded(

@@ -21,7 +21,7 @@ from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.masking import masked_path, on_one_line
 from imagestore_sim.plain_reasons import plain_reason
 from imagestore_sim.tasks import Tasks, cancel_and_wait
-from imagestore_sim.web_client import heads_connector
+from imagestore_sim.web_client import heads_connector, http_url
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -275,7 +275,8 @@ class Outbox:
 async def _status_of(http: aiohttp.ClientSession, delivery: Delivery) -> str | None:
     """Return what is wrong with the answer, None if it is a success. Read nothing of it but its status."""
     headers = {"Content-Type": "application/json; charset=utf-8", **delivery.headers}
-    async with http.post(delivery.url, headers=headers, data=delivery.body, allow_redirects=False) as response:
+    url = http_url(delivery.url)
+    async with http.post(url, headers=headers, data=delivery.body, allow_redirects=False) as response:
         return None if 200 <= response.status < 300 else f"it answered {response.status}"
 
 

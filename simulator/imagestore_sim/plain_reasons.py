@@ -10,7 +10,8 @@ import aiohttp
 def plain_reason(error: BaseException) -> str:
     """Return why a request failed, as one line that continues `URL: `, such as `cannot be reached: ...`."""
     match error:
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+        # A host name, or a user, that cannot be encoded makes a UnicodeError.
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | UnicodeError():
             return "is not the URL of a server that speaks HTTP, such as http://127.0.0.1:8080"
         case aiohttp.ClientSSLError():
             return "speaks no TLS that can be trusted"

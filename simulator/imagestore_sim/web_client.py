@@ -10,9 +10,26 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from typing_extensions import override
+from yarl import URL
 
 MOST_BYTES = 32 * 1024
 """Bytes of the response to one request that are read."""
+
+SCHEMES = ("http", "https")
+
+
+def http_url(text: str) -> URL:
+    """Return the URL of a server that speaks HTTP. Raise aiohttp.InvalidURL for any other text.
+
+    aiohttp takes a URL without a scheme as well, and one of WebSockets, and fails an assertion where it has no port.
+    """
+    try:
+        url = URL(text)
+    except ValueError:
+        raise aiohttp.InvalidURL(text) from None
+    if url.scheme not in SCHEMES or not url.raw_host:
+        raise aiohttp.InvalidURL(text)
+    return url
 
 
 class _Heads(ResponseHandler):

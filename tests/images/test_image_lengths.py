@@ -41,11 +41,12 @@ async def test_an_image_that_its_web_server_does_not_have_is_not_added(
     [storage] = await imagestore_lab.node.storages.records.tracked()
     async with web_server(2**63) as server:
         refused = "http://127.0.0.1:1/i"
-        invalid = [f"http://{one}/i" for one in ("127.0.0.1:99999", "127.0.0.1:x", "[::1", "a b:y")]
+        invalid = [f"http://{one}/i" for one in ("127.0.0.1:99999", "127.0.0.1:x", "[::1", "a b:y", "..", "")]
         cases = (
             (f"{server}/other", "404 Not Found: [no body]"),
             (f"{server}/image", f'For input string: "{2**63}"'),
             (refused, f'I/O error on HEAD request for "{refused}": Connect to 127.0.0.1:1'),
+            ("http://xn--/i", 'I/O error on HEAD request for "http://xn--/i": xn--: Name or service not known'),
             *((one, f'I/O error on HEAD request for "{one}": is not the URL of a server') for one in invalid),
         )
         for url, why in cases:

@@ -12,7 +12,7 @@ from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.clock import Clock
 from imagestore_sim.host_names import is_this_machine
 from imagestore_sim.plain_reasons import plain_reason, system_text
-from imagestore_sim.web_client import heads_connector
+from imagestore_sim.web_client import heads_connector, http_url
 
 WEB = ("http://", "https://")
 CONNECT_SECONDS, ANSWER_SECONDS = 15.0, 300.0
@@ -39,7 +39,7 @@ class RemoteLengths:
             with self._reaching(url):
                 async with (
                     aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
-                    http.head(url, allow_redirects=True) as response,
+                    http.head(http_url(url), allow_redirects=True) as response,
                 ):
                     if response.status >= 400:
                         raise LengthUnknown(f"{response.status} {response.reason}: [no body]")
@@ -59,12 +59,20 @@ def _bounded(length: int) -> int:
     return length
 
 
+def _host(url: URL) -> str:
+    """Return the host of a URL: as it is written, where it only looks like an encoded name of other letters (xn--)."""
+    try:
+        return url.host or ""
+    except UnicodeError:
+        return url.raw_host or ""
+
+
 def _words(url: str, error: Exception) -> str:
     """Return what Apache's HTTP client says: of a refused connection, a name without address, a connect timeout."""
     if isinstance(error, aiohttp.InvalidURL):
         return plain_reason(error)
     parts = URL(url)
-    host, port = parts.host or "", parts.port
+    host, port = _host(parts), parts.port
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, socket.gaierror):
         text, java = f"{host}: Name or service not known", "java.net.UnknownHostException"
     elif isinstance(error, aiohttp.ClientConnectorError):
