@@ -89,7 +89,8 @@ def test_an_unreachable_node_is_reported_in_one_line(command: str, tmp_path: Pat
 
 @pytest.mark.parametrize("command", [one for one in COMMANDS if one != "ready"])
 def test_what_is_no_url_of_http_is_reported_as_that(command: str, tmp_path: Path) -> None:
-    for url in ("127.0.0.1:8080", "localhost:8080", "ftp://127.0.0.1:8080", "foo", "http://127.0.0.1:x"):
+    schemes = ("ftp://127.0.0.1:8080", "//127.0.0.1:8080", "//lab")
+    for url in ("127.0.0.1:8080", "localhost:8080", *schemes, "foo", "http://127.0.0.1:x"):
         finished = one(command, url, tmp_path)
         assert (finished.status, finished.output) == (2, ""), url
         line = finished.errors.removeprefix("imagestore-sim: ").removeprefix("--node ")

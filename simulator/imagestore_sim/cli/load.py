@@ -64,9 +64,10 @@ async def _post(url: str, content: str, lab_token: str | None) -> Answer:
     import aiohttp
 
     from imagestore_sim.testing.client import Answer, bearer
+    from imagestore_sim.web_client import http_url
 
     async with (
         aiohttp.ClientSession(headers=bearer(lab_token)) as session,
-        session.post(url, data=io.BytesIO(content.encode()), params={"wait": "true"}) as answer,
+        session.post(http_url(url), data=io.BytesIO(content.encode()), params={"wait": "true"}) as answer,
     ):
         return Answer(answer.status, answer.headers, await answer.text(errors="replace"))

@@ -165,6 +165,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
     from imagestore_sim.scenario.worlds.event_stream import EventsMissed
     from imagestore_sim.testing.client import CallFailed, plain_reason
     from imagestore_sim.units import duration_text
+    from imagestore_sim.web_client import http_url
 
     loop = asyncio.get_running_loop()
     async with until_stopped() as stopped:
@@ -179,6 +180,7 @@ async def _follow(chosen: Options, url: str) -> Recording:
                 loop.call_later(chosen.lasts, stopped.set)  # real: see above
 
         try:
+            http_url(url)
             return await follow_node(
                 url.rstrip("/"),
                 stopped,

@@ -41,6 +41,7 @@ from imagestore_sim.scenario.worlds.remote_lab_rules import (
 from imagestore_sim.scenario.worlds.remote_lab_setup import RemoteLabSetup
 from imagestore_sim.tasks import Tasks, until_done_or_set
 from imagestore_sim.testing.client import Answer, CallFailed, Client, plain_reason
+from imagestore_sim.web_client import http_url
 
 # Real seconds: they are about another process, which lives in the machine's time.
 SETTLE_SECONDS = 0.03
@@ -50,6 +51,7 @@ LONGEST_SETUP = 120.0
 async def check_lab(url: str, account: str, password: str, lab_token: str | None) -> None:
     """Raise WorldProblem if no scenario can be played on the lab at `url`: it is no lab, or refuses the login."""
     try:
+        http_url(url)
         async with LabClient(url, lab_token) as lab, Client(url, timeout=LONGEST_SETUP) as client:
             await lab.hosts()
             await lab.time()
