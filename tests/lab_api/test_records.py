@@ -45,6 +45,10 @@ async def put(client: Client, text: str, *, wait: bool = False) -> Answer:
     return await client.request("PUT", f"{client.url}/lab/v1/snapshot", data=text.encode(), query=query)
 
 
+async def post(client: Client, text: str) -> Answer:
+    return await client.request("POST", f"{client.url}/lab/v1/snapshot", data=text.encode())
+
+
 async def reset(client: Client) -> None:
     answer = await client.request("POST", f"{client.url}/lab/v1/reset", query=[("wait", "true")])
     assert (answer.status, answer.body) == (200, {"replaced": True})
@@ -164,11 +168,22 @@ async def test_the_secrets_of_another_node_cannot_be_opened_and_nothing_changes(
     await other.start()
     async with Client(other.url) as stranger:
         await put(stranger, SECRETS)
-        taken = await snapshot(stranger)
+        taken = yaml.safe_load(await snapshot(stranger))
     await other.stop()
     before = await snapshot(imagestore_client)
-    answer = await put(imagestore_client, taken)
-    assert (answer.status, answer.body) == (400, {"error": "a secret is sealed with the key file of another node"})
+    accounts = [one for one in taken["accounts"] if one["name"] == "test"]
+    [user] = accounts[0]["users"]
+    for records, place in (
+        ({"accounts": accounts}, "accounts: test: password"),
+        ({"accounts": [{"name": "new", "password": "p", "users": [user]}]}, "accounts: new: users: reader: password"),
+        ({"accounts": [{"name": "test", "password": "p"}], "accessKeys": [{**taken["accessKeys"][0], "user": None}]},
+         "accessKeys: key-1: accessKeySecret"),
+        ({"backupStorages": taken["backupStorages"]}, "backupStorages: a: password"),
+    ):  # fmt: skip
+        for change in (put, post):
+            answer = await change(imagestore_client, yaml.safe_dump(records))
+            error = f"{place}: is sealed with the key file of another node"
+            assert (answer.status, answer.body) == (400, {"error": error})
     assert yaml.safe_load(await snapshot(imagestore_client)).keys() == yaml.safe_load(before).keys()
 
 

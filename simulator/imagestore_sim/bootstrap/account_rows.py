@@ -92,10 +92,13 @@ class AccountRows:
         connection: AsyncConnection,
         *,
         now: datetime,
-        protect: Callable[[str | Sealed], str],
+        protect: Callable[[str | Sealed, str], str],
         quotas: Mapping[str, int],
     ) -> None:
-        """Take the date of what has none, what makes passwords ready to be stored, and the quotas of new accounts."""
+        """Take the date of what has none, and the quotas of new accounts.
+
+        `protect` makes a password ready to be stored; it is told the password's place, for its errors.
+        """
         self._connection = connection
         self._rows = RowBatch(connection, "accounts", TABLES)
         self._now = now
@@ -164,7 +167,8 @@ class AccountRows:
         return _Contents(account, record.name)
 
     def _values(self, record: AccountRecord) -> dict[str, object]:
-        return {"description": record.description, "password": self._protect(record.password)}
+        password = self._protect(record.password, f"accounts: {record.name}: password")
+        return {"description": record.description, "password": password}
 
     async def _add(self, record: AccountRecord, its: _Contents) -> None:
         """Add the rows of what an account does not have yet."""
@@ -196,7 +200,8 @@ class AccountRows:
         if its.has(User, user.name):
             return
         uuid = user.uuid or stable_uuid("user", f"{its.account}/{user.name}")
-        values = {"name": user.name, "description": user.description, "password": self._protect(user.password)}
+        password = self._protect(user.password, f"accounts: {record.name}: users: {user.name}: password")
+        values = {"name": user.name, "description": user.description, "password": password}
         row = {"uuid": uuid, "accountUuid": its.account, **values, **dates_of(user, self._now)}
         self._rows.add(User, record.name, row)
         its.add(User, uuid, user.name)

@@ -315,7 +315,7 @@ class BootstrapLoader:
         rows.add(BackupStorage, record.name, {"uuid": storage, **values, **dates})
         if record.type in HOSTS:
             host = {name: getattr(record, name) for name in ("hostname", "username", "sshPort")}
-            password = self._vault.encrypt(self._open(record.password))
+            password = self._vault.encrypt(self._open(record.password, f"backupStorages: {record.name}: password"))
             rows.add(HOSTS[record.type], record.name, {"uuid": storage, "password": password, **host})
         for zone in record.attachedZoneUuids:
             rows.add(BackupStorageZoneRef, record.name, {"backupStorageUuid": storage, "zoneUuid": zone, **dates})
@@ -423,25 +423,28 @@ class BootstrapLoader:
             "userUuid": user,
             "description": record.description,
             "AccessKeyID": record.accessKeyId,
-            "AccessKeySecret": self._vault.encrypt(self._open(record.accessKeySecret)),
+            "AccessKeySecret": self._vault.encrypt(
+                self._open(record.accessKeySecret, f"accessKeys: {record.accessKeyId}: accessKeySecret")
+            ),
             "state": record.state,
             **dates_of(record, self._now),
         }
 
-    def _open(self, secret: str | Sealed) -> str:
+    def _open(self, secret: str | Sealed, place: str) -> str:
+        """Return a secret in plain text. Raise BootstrapError, which names its place."""
         if isinstance(secret, str):
             return secret
         try:
             return self._vault.decrypt(secret.sealed)
         except DatabaseError:
-            raise BootstrapError("a secret is sealed with the key file of another node") from None
+            raise BootstrapError(f"{place}: is sealed with the key file of another node") from None
 
-    def _protect(self, password: str | Sealed) -> str:
-        """Return what to store of a password, given in plain text or sealed.
+    def _protect(self, password: str | Sealed, place: str) -> str:
+        """Return what to store of a password, given in plain text or sealed. Raise BootstrapError.
 
         Snapshots of older versions hold the sealed SHA-512 that clients send, instead of the sealed hash of that.
         """
         if isinstance(password, str):
             return self._vault.protect(hashlib.sha512(password.encode()).hexdigest())
-        opened = self._open(password)
+        opened = self._open(password, place)
         return opened if is_protected(opened) else self._vault.protect(opened)
