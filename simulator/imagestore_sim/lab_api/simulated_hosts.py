@@ -183,8 +183,14 @@ def _change_credentials(host: SimulatedHost, username: str | None, password: str
 
 
 def change_disk(disk: VirtualDisk, change: HostToAdd | HostChange) -> None:
-    """Change the numbers of a disk. Raise Refused, before any change, when its files take more than `used`."""
+    """Change the numbers of a disk.
+
+    Raise Refused, before any change, when its files take more than `used`, and for more than the disk has.
+    """
     whole = disk.size if change.size is None else change.size
+    for name, amount in (("used", change.used), ("reserved", change.reserved)):
+        if amount is not None and amount.of(whole) > whole:
+            raise Refused(400, f"{name}: expected no more than the disk's {whole} bytes, but got {amount}")
     if change.used is not None:
         try:
             disk.used = change.used.of(whole)
