@@ -118,6 +118,7 @@ def test_only_requests_after_a_time_are_found() -> None:
     ("matcher", "error"),
     [
         ({"until": 1}, "until: is unknown; there are method, path, api, "),
+        ({"after": float("inf")}, "after: Input should be a finite number"),
         ({"headers": {"a": 1}}, "headers.a: Input should be a valid string"),
         ({"headers": {str(one): "1" for one in range(33)}}, "headers: Dictionary should have at most 32 items"),
         ({"query": {"a": []}}, "query.a: "),

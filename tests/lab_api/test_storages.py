@@ -203,9 +203,25 @@ async def test_what_cannot_be_asked_is_refused_with_the_reason(
         ("POST", f"/storages/{no_host}/ping", 409, "it is never pinged"),
         ("GET", f"/storages/{uuid}/history?points=1", 400, "points: "),
         ("GET", f"/storages/{uuid}/history?since=soon", 400, "since: "),
-        ("GET", "/probes?since=nan", 400, "since: "),
+        (
+            "GET",
+            f"/storages/{uuid}/history?until=1e308",
+            400,
+            "until: Input should be less than or equal to 221845392000",
+        ),
+        ("GET", f"/storages/{uuid}/history?until=nan", 400, "until: Input should be a finite number"),
+        ("GET", f"/storages/{uuid}/history?since=5&until=1", 400, "since: expected a time before `until`"),
+        ("GET", f"/storages/{uuid}/history?since=5&until=5", 400, "since: expected a time before `until`"),
+        ("GET", f"/storages/{uuid}/history?since=200000000000", 400, "since: expected a time before `until`"),
+        ("GET", "/probes?since=nan", 400, "since: Input should be a finite number"),
+        ("GET", "/probes?since=1e308", 400, "since: "),
+        ("GET", "/requests/count?after=nan", 400, "after: Input should be a finite number"),
+        ("GET", "/requests/count?after=1e308", 400, "after: "),
+        ("GET", "/events?lastEventId=1&lastEventId=x", 400, "lastEventId: is given twice"),
     ):
         assert error in (await ask(imagestore_client, method, path, status=status))["error"]
+    long_ago = await ask(imagestore_client, "GET", f"/storages/{uuid}/history?until=10")
+    assert (long_ago["since"], long_ago["until"], long_ago["statuses"]) == (10, 10, [])
     alone = await ask(imagestore_client, "GET", f"/storages/{no_host}/history")
     assert (alone["hostname"], alone["faults"], alone["statuses"][0]["status"]) == ("", None, "Connected")
     assert [one["available"] for one in alone["capacities"]] == [5]

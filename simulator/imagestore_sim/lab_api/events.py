@@ -94,6 +94,8 @@ class EventsRoutes:
         for name in request.query:
             if name not in known:  # a filter that is misspelled would let everything pass
                 raise Refused(400, f"{name}: is unknown; there are {', '.join(known)}")
+        if len(request.query.getall("lastEventId", ())) > 1:
+            raise Refused(400, "lastEventId: is given twice")
         return await self._answer(request)
 
 

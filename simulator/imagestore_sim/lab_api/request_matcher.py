@@ -24,7 +24,7 @@ from pydantic import (
 
 from imagestore_sim.globs import Glob, matches_glob, sample_of
 from imagestore_sim.lab_api.json_path import check_json_path
-from imagestore_sim.lab_api.routes import Shape
+from imagestore_sim.lab_api.routes import Moment, Shape
 from imagestore_sim.masking import MASK, masked_json, masked_path, masked_text
 from imagestore_sim.rest.journal import MOST_BODY_BYTES, SCHEMES, masked_header
 
@@ -121,8 +121,8 @@ class RequestMatcher(Shape):
     )
     fault: Glob | None = Field(None, description="the id of a fault that it met", examples=["answer_lost-1"])
     since: int = Field(0, ge=0, description="only those after the one with this number")
-    after: float | None = Field(
-        None, ge=0, description="only those answered after this time: seconds since the epoch, by the lab's clock"
+    after: Moment | None = Field(
+        None, description="only those answered after this time: seconds since the epoch, by the lab's clock"
     )
 
     @field_validator("headers")

@@ -21,7 +21,18 @@ from imagestore_sim.lab_api.request_log import (
 )
 from imagestore_sim.lab_api.request_matcher import Method, RequestMatcher, Status, check_masks
 from imagestore_sim.lab_api.request_shapes import NearMissShape, RequestShape, SequenceShape
-from imagestore_sim.lab_api.routes import Answer, Done, Handler, Problem, Refused, Route, Shape, with_body, with_query
+from imagestore_sim.lab_api.routes import (
+    Answer,
+    Done,
+    Handler,
+    Moment,
+    Problem,
+    Refused,
+    Route,
+    Shape,
+    with_body,
+    with_query,
+)
 from imagestore_sim.rest.journal import MOST_REQUESTS, Journal
 from imagestore_sim.tasks import by_size
 from imagestore_sim.units import Seconds
@@ -43,7 +54,7 @@ class RequestsQuery(Shape):
     job: Glob | None = Field(None, description="a glob: the uuid of the job that it started or polled")
     fault: Glob | None = Field(None, description="a glob: the id of a fault that it met")
     since: int = Field(0, ge=0, description="only those after the one with this number")
-    after: float | None = Field(None, ge=0, description="only those after this time: seconds since the epoch")
+    after: Moment | None = Field(None, description="only those after this time: seconds since the epoch")
 
     @model_validator(mode="after")
     def _check_masks(self) -> RequestsQuery:

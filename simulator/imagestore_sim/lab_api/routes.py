@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from imagestore_sim.clock import LATEST
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab_api.guard import REALM, Guard, NotAdmitted
 from imagestore_sim.tasks import by_size
@@ -22,6 +23,8 @@ JSON = "application/json"
 STREAM = "text/event-stream"
 MOST_MEMBERS = 100
 """Members of a JSON object that are read at most."""
+Moment = Annotated[float, Field(ge=0, le=LATEST, allow_inf_nan=False)]
+"""Seconds since the epoch, by the lab's clock."""
 
 
 class Shape(BaseModel):

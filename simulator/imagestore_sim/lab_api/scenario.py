@@ -14,7 +14,7 @@ from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.hosts.windows import host_windows
 from imagestore_sim.lab_api.call_history import CallHistory
 from imagestore_sim.lab_api.lab_hosts import LabHosts
-from imagestore_sim.lab_api.routes import Answer, Refused, Route, Shape, with_body
+from imagestore_sim.lab_api.routes import Answer, Moment, Refused, Route, Shape, with_body
 from imagestore_sim.lab_api.story import Call, HostFacts, Story, StoryProblem, StoryWriter
 from imagestore_sim.settings import Settings
 
@@ -29,8 +29,8 @@ class StoryToWrite(Shape):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "A cable is pulled", "check": True}]})
 
-    began: float | None = Field(None, alias="from", ge=0, description="seconds since the epoch, by the lab's clock")
-    ended: float | None = Field(None, alias="to", ge=0, description="seconds since the epoch; now if unset")
+    began: Moment | None = Field(None, alias="from", description="seconds since the epoch, by the lab's clock")
+    ended: Moment | None = Field(None, alias="to", description="seconds since the epoch; now if unset")
     title: str | None = Field(None, min_length=1, max_length=200, description="what the scenario is called")
     check: bool = Field(False, description="also play it, in a process of its own, to see that it holds: some seconds")
 

@@ -15,6 +15,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.hosts import SimulatedHost
 from imagestore_sim.lab_api.host_shapes import fault_id
 from imagestore_sim.lab_api.lab_hosts import LabHosts
+from imagestore_sim.lab_api.routes import Refused
 from imagestore_sim.lab_api.storage_shapes import (
     CapacityPoint,
     FaultWindow,
@@ -50,15 +51,17 @@ class StorageHistory:
     clock: Clock
 
     async def of(self, uuid: str, asked: HistoryQuery, hosts: LabHosts | None) -> HistoryShape:
-        """Return the history of a storage. Raise NoSuchStorage."""
+        """Return the history of a storage. Raise NoSuchStorage, and Refused for a time without a length."""
         storage = await self.records.load_existing(uuid)
         now = self.clock.time()
         until = now if asked.until is None else asked.until
         since = max(0.0, until - DEFAULT_SECONDS) if asked.since is None else asked.since
+        if since >= until:
+            raise Refused(400, "since: expected a time before `until`")
         changes = await self.log.of(uuid, STATUS_CHANGED, MOST_SPELLS)
         begin = await self._beginning(storage, changes, now)
         cut = len(changes) == MOST_SPELLS and since < changes[0].time
-        since = max(since, begin)
+        since = min(max(since, begin), until)
         host = _host_of(storage, hosts)
         return HistoryShape(
             storage_uuid=uuid,

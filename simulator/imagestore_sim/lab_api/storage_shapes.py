@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, JsonValue
 
 from imagestore_sim.backup_storage.recent_probes import LastProbe
-from imagestore_sim.lab_api.routes import Shape
+from imagestore_sim.lab_api.routes import Moment, Shape
 from imagestore_sim.probe import Capacity, ProbeFailure, Reached, Reason
 
 
@@ -60,7 +60,7 @@ class ProbesShape(Shape):
 class ProbesQuery(Shape):
     """Which probes to list."""
 
-    since: float = Field(0.0, ge=0, allow_inf_nan=False, description="only those from then on: seconds since the epoch")
+    since: Moment = Field(0.0, description="only those from then on: seconds since the epoch")
 
 
 class ProbeNow(Shape):
@@ -141,10 +141,8 @@ class HistoryShape(Shape):
 class HistoryQuery(Shape):
     """Which time, and in how much detail."""
 
-    since: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="seconds since the epoch; an hour before `until` if unset"
-    )
-    until: float | None = Field(None, ge=0, allow_inf_nan=False, description="seconds since the epoch; now if unset")
+    since: Moment | None = Field(None, description="seconds since the epoch; an hour before `until` if unset")
+    until: Moment | None = Field(None, description="seconds since the epoch; now if unset")
     points: int = Field(600, ge=10, le=2000, description="capacities at most")
 
 

@@ -15,14 +15,14 @@ from pydantic import Field, JsonValue
 from sqlalchemy import Select, func, or_, select
 
 from imagestore_sim.backup_storage.events import ADDED, CAPACITY_CHANGED, DELETED, STATUS_CHANGED
-from imagestore_sim.clock import LATEST, Clock
+from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.models import BackupStorage, ImageStoreBackupStorage, SftpBackupStorage
 from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.faults import AnyFault
 from imagestore_sim.hosts.windows import HostWindow, host_windows
 from imagestore_sim.lab_api.lab_hosts import LabHosts
-from imagestore_sim.lab_api.routes import Answer, Refused, Route, Shape, with_query
+from imagestore_sim.lab_api.routes import Answer, Moment, Refused, Route, Shape, with_query
 from imagestore_sim.lab_api.storage_shapes import CapacityPoint
 from imagestore_sim.masking import is_secret_name
 from imagestore_sim.rest.journal import Entry, Journal
@@ -49,14 +49,10 @@ OF_LANES = (ADDED, DELETED, STATUS_CHANGED, CAPACITY_CHANGED)
 class TimelineQuery(Shape):
     """Which time, and which lanes."""
 
-    began: float | None = Field(
-        None,
-        alias="from",
-        ge=0,
-        le=LATEST,
-        description="seconds since the epoch, by the lab's clock; ten minutes before `to` if unset",
+    began: Moment | None = Field(
+        None, alias="from", description="seconds since the epoch, by the lab's clock; ten minutes before `to` if unset"
     )
-    ended: float | None = Field(None, alias="to", ge=0, le=LATEST, description="seconds since the epoch; now if unset")
+    ended: Moment | None = Field(None, alias="to", description="seconds since the epoch; now if unset")
     start: int = Field(0, ge=0, le=MOST_PASSED, description="how many lanes to pass over")
     limit: int = Field(50, ge=0, le=MOST_LANES, description="how many lanes to return at most")
     name: str | None = Field(None, max_length=255, description="only storages whose name or hostname contains this")
