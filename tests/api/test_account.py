@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 import yaml
 
-from fixed_data import I1
+from fixed_data import B1, I1
+from imagestore_sim.identity.shares import Shares
+from imagestore_sim.images.images import Images
 from imagestore_sim.rest.authentication import sign
 from imagestore_sim.testing import CallFailed, Client
 from other_accounts import ADD, ADMIN, OTHER_PASSWORD, PASSWORD, client_of, new_account
@@ -36,6 +39,37 @@ async def test_an_account_is_created_changed_and_deleted(fixed: Client) -> None:
     assert owners["inventories"][image]["uuid"] == ADMIN
     assert await fixed.query("/accounts", "name=anna") == []
     assert await fixed.query("/accounts/quotas") == []
+
+
+@pytest.mark.parametrize("work", [(Images, "add"), (Shares, "without_owner")], ids=["added", "given"])
+async def test_an_account_that_is_deleted_during_a_call_gets_no_image(
+    fixed: Client, work: tuple[type, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call has passed all checks, and has not written yet."""
+    done, checked, deleted = getattr(*work), asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments: object) -> object:
+        checked.set()
+        await deleted.wait()
+        return await done(*arguments)
+
+    monkeypatch.setattr(*work, held)
+    account = await new_account(fixed, "ann")
+    async with client_of(fixed, "ann") as ann, asyncio.timeout(60):
+        if work[0] is Images:
+            call = ann.call("POST", "/images", {"params": {**ADD, "backupStorageUuids": [B1]}})
+        else:
+            call = fixed.call("POST", f"/account/{account}/resources", {"params": {"resourceUuid": I1}})
+        running = asyncio.create_task(call)
+        await checked.wait()
+        await fixed.call("DELETE", f"/accounts/{account}")
+        deleted.set()
+        with pytest.raises(CallFailed, match="type:AccountVO") as failed:
+            await running
+    assert failed.value.code == "SYS.1003"
+    taken = await fixed.request("GET", f"{fixed.url}/lab/v1/snapshot")
+    assert taken.status == 200
+    assert {one.get("account", "admin") for one in yaml.safe_load(taken.text)["images"]} == {"admin"}
 
 
 @rows(

@@ -20,6 +20,7 @@ from imagestore_sim.bootstrap import Bootstrap
 from imagestore_sim.cluster import MODES
 from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, Image, Job, LongJob, SystemTag
 from imagestore_sim.database.models import ImageStoreBackupStorage as Host
+from imagestore_sim.identity.owners import AccountGone
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.node.management_node import ManagementNode
@@ -246,3 +247,31 @@ async def test_a_node_that_starts_again_at_its_address_gives_up_the_uploads_to_i
             assert await client.query("/images", "name=up") == []
     finally:
         await again.stop()
+
+
+async def _account(client: Client) -> str:
+    answer = await client.call("POST", "/accounts", {"params": {"name": "a", "password": "p" * 128}})
+    return str(answer["inventory"]["uuid"])
+
+
+async def test_an_image_is_given_to_an_account_before_another_node_deletes_it_or_not_at_all(
+    nodes: list[ManagementNode],
+) -> None:
+    one, other = nodes
+    async with Client(one.url) as client, asyncio.timeout(60):
+        await client.log_in()
+        image, account = await deleted_image(client), await _account(client)
+        async with one.parts.store.database.atomic():
+            await one.parts.services.accounts.delete(account)
+            later = asyncio.create_task(other.parts.services.shares.give(image, account))
+            await asyncio.wait([later], timeout=0.5)
+        with pytest.raises(AccountGone):
+            await later
+        account = await _account(client)
+        async with one.parts.store.database.atomic():
+            await one.parts.services.shares.give(image, account)
+            deletion = asyncio.create_task(other.parts.services.accounts.delete(account))
+            await asyncio.wait([deletion], timeout=0.5)
+        await deletion
+        owners = await client.call("GET", "/resources/accounts", query=[("resourceUuids", image)])
+        assert owners["inventories"][image]["uuid"] == ADMIN_UUID

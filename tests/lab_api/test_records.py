@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import update
 
 from hook_receiver import open_receiver
+from imagestore_sim.database.models import Image
 from imagestore_sim.hosts import HostNetwork, SimulatedHost
 from imagestore_sim.lab import Lab
 from imagestore_sim.node.management_node import ManagementNode
@@ -383,3 +385,16 @@ async def test_a_load_into_no_node_exits_with_status_2(tmp_path: Path) -> None:
     finished = await asyncio.to_thread(run_here, "load", str(tmp_path / "more.yaml"), "http://127.0.0.1:9")
     assert finished.status == 2
     assert "http://127.0.0.1:9" in finished.errors
+
+
+@pytest.mark.imagestore_lab(hosts=1)
+async def test_a_snapshot_gives_admin_what_has_no_owner_any_more(
+    imagestore_lab: Lab, imagestore_client: Client
+) -> None:
+    """Older versions could leave the image of an account that was deleted while it was added."""
+    assert (await put(imagestore_client, DATA.read_text())).body == {"replaced": True}
+    async with imagestore_lab.node.parts.store.database.transaction() as connection:
+        await connection.execute(update(Image).values(accountUuid="e" * 32))
+    taken = await snapshot(imagestore_client)
+    assert {one.get("account", "admin") for one in yaml.safe_load(taken)["images"]} == {"admin"}
+    assert (await put(imagestore_client, taken)).body == {"replaced": True}

@@ -18,7 +18,8 @@ from imagestore_sim.cluster import CallBroken, NodeGone, PastOwner, TooManyCalls
 from imagestore_sim.database import StoreUnavailable, UuidTaken
 from imagestore_sim.database.global_config import InvalidOption
 from imagestore_sim.database.global_config_rules import NullPointer
-from imagestore_sim.identity.quotas import NoSuchAccount, QuotaExceeded
+from imagestore_sim.identity.owners import AccountGone
+from imagestore_sim.identity.quotas import QuotaExceeded
 from imagestore_sim.images.errors import DownloadFailed
 from imagestore_sim.probe import Reason
 from imagestore_sim.query import QueryError
@@ -29,7 +30,7 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (InvalidOption, "SYS.1007"),
     (OperationFailed, "SYS.1006"),
     (NoSuchStorage, "SYS.1003"),
-    (NoSuchAccount, "SYS.1003"),
+    (AccountGone, "SYS.1003"),
     (BackupStorageError, "SYS.1000"),
 )
 

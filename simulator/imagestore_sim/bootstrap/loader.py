@@ -114,10 +114,13 @@ def _account(accounts: Mapping[str, str], section: str, record: str, name: str) 
 
 
 async def _find_accounts(connection: AsyncConnection, accounts: dict[str, str], names: Set[str]) -> None:
-    """Add to `accounts`, uuids by name, those of the names that are not in it."""
+    """Add to `accounts`, uuids by name, those of the names that are not in it.
+
+    They stay until the transaction ends, so that their records have owners: see `hold_account`.
+    """
     for piece in pieces(sorted(names - accounts.keys())):
         named = select(Account.name, Account.uuid).where(Account.name.in_(piece))
-        accounts |= dict((await connection.execute(named)).all())
+        accounts |= dict((await connection.execute(named.with_for_update(read=True))).all())
 
 
 async def _user(connection: AsyncConnection, account: str, record: AccessKeyRecord) -> str:

@@ -66,6 +66,7 @@ from imagestore_sim.database.models import (
 from imagestore_sim.identity.accounts import default_policy_uuid
 from imagestore_sim.identity.quotas import CATEGORY
 from imagestore_sim.images.sources import ImageSources
+from imagestore_sim.rest.accounts import ADMIN_NAME
 from imagestore_sim.tasks import in_thread
 
 MODELS = (
@@ -128,12 +129,15 @@ def _without_empty(value: Any) -> Any:
 
 async def clear_records(connection: AsyncConnection, accounts: Sequence[str]) -> None:
     """Delete every record except accounts with these names, so that sessions of those accounts remain valid."""
+    gone = Account.name.not_in(accounts)
+    # First, so that no image is added for them behind the deletion of the images: see `hold_account`.
+    await connection.execute(select(Account.uuid).where(gone).with_for_update())
     # Most tables are empty: one statement that finds the others takes the time of one that deletes nothing.
     filled = (await connection.execute(_FILLED)).one()
     for model, is_filled in zip(CLEARED, filled, strict=True):
         if is_filled:
             await connection.execute(delete(model))
-    await connection.execute(delete(Account).where(Account.name.not_in(accounts)))
+    await connection.execute(delete(Account).where(gone))
 
 
 class Snapshots:
@@ -250,6 +254,7 @@ class _RowConverter:
         apart = {"account", "sharedWith", "toPublic", "backupStorageRefs", "systemTags", "userTags"}
         fields = tuple(set(ImageRecord.model_fields) - apart)
         accounts = {row.uuid: row.name for row in self._rows[Account]}
+        admin = accounts.get(ADMIN_UUID, ADMIN_NAME)  # has what an account has left behind that was deleted
         shares: dict[str, list[str | None]] = defaultdict(list)
         for share in self._rows[SharedResource]:
             shares[share.resourceUuid].append(None if share.toPublic else accounts[share.receiverAccountUuid])
@@ -257,7 +262,7 @@ class _RowConverter:
             [
                 ImageRecord(
                     **_pick(row, fields),
-                    account=accounts[row.accountUuid],
+                    account=accounts.get(row.accountUuid, admin),
                     sharedWith=tuple(name for name in shares[row.uuid] if name is not None),
                     toPublic=None in shares[row.uuid],
                     backupStorageRefs=tuple(refs[row.uuid]),

@@ -65,6 +65,7 @@ class AccountRecords:
         Its sessions are in memory, too: `Sessions.end_of` ends them.
         """
         async with self._database.transaction() as connection:
+            # First, so that what is being given to the account is there before, or is refused: see `hold_account`.
             await lock(connection, select(Account.uuid).where(Account.uuid == uuid))
             its_patterns = select(TagPattern.uuid).where(TagPattern.accountUuid == uuid)
             await lock(connection, its_patterns.order_by(TagPattern.uuid))

@@ -15,6 +15,7 @@ from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.models import ADMIN_UUID, Account, Image, Quota
 from imagestore_sim.database.zstack_global_config import integer
+from imagestore_sim.identity.owners import hold_account
 
 CATEGORY = "quota"
 IMAGE_NUM, IMAGE_SIZE = "image.num", "image.size"
@@ -38,13 +39,6 @@ class QuotaExceeded(Exception):
             f"account[uuid: {uuid} name: {account_name}] exceeds a quota[name: {name}, value: {value}], "
             f"Current used:{used}, Request:{request}. Please contact the administrator."
         )
-
-
-class NoSuchAccount(Exception):
-    """An account was deleted after the call had been checked."""
-
-    def __init__(self, uuid: str) -> None:
-        super().__init__(f"account[uuid:{uuid}] is not there, it may have been deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +68,11 @@ class Quotas:
         For `AddImage` that is `{IMAGE_SIZE: 100, IMAGE_NUM: 1}`; the first that is exceeded is told. Within a
         handler's transaction the uses are those of the moment, so that concurrent calls cannot exceed a quota together:
         those of two nodes of one MariaDB wait for each other at the rows of the quotas. The account is there until that
-        transaction ends: nothing in the database keeps an image from having an owner that is gone. Raise NoSuchAccount.
+        transaction ends. Raise AccountGone if it was deleted meanwhile: an account without quotas is admin.
         """
         async with self._database.transaction() as connection:
-            if account_uuid not in (None, ADMIN_UUID):
-                this = select(Account.uuid).where(Account.uuid == account_uuid).with_for_update()
-                if await connection.scalar(this) is None:
-                    raise NoSuchAccount(str(account_uuid))
+            if account_uuid is not None:
+                await hold_account(connection, account_uuid)  # before its quotas, as its deletion takes them
             columns = select(Quota.name, Quota.value).where(Quota.identityUuid == account_uuid, Quota.name.in_(wanted))
             rows = await connection.execute(columns.order_by(Quota.name).with_for_update())
             values = {row.name: row.value for row in rows}

@@ -11,6 +11,7 @@ from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.locks import lock
 from imagestore_sim.database.models import Image, SharedResource
+from imagestore_sim.identity.owners import hold_account
 
 TYPE = "ImageVO"
 ROWS_OF_A_STATEMENT = 500
@@ -63,6 +64,7 @@ class Shares:
             await connection.execute(delete(SharedResource).where(*conditions))
 
     async def give(self, image_uuid: str, account_uuid: str) -> None:
-        """Make an account the owner of an image."""
+        """Make an account the owner of an image. Raise AccountGone if it was deleted meanwhile."""
         async with self._database.transaction() as connection:
+            await hold_account(connection, account_uuid)
             await connection.execute(update(Image).where(Image.uuid == image_uuid).values(accountUuid=account_uuid))

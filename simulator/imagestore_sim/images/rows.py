@@ -9,8 +9,15 @@ from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from imagestore_sim.clock import Clock
-from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageStoreBackupStorage
+from imagestore_sim.database.models import (
+    ADMIN_UUID,
+    BackupStorage,
+    Image,
+    ImageBackupStorageRef,
+    ImageStoreBackupStorage,
+)
 from imagestore_sim.database.resource_uuids import refuse_taken
+from imagestore_sim.identity.owners import hold_account
 
 READY, DOWNLOADING, DELETED = "Ready", "Downloading", "Deleted"
 UPLOAD = "upload://"
@@ -25,7 +32,8 @@ class ImageRows:
         self._clock = clock
 
     async def insert(self, connection: AsyncConnection, image_uuid: str, values: Mapping[str, object]) -> None:
-        """Insert an image, Ready unless the values say otherwise."""
+        """Insert an image, Ready unless the values say otherwise. Raise AccountGone if its owner was deleted."""
+        await hold_account(connection, str(values.get("accountUuid", ADMIN_UUID)))
         await refuse_taken(connection, image_uuid)
         now = self._clock.local()
         row = {"status": READY, **values, "uuid": image_uuid, "createDate": now, "lastOpDate": now}
