@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.api.long_job_runner import ADD_IMAGE
 from imagestore_sim.backup_storage.errors import BackupStorageError
 from imagestore_sim.backup_storage.records import NewStorage, StorageRecords
-from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
+from imagestore_sim.bootstrap.records import ZoneRecord
 from imagestore_sim.cluster import MODES
 from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, Image, Job, LongJob, SystemTag
 from imagestore_sim.database.models import ImageStoreBackupStorage as Host
@@ -275,3 +276,45 @@ async def test_an_image_is_given_to_an_account_before_another_node_deletes_it_or
         await deletion
         owners = await client.call("GET", "/resources/accounts", query=[("resourceUuids", image)])
         assert owners["inventories"][image]["uuid"] == ADMIN_UUID
+
+
+def _records(name: str) -> Bootstrap:
+    return Bootstrap(
+        zones=tuple(ZoneRecord(name=f"{name}-{number}") for number in range(3)),
+        backupStorages=tuple(
+            BackupStorageRecord(
+                name=f"{name}-{number}", hostname=f"{name}-{number}", username="r", password="p", url="/", tracked=False
+            )
+            for number in range(3)
+        ),
+    )
+
+
+async def _names(node: ManagementNode) -> list[str]:
+    taken = await node.changes.snapshot()
+    return sorted([*(zone.name for zone in taken.zones), *(storage.name for storage in taken.backupStorages)])
+
+
+async def test_of_replacements_at_two_nodes_at_once_the_records_of_the_last_one_are_left(
+    nodes: list[ManagementNode],
+) -> None:
+    """The tables are empty, so that the second one sees nothing that it has to delete."""
+    one, other = nodes
+    async with asyncio.timeout(60):
+        async with one.parts.store.database.atomic():
+            await one.parts.store.bootstrap_loader.load(_records("first"), replace=True)
+            later = asyncio.create_task(other.changes.replace(_records("second")))
+            await asyncio.wait([later], timeout=0.5)
+        await later
+    assert await _names(one) == sorted(2 * [f"second-{number}" for number in range(3)])
+
+
+async def test_records_that_two_nodes_add_at_once_are_there_once(nodes: list[ManagementNode]) -> None:
+    one, other = nodes
+    async with asyncio.timeout(60):
+        async with one.parts.store.database.atomic():
+            await one.parts.store.bootstrap_loader.load(_records("new"))
+            later = asyncio.create_task(other.changes.add(_records("new")))
+            await asyncio.wait([later], timeout=0.5)
+        await later
+    assert await _names(one) == sorted(2 * [f"new-{number}" for number in range(3)])

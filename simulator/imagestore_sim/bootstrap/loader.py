@@ -59,6 +59,7 @@ from imagestore_sim.database.models import (
     Zone,
 )
 from imagestore_sim.database.models import InstallPathRecycle as Recycle
+from imagestore_sim.database.turns import take_turn
 from imagestore_sim.database.vault import ANY_SECRET, is_protected
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.identity.quotas import CATEGORY, NAMES
@@ -69,6 +70,8 @@ from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
 
+TURN = "records"
+"""What nodes that share the store take their turns for: changes of all records."""
 _WRITTEN_APART = {"createDate", "lastOpDate", "systemTags", "userTags"}
 """Fields of a record that are not columns of its table, or are converted first."""
 
@@ -160,7 +163,8 @@ class BootstrapLoader:
     async def load(self, bootstrap: Bootstrap, *, replace: bool = False) -> Sequence[str]:
         """Write all records, or none on an error. With `replace`, delete all others first.
 
-        Return the uuids of the tracked storages that are new, in order.
+        Return the uuids of the tracked storages that are new, in order. Where other nodes share the store, one of them
+        that loads or replaces records waits, or is undone, as this one may be: see `database.turns`.
 
         Raise BootstrapError; DatabaseError if another node has stored secrets with another key meanwhile.
         """
@@ -175,6 +179,7 @@ class BootstrapLoader:
         accounts = (*bootstrap.accounts, *(() if ADMIN_NAME in _names(bootstrap) else (admin,)))
         async with self._database.atomic(), self._database.transaction() as connection:
             if self._database.is_shared:
+                await take_turn(connection, TURN)
                 await self._check_key(connection)
             if replace:
                 await clear_records(connection, [account.name for account in accounts])

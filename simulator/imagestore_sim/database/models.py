@@ -448,6 +448,19 @@ class Cluster(Model):
     epoch: Mapped[int] = column(BigInteger)
 
 
+class SharedState(Model):
+    """What management nodes that share this store change one at a time, by its name (`database.turns`).
+
+    `changes` is raised by one with each change. `content` is JSON; NULL where all of it is in other tables.
+    """
+
+    __tablename__ = "SharedStateVO"
+
+    name: Mapped[str] = column(String(32), primary_key=True)
+    changes: Mapped[int] = column(BigInteger)
+    content: Mapped[str | None] = column(Text)
+
+
 class GlobalConfig(Model):
     """An option of the global configuration: its declaration and its current value."""
 

@@ -64,7 +64,7 @@ class Parts:
     async def load(self, records: Bootstrap, settings: Settings) -> None:
         """Load the records, and start what works in the background, except for the tracker."""
         await self.store.load_configuration(ping_options(settings))
-        await self.store.bootstrap_loader.load(records)
+        await self.store.database.atomically(partial(self.store.bootstrap_loader.load, records))
         await self.node_record.open()
         await self.sessions.open()
         await self.jobs.open()

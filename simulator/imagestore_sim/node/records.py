@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
+from functools import partial
 
 from imagestore_sim.bootstrap import Bootstrap
+from imagestore_sim.bootstrap.loader import TURN
 from imagestore_sim.cluster.bus import Content
+from imagestore_sim.database.turns import take_turn
 from imagestore_sim.ids import seed_uuids
 from imagestore_sim.lab_api import LabTime
 from imagestore_sim.node.foundation import Foundation
@@ -66,7 +68,8 @@ class RecordChanges:
         New storages are connected in the background; `wait` waits until each has been tried. Raise BootstrapError.
         """
         async with self._one_change:
-            tracked = await self._parts.store.bootstrap_loader.load(records)
+            load = partial(self._parts.store.bootstrap_loader.load, records)
+            tracked = await self._parts.store.database.atomically(load)
             if records.webHooks:
                 await self._parts.services.web_hooks.read()
             await self._before_connecting()
@@ -81,8 +84,7 @@ class RecordChanges:
         Storages are connected in the background; `wait` waits until each has been tried. Raise BootstrapError.
         """
         async with self._one_change:
-            async with self._replacing(records) as hostnames:
-                pass
+            hostnames = await self._replace(records)
             await self._before_connecting()
             connecting = self._connect()
         await self._tell_others(REPLACED, hostnames, wait=wait)
@@ -102,10 +104,8 @@ class RecordChanges:
         """
         async with self._one_change:
             await self._lab_time.end_steps()  # no minutes of the lab are to pass meanwhile
-            seed_uuids(requested_seed(self._foundation.settings))
             renewed = self._before_reset is not no_callback
-            async with self._replacing(self._initial, renewed_hosts=renewed) as hostnames:
-                await self._delete_history()
+            hostnames = await self._replace(self._initial, renewed_hosts=renewed, resets=True)
             await self._restart_parts()
             await self._before_reset()
             await self._before_connecting()
@@ -136,30 +136,42 @@ class RecordChanges:
             await asyncio.wait([connecting])
         return {}
 
-    @asynccontextmanager
-    async def _replacing(self, records: Bootstrap, *, renewed_hosts: bool = False) -> AsyncIterator[Sequence[str]]:
-        """Store the records in place of all others; what the block writes is part of the same transaction.
+    async def _replace(self, records: Bootstrap, *, renewed_hosts: bool = False, resets: bool = False) -> Sequence[str]:
+        """Store the records in place of all others, and return the names of the hosts that the others used.
 
-        Yield the names of the hosts that the others used.
-
-        Bits of images that are not among them are removed, unless their hosts are renewed.
+        Bits of images that are not among them are removed, unless their hosts are renewed. `resets` deletes what else
+        has been stored since the start, and begins the seed again.
         """
-        parts, garbage = self._parts, self._parts.images.garbage
-        hostnames = [storage.hostname for storage in await parts.storages.records.tracked()]
         # One transaction, so that a kill leaves all of the old records or all of the new ones. What is kept in memory
         # follows once it is committed.
-        async with parts.store.database.atomic():
-            async with parts.store.database.transaction() as connection:
-                before = set() if renewed_hosts else await garbage.all_bits(connection)
-            new = with_ping_options(records, self._foundation.settings)
-            await parts.store.bootstrap_loader.load(new, replace=True)
-            async with parts.store.database.transaction() as connection:
-                after = await garbage.all_bits(connection) if before else set()
-                for image, storage, path in sorted(before - after):
-                    await garbage.note(connection, image, [(storage, path)])
-            await parts.jobs.fail_running()
-            yield hostnames
-        await self._drop_old(hostnames, collects=bool(before))
+        work = partial(self._store, records, renewed_hosts=renewed_hosts, resets=resets)
+        hostnames, leaves_bits = await self._parts.store.database.atomically(work)
+        await self._drop_old(hostnames, collects=leaves_bits)
+        return hostnames
+
+    async def _store(self, records: Bootstrap, *, renewed_hosts: bool, resets: bool) -> tuple[Sequence[str], bool]:
+        """Do the part of `_replace` that is one transaction; return whether there were bits of images, too.
+
+        It changes nothing but the store, and the seed, with which it begins: it may be made again.
+        """
+        parts, garbage = self._parts, self._parts.images.garbage
+        if resets:
+            seed_uuids(requested_seed(self._foundation.settings))
+        async with parts.store.database.transaction() as connection:
+            if parts.store.database.is_shared:
+                await take_turn(connection, TURN)  # before anything is read that another node may be replacing
+            before = set() if renewed_hosts else await garbage.all_bits(connection)
+        hostnames = [storage.hostname for storage in await parts.storages.records.tracked()]
+        new = with_ping_options(records, self._foundation.settings)
+        await parts.store.bootstrap_loader.load(new, replace=True)
+        async with parts.store.database.transaction() as connection:
+            after = await garbage.all_bits(connection) if before else set()
+            for image, storage, path in sorted(before - after):
+                await garbage.note(connection, image, [(storage, path)])
+        await parts.jobs.fail_running()
+        if resets:
+            await self._delete_history()
+        return hostnames, bool(before)
 
     async def _drop_old(self, hostnames: Sequence[str], *, collects: bool) -> None:
         """Forget what is kept in memory of records that were replaced, and end what runs for them.

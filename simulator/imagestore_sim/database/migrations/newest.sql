@@ -263,6 +263,12 @@ CREATE TABLE "SharedResourceVO" (
 	FOREIGN KEY("receiverAccountUuid") REFERENCES "AccountVO" (uuid) ON DELETE CASCADE, 
 	FOREIGN KEY("resourceUuid") REFERENCES "ImageVO" (uuid) ON DELETE CASCADE
 );
+CREATE TABLE "SharedStateVO" (
+	name VARCHAR(32) NOT NULL, 
+	changes BIGINT NOT NULL, 
+	content TEXT, 
+	PRIMARY KEY (name)
+);
 CREATE TABLE "SystemTagVO" (
 	inherent BOOLEAN NOT NULL, 
 	uuid VARCHAR(32) NOT NULL, 
@@ -380,7 +386,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0013');
+INSERT INTO "alembic_version" VALUES('0014');
 CREATE INDEX "ix_BackupStorageVO_addedByJob" ON "BackupStorageVO" ("addedByJob");
 CREATE INDEX "ix_BackupStorageVO_name" ON "BackupStorageVO" (name);
 CREATE INDEX "ix_BackupStorageVO_most_available" ON "BackupStorageVO" ("availableCapacity" DESC, uuid, name);
