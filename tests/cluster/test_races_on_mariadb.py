@@ -24,6 +24,7 @@ from imagestore_sim.database.models import ImageStoreBackupStorage as Host
 from imagestore_sim.identity.owners import AccountGone
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.ids import new_uuid
+from imagestore_sim.images.sources import ImageSource
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.job_store import FailedJob, JobState
@@ -318,3 +319,18 @@ async def test_records_that_two_nodes_add_at_once_are_there_once(nodes: list[Man
             await asyncio.wait([later], timeout=0.5)
         await later
     assert await _names(one) == sorted(2 * [f"new-{number}" for number in range(3)])
+
+
+async def test_changes_of_image_sources_at_two_nodes_are_both_there_at_each(nodes: list[ManagementNode]) -> None:
+    one, other = nodes
+    async with Client(other.url) as client, asyncio.timeout(60):
+        path = f"{client.url}/lab/v1/image-sources"
+        async with one.parts.store.database.atomic():
+            await one.parts.store.image_sources.add([ImageSource("http://first/*")])
+            later = asyncio.create_task(client.request("POST", path, {"sources": [{"url": "http://second/*"}]}))
+            await asyncio.wait([later], timeout=0.5)
+        both = ["http://second/*", "http://first/*"]
+        assert [source["url"] for source in (await later).body["sources"]] == both
+        for node in nodes:
+            answer = await client.request("GET", f"{node.url}/lab/v1/image-sources")
+            assert [source["url"] for source in answer.body["sources"]] == both

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, text, union_all
@@ -64,7 +63,8 @@ from imagestore_sim.database.vault import ANY_SECRET, is_protected
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.identity.quotas import CATEGORY, NAMES
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.images.sources import ImageSource, ImageSources
+from imagestore_sim.images.sources import ImageSource
+from imagestore_sim.images.stored_sources import StoredSources
 from imagestore_sim.rest.accounts import ADMIN_NAME, DEFAULT_PASSWORD
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class BootstrapLoader:
         vault: Vault,
         configuration: GlobalConfiguration,
         clock: Clock,
-        sources: ImageSources,
+        sources: StoredSources,
     ) -> None:
         self._sources = sources
         self._database = database
@@ -195,12 +195,14 @@ class BootstrapLoader:
                 await self._add_trash(connection, item)
             await self._add_access_keys(connection, bootstrap.accessKeys)
             await self._add_plain(connection, _WEB_HOOKS, bootstrap.webHooks)
-            change = self._sources.replace if replace else self._sources.add
             sources = [
                 ImageSource(one.url, one.size, one.actualSize, one.format, one.rate, one.error)
                 for one in bootstrap.imageSources
             ]
-            await self._database.after_commit(partial(change, sources))
+            if replace:
+                await self._sources.replace(sources)
+            elif sources:
+                await self._sources.add(sources)
             if replace:
                 await self._configuration.replace({option[:2]: option[2] for option in options})
             else:

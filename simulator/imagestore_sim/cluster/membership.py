@@ -107,6 +107,8 @@ class Membership:
         self.excluded = asyncio.Event()
         """Set once this node is to stop: it has been taken for dead, or could not beat for too long (mode faithful)."""
         self.why_excluded = ""
+        self.joins_others = False
+        """Whether other nodes were running when it was this one's turn to start."""
         self._host, self._port = host, port
         self._store = store
         self._events = events
@@ -240,6 +242,7 @@ class Membership:
         while True:
             table = await self._in_transaction(self._rows.read, quiet=True)
             if not any(not one.running and one.epoch < self._view.start for one in table.members):
+                self.joins_others = any(one.running and one.uuid != self.uuid for one in table.members)
                 return
             await self._clock.sleep(self.mode.beat / 2)
 

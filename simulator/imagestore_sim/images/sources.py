@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from imagestore_sim.globs import glob_matcher
@@ -44,8 +44,17 @@ class ImageWeight:
     error: str | None = None
 
 
+def added(new: Sequence[ImageSource], sources: Sequence[ImageSource]) -> tuple[ImageSource, ...]:
+    """Return sources with new ones before them, in place of those with the same glob."""
+    globs = {one.url for one in new}
+    return (*new, *(one for one in sources if one.url not in globs))
+
+
 class ImageSources:
-    """The sources of images, of which the first that matches a url counts. They last as long as the node runs."""
+    """The sources of images, of which the first that matches a url counts.
+
+    They last as long as the node runs. Of several nodes, all have the same: see `images.stored_sources`.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -64,9 +73,7 @@ class ImageSources:
 
     def add(self, sources: Iterable[ImageSource]) -> None:
         """Put sources before the others, in place of those with the same glob."""
-        new = tuple(sources)
-        globs = {one.url for one in new}
-        self._sources = (*new, *(one for one in self._sources if one.url not in globs))
+        self._sources = added(tuple(sources), self._sources)
 
     def declared(self, url: str) -> bool:
         """Return whether a source matches a url."""

@@ -7,13 +7,15 @@ POST /lab/v1/image-sources     puts sources before the others, in place of those
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Protocol
 
 from aiohttp import web
 from pydantic import Field
 
-from imagestore_sim.images.sources import ImageSource, ImageSources
+from imagestore_sim.images.sources import ImageSource, ImageSources, added
+from imagestore_sim.images.stored_sources import Change
 from imagestore_sim.lab_api.routes import Answer, Handler, Refused, Route, Shape, with_body
 from imagestore_sim.units import Bytes
 
@@ -38,17 +40,24 @@ class ImageSourcesShape(Shape):
     sources: tuple[ImageSourceShape, ...] = Field(max_length=MOST_SOURCES)
 
 
+class SourceKeeper(Protocol):
+    """Changes the sources of all nodes that share the store, one change at a time."""
+
+    async def change(self, change: Change) -> Sequence[ImageSource]:
+        """Change the sources, and return them. Raise StoreUnavailable, and what `change` raises."""
+
+
 class ImageSourcesRoutes:
     """Serves `/lab/v1/image-sources`."""
 
-    def __init__(self, sources: ImageSources, tell_others: Callable[[], Awaitable[None]]) -> None:
-        """`tell_others` is awaited after each change, for nodes that share the store."""
+    def __init__(self, sources: ImageSources, keeper: Callable[[], SourceKeeper | None]) -> None:
+        """`keeper` returns None while the node starts."""
         self._sources = sources
-        self._tell_others = tell_others
+        self._keeper_or_none = keeper
 
     def routes(self) -> list[Route]:
         """Return the declarations of its calls."""
-        invalid = {400: "a field cannot be used"}
+        invalid = {400: "a field cannot be used", 503: "the node is starting"}
         replace = "Replace all sources of images"
         add = "Put sources of images before the others"
         return [
@@ -59,23 +68,34 @@ class ImageSourcesRoutes:
 
     async def show(self, request: web.Request) -> Answer:
         """Return all sources; of those that match the url of an image, the first counts."""
-        return ImageSourcesShape(sources=tuple(_shape(one) for one in self._sources.all()))
+        return _shown(self._sources.all())
 
     async def put(self, request: web.Request, body: ImageSourcesShape) -> Answer:
         """Replace all sources, and return them."""
-        self._sources.replace(_source(one) for one in body.sources)
-        await self._tell_others()
-        return await self.show(request)
+        new = [_source(one) for one in body.sources]
+        return await self._change(lambda _: new)
 
     async def post(self, request: web.Request, body: ImageSourcesShape) -> Answer:
         """Put sources before the others, in place of those with the same glob, and return all."""
-        globs = {one.url for one in body.sources}
-        in_all = len(body.sources) + sum(one.url not in globs for one in self._sources.all())
-        if in_all > MOST_SOURCES:
-            raise Refused(400, f"sources: there would be {in_all}, and {MOST_SOURCES} are kept at most")
-        self._sources.add(_source(one) for one in body.sources)
-        await self._tell_others()
-        return await self.show(request)
+        return await self._change(partial(_added, [_source(one) for one in body.sources]))
+
+    async def _change(self, change: Change) -> Answer:
+        keeper = self._keeper_or_none()
+        if keeper is None:
+            raise Refused(503, "the management node is starting")
+        return _shown(await keeper.change(change))
+
+
+def _added(new: Sequence[ImageSource], sources: Sequence[ImageSource]) -> Sequence[ImageSource]:
+    """Return sources with new ones before them. Raise Refused for too many."""
+    found = added(new, sources)
+    if len(found) > MOST_SOURCES:
+        raise Refused(400, f"sources: there would be {len(found)}, and {MOST_SOURCES} are kept at most")
+    return found
+
+
+def _shown(sources: Sequence[ImageSource]) -> ImageSourcesShape:
+    return ImageSourcesShape(sources=tuple(_shape(one) for one in sources))
 
 
 def _source(shape: ImageSourceShape) -> ImageSource:

@@ -35,6 +35,11 @@ class ClusterParts:
             await self.membership.join()
             await self.membership.until_first()
 
+    @property
+    def joins_others(self) -> bool:
+        """Whether other nodes were running when this one joined."""
+        return self.membership is not None and self.membership.joins_others
+
     async def run(self) -> None:
         """Join the ring."""
         if self.membership is not None:

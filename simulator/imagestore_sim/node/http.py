@@ -17,6 +17,7 @@ from imagestore_sim.cluster.bus import PATH as CLOUD_BUS
 from imagestore_sim.cluster.bus import Content
 from imagestore_sim.console import pages
 from imagestore_sim.database import Database
+from imagestore_sim.images.stored_sources import StoredSources
 from imagestore_sim.images.uploads import PATH as UPLOADS
 from imagestore_sim.in_flight import moved
 from imagestore_sim.lab_api import LabTime
@@ -282,7 +283,7 @@ class HttpServer:
         yield from lab_api.NodeFaultsRoutes(self._foundation.node_faults).routes()
         yield from lab_api.SimulatedHostsRoutes(self._hosts).routes()
         yield from self._storages.routes()
-        yield from lab_api.ImageSourcesRoutes(self._foundation.image_sources, self._tell_sources).routes()
+        yield from lab_api.ImageSourcesRoutes(self._foundation.image_sources, self._source_keeper).routes()
         yield from lab_api.ClockRoutes(self._lab_time).routes()
         yield from lab_api.StoriesRoutes(self._stories).routes()
         yield from lab_api.RequestsRoutes(self._foundation.journal, clock).routes()
@@ -301,10 +302,8 @@ class HttpServer:
     def _owners(self) -> StorageOwners | None:
         return None if self._parts is None else lab_api.StorageOwners(self._parts.cluster.peers, self._parts.bus)
 
-    async def _tell_sources(self) -> None:
-        """Have the other nodes of the store take the sources of images."""
-        if self._parts is not None:
-            await self._parts.shared_sources.tell()
+    def _source_keeper(self) -> StoredSources | None:
+        return None if self._parts is None else self._parts.store.image_sources
 
     def _nodes(self) -> NodesView | None:
         parts = self._parts

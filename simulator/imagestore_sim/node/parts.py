@@ -19,7 +19,6 @@ from imagestore_sim.node.from_settings import ping_options
 from imagestore_sim.node.images import ImageParts, wire_images
 from imagestore_sim.node.rest_api import wire_rest_server
 from imagestore_sim.node.services import wire_services
-from imagestore_sim.node.shared_sources import SharedSources
 from imagestore_sim.node.storages import StorageParts, wire_storages
 from imagestore_sim.node.store import Store
 from imagestore_sim.node.sweep import Sweep
@@ -48,7 +47,6 @@ class Parts:
     leaving: Leaving | None
     """None where the store is not shared."""
     sweep: Sweep
-    shared_sources: SharedSources
     followed: FollowedState
     """Reloads what is kept in memory when other nodes change the store."""
     sessions: Sessions
@@ -64,6 +62,7 @@ class Parts:
     async def load(self, records: Bootstrap, settings: Settings) -> None:
         """Load the records, and start what works in the background, except for the tracker."""
         await self.store.load_configuration(ping_options(settings))
+        records = await self._with_sources(records)
         await self.store.database.atomically(partial(self.store.bootstrap_loader.load, records))
         await self.node_record.open()
         await self.sessions.open()
@@ -71,10 +70,22 @@ class Parts:
         await self.services.web_hooks.open()
         await self.services.long_jobs.open()
         self.images.expunge.start()
-        await self.shared_sources.ask()
         if self.cluster.membership is not None:
             self.followed.start()
             self.sweep.start()
+
+    async def _with_sources(self, records: Bootstrap) -> Bootstrap:
+        """Return the records to load: without image sources where other nodes run, which may have changed theirs.
+
+        Those that an earlier run has left in a shared store are forgotten, as they are where a node has its own.
+        """
+        sources = self.store.image_sources
+        if self.cluster.joins_others:
+            await sources.read()
+            return records.model_copy(update={"imageSources": ()})
+        if self.cluster.membership is not None:
+            await sources.change(lambda _: ())
+        return records
 
     async def restart(self) -> None:
         """Leave the node as a kill and a start leave it; the store stays open, and storages are not connected again.
@@ -138,6 +149,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
     bus = Bus(cluster.peers, store.vault.derived(CLOUD_BUS), clock, foundation.links)
     followed = FollowedState(database, clock, supervisor)
     followed.follow(store.configuration.reload)
+    followed.follow(store.image_sources.read)
     sessions = Sessions(database, store.vault, clock, store.configuration, followed, supervisor)
     jobs = Jobs(
         database,
@@ -172,7 +184,6 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
         node_record=node_record,
         bus=bus,
         leaving=None if cluster.membership is None else Leaving(cluster.membership, bus),
-        shared_sources=SharedSources(foundation.image_sources, cluster.peers, bus),
         sweep=Sweep(removals, cluster.peers, clock, supervisor),
         followed=followed,
         sessions=sessions,

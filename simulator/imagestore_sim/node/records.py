@@ -118,7 +118,6 @@ class RecordChanges:
         """Have the other nodes of the store follow a change that is committed, and connect what they own."""
         if self._parts.cluster.peers.is_alone:
             return
-        await self._parts.shared_sources.tell()
         content = {"what": what, "hostnames": list(hostnames), "wait": wait}
         await self._parts.bus.tell_all(SERVICE, content, seconds=WAITING_SECONDS if wait else FOLLOWING_SECONDS)
 

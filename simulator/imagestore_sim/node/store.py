@@ -15,6 +15,7 @@ from imagestore_sim.database import Database, Vault
 from imagestore_sim.database.global_config import GlobalConfiguration
 from imagestore_sim.database.vault import open_vault
 from imagestore_sim.ids import seed_uuids
+from imagestore_sim.images.stored_sources import StoredSources
 from imagestore_sim.node.foundation import Foundation
 from imagestore_sim.node.from_settings import default_option_rows, global_options, requested_seed, vault_of
 from imagestore_sim.query import QueryEngine, register_functions
@@ -33,6 +34,7 @@ class Store:
     event_log: EventLog
     bootstrap_loader: BootstrapLoader
     snapshots: Snapshots
+    image_sources: StoredSources
 
     async def load_configuration(self, options: Mapping[str, str]) -> None:
         """Read the global configuration, and set the options of storages that the node was started with."""
@@ -62,14 +64,16 @@ async def open_store(foundation: Foundation, opened: Callable[[Database], object
     vault = await open_vault(find_vault, foundation.settings.vault_key_file, database)
     await _seed_uuids(database, requested_seed(foundation.settings))
     configuration = GlobalConfiguration(database, global_options(foundation.settings))
+    sources = StoredSources(database, foundation.image_sources)
     return Store(
         database=database,
         vault=vault,
         configuration=configuration,
         queries=QueryEngine(database, write_date=write_stored_date),
         event_log=EventLog(database),
-        bootstrap_loader=BootstrapLoader(database, vault, configuration, foundation.clock, foundation.image_sources),
+        bootstrap_loader=BootstrapLoader(database, vault, configuration, foundation.clock, sources),
         snapshots=Snapshots(database, vault, foundation.image_sources),
+        image_sources=sources,
     )
 
 
