@@ -19,7 +19,7 @@ from imagestore_sim.backup_storage.records import NewStorage, StorageRecords
 from imagestore_sim.bootstrap import BackupStorageRecord, Bootstrap
 from imagestore_sim.bootstrap.records import ZoneRecord
 from imagestore_sim.cluster import MODES
-from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, Image, Job, LongJob, SystemTag
+from imagestore_sim.database.models import ADMIN_UUID, BackupStorage, Event, Image, Job, LongJob, SystemTag
 from imagestore_sim.database.models import ImageStoreBackupStorage as Host
 from imagestore_sim.identity.owners import AccountGone
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
@@ -334,3 +334,24 @@ async def test_changes_of_image_sources_at_two_nodes_are_both_there_at_each(node
         for node in nodes:
             answer = await client.request("GET", f"{node.url}/lab/v1/image-sources")
             assert [source["url"] for source in answer.body["sources"]] == both
+
+
+async def test_an_event_whose_transaction_ends_after_later_ones_reaches_those_who_follow_at_another_node(
+    nodes: list[ManagementNode],
+) -> None:
+    one, other = nodes
+    later = {"time": 0, "resourceUuid": "u", "content": "{}"}  # of long ago, by the clock of its node
+    with other.events.follow() as follower:
+        async with asyncio.timeout(60):
+            async with one.parts.store.database.transaction() as open_one:
+                await one.events.record(open_one, "/first", "u", {})
+                for path in ("/second", "/third"):
+                    async with other.parts.store.database.transaction() as connection:
+                        await connection.execute(insert(Event).values(path=path, **later))
+                    await other.parts.followed.catch_up()
+            got: list[str] = []
+            while len(got) < 3:
+                await other.parts.followed.catch_up()
+                if (event := await follower.get()).resource_uuid == "u":
+                    got.append(event.path)
+    assert got == ["/second", "/third", "/first"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy import insert
 
 from imagestore_sim.backup_storage.events import (
     CAPACITY_CHANGED,
@@ -21,6 +22,7 @@ from imagestore_sim.backup_storage.events import (
 )
 from imagestore_sim.clock import RealClock
 from imagestore_sim.database import Database
+from imagestore_sim.database.models import Event as StoredEvent
 from imagestore_sim.hosts import HostNetwork
 from imagestore_sim.lab import Lab
 from imagestore_sim.lab_api import events as stream
@@ -195,6 +197,18 @@ async def test_a_client_that_is_too_slow_is_dropped_with_a_message(
     assert 5 not in {one.maxsize for one in lab.node.events._subscriptions}
     async with listening(lab, last=heard[-1]["id"]) as reader:
         assert (await reader.event())["content"] == {"number": 5}
+
+
+async def test_a_client_that_reconnects_gets_what_was_being_stored_meanwhile(imagestore_lab: Lab) -> None:
+    """Another node of the store has recorded number 1002, and its transaction ends last."""
+    lab, row = imagestore_lab, {"time": 0, "path": "/x", "resourceUuid": "u", "content": "{}"}
+    await lab.wait_for("imagestore-1", "Connected")
+    async with lab.node.parts.store.database.transaction() as connection:
+        await connection.execute(insert(StoredEvent), [{"id": number, **row} for number in (1000, 1001, 1003)])
+    async with asyncio.timeout(60), listening(lab, last=1000) as reader:
+        assert [(await reader.event())["id"] for _ in range(2)] == [1001, 1003]
+        lab.node.events.publish(*(Event(number, 0, "/x", "u", {}) for number in (1001, 1002, 1003, 1004)))
+        assert [(await reader.event())["id"] for _ in range(2)] == [1002, 1004]
 
 
 async def test_all_streams_send_the_same_messages_which_are_made_once(

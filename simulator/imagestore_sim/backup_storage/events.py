@@ -95,6 +95,8 @@ class Subscription(asyncio.Queue[Event]):
         super().__init__(limit)
         self.dropped = False
         """Whether an event was dropped."""
+        self.first_dropped: int | None = None
+        """The lowest number of those that were dropped."""
         self.restarts = 0
         """How often the numbers of events have begun again at 1."""
 
@@ -102,16 +104,19 @@ class Subscription(asyncio.Queue[Event]):
         """Discard queued events: their numbers begin again at 1."""
         while not self.empty():
             self.get_nowait()
+        self.first_dropped = None
         self.restarts += 1
 
     def take_up(self) -> None:
         """Queue events again, after some were dropped."""
         self.dropped = False
+        self.first_dropped = None
 
     def offer(self, event: Event) -> None:
         """Queue an event if there is room and none has been dropped."""
         if self.dropped or self.full():
             self.dropped = True
+            self.first_dropped = min(event.id, self.first_dropped or event.id)
         else:
             self.put_nowait(event)
 
@@ -129,6 +134,8 @@ class Events:
         """Called when events of this node have been published."""
         self.restarts = 0
         """How often the numbers of events have begun again at 1."""
+        self.may_come_late = False
+        """Whether those who `follow` may get an event after one with a higher number."""
         self._recorded: Counter[str] = Counter()
 
     def occasion(self) -> Occasion:
@@ -174,6 +181,7 @@ class Events:
     def follow_all(self) -> None:
         """Let those who `follow` get what is passed on, from all nodes, in place of what this node publishes."""
         self._followers = {}
+        self.may_come_late = True
 
     @property
     def has_followers(self) -> bool:
@@ -232,6 +240,18 @@ class EventLog:
         columns = select(StoredEvent.__table__).where(StoredEvent.id > number)
         rows = await self._database.read(columns.order_by(StoredEvent.id).limit(limit))
         return [_event(row) for row in rows]
+
+    async def numbers(self, after: int, until: int | None, limit: int) -> list[int]:
+        """Return the first `limit` numbers of events above `after`, up to `until` if that is not None, in order."""
+        found = select(StoredEvent.id).where(StoredEvent.id > after)
+        if until is not None:
+            found = found.where(StoredEvent.id <= until)
+        return [row[0] for row in await self._database.read(found.order_by(StoredEvent.id).limit(limit))]
+
+    async def of_numbers(self, numbers: Sequence[int]) -> list[Event]:
+        """Return the events with these numbers, as far as they are stored, in order."""
+        columns = select(StoredEvent.__table__).where(StoredEvent.id.in_(numbers))
+        return [_event(row) for row in await self._database.read(columns.order_by(StoredEvent.id))]
 
     async def clear(self) -> None:
         """Delete all events."""

@@ -17,6 +17,7 @@ from aiohttp import web
 from pydantic import Field
 
 from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscription
+from imagestore_sim.backup_storage.missing_numbers import MissingNumbers
 from imagestore_sim.globs import glob_matcher
 from imagestore_sim.lab_api.routes import STREAM, Handler, Refused, Route, Shape
 from imagestore_sim.web_server import problem
@@ -26,6 +27,8 @@ LIMIT = 1000
 BATCH = 100
 """Events that are read and sent at once: what a client does not take is held in its connection."""
 MOST_STREAMS = 1000
+MOST_GAPS = 1000
+"""Gaps between the numbers of events that a stream remembers of what was stored when it began."""
 MOST_GLOBS = 100
 """Globs of paths that each event of a stream is compared with."""
 KEEP_ALIVE_SECONDS = 15.0
@@ -135,7 +138,8 @@ class EventStream:
         try:
             with self._events.follow(self.limit) as listener:
                 await response.prepare(request)
-                await _Stream(response, chosen, self._messages).follow(listener, self._log, last)
+                stream = _Stream(response, chosen, self._messages, may_come_late=self._events.may_come_late)
+                await stream.follow(listener, self._log, last)
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -167,15 +171,25 @@ class _Messages:
 
 
 class _Stream:
-    """The stream of one client. It sends each event once, in the order of their numbers."""
+    """The stream of one client. It sends each event once, in the order of their numbers.
 
-    def __init__(self, response: web.StreamResponse, chosen: _Filter, messages: _Messages) -> None:
+    Where several nodes record events, one whose transaction ends later than that of a higher number comes after it.
+    """
+
+    def __init__(
+        self, response: web.StreamResponse, chosen: _Filter, messages: _Messages, *, may_come_late: bool
+    ) -> None:
         self._response = response
         self._chosen = chosen
         self._message_of = messages.of
         self._last = 0
+        self._may_come_late = may_come_late
+        self._seen = 0
+        """The number up to which the client had seen the events that were stored then."""
         self._caught_up = 0
         """The number up to which stored events were sent before new ones."""
+        self._missing = MissingNumbers(MOST_GAPS)
+        """Those between the two that were not stored yet."""
         self._restarts = 0
 
     async def follow(self, listener: Subscription, log: EventLog, last: int | None) -> None:
@@ -187,7 +201,8 @@ class _Stream:
             await self._write(await self._next(listener))
             if listener.dropped and listener.empty():
                 text = "events came faster than they were read; come back with Last-Event-ID for the rest"
-                await self._write(_named("dropped", {"lastEventId": self._last, "reason": text}))
+                last_sent = min(self._last, (listener.first_dropped or self._last + 1) - 1)
+                await self._write(_named("dropped", {"lastEventId": last_sent, "reason": text}))
                 return
 
     async def _catch_up(self, log: EventLog, last: int) -> None:
@@ -200,7 +215,11 @@ class _Stream:
         forgotten = await log.forgotten()
         if self._last < forgotten:
             await self._write(_named("missed", {"lastEventId": last, "forgotten": forgotten}))
+        self._seen = number = self._last
         while events := await log.since(self._last, BATCH):
+            for event in events:
+                self._missing.note(number + 1, event.id - 1, 0)
+                number = event.id
             await self._write(self._messages(events))
         self._caught_up = self._last
 
@@ -213,13 +232,20 @@ class _Stream:
         except TimeoutError:
             return b": still here\n\n"
         events = [first, *(listener.get_nowait() for _ in range(min(listener.qsize(), BATCH - 1)))]
-        return self._restarted(listener) + self._messages(event for event in events if event.id > self._caught_up)
+        return self._restarted(listener) + self._messages(event for event in events if self._is_new(event.id))
+
+    def _is_new(self, number: int) -> bool:
+        """Return whether an event has not been sent: one that was stored before may be passed on as well."""
+        if number > self._caught_up or self._missing.take(number):
+            return True
+        return self._may_come_late and number <= self._seen
 
     def _restarted(self, listener: Subscription) -> bytes:
         """Return the message `reset` if the lab was reset since the last message, else nothing."""
         if listener.restarts == self._restarts:
             return b""
-        self._restarts, self._last, self._caught_up = listener.restarts, 0, 0
+        self._restarts, self._last, self._caught_up, self._seen = listener.restarts, 0, 0, 0
+        self._missing.clear()
         return _named("reset", {"lastEventId": 0, "reason": "the lab was reset, and events are numbered from 1 again"})
 
     def _messages(self, events: Iterable[Event]) -> bytes:

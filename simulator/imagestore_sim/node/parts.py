@@ -166,7 +166,7 @@ def wire(foundation: Foundation, store: Store, is_ready: Callable[[], bool], url
     if cluster.membership is not None:
         foundation.events.follow_all()
         foundation.events.published = followed.hint
-        followed.follow(EventFeed(foundation.events, store.event_log, clock).read)
+        followed.follow(EventFeed(foundation.events, store.event_log).read)
     removals = (
         storages.lifecycle.delete_half_added,
         images.garbage.drop_half_added,
