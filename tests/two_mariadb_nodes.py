@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,19 +15,26 @@ from imagestore_sim.testing import Client
 from mariadb_server import VAULT_KEY, MariaDbServer
 
 
+@asynccontextmanager
+async def nodes_over(*urls: str) -> AsyncIterator[list[ManagementNode]]:
+    """Start a node over each database, one after another."""
+    async with AsyncExitStack() as stack:
+        started = []
+        for url in urls:
+            node = ManagementNode(Settings(port=0, database=url, vault_key=VAULT_KEY, log_level="error"))
+            stack.push_async_callback(node.stop)
+            await node.start(Bootstrap())
+            started.append(node)
+        yield started
+
+
 def two_nodes(database: str) -> Any:
     """Return a fixture of two nodes over a new database; its name begins with `database`."""
 
     @pytest.fixture
     async def nodes(mariadb_server: MariaDbServer) -> AsyncIterator[list[ManagementNode]]:
         url = mariadb_server.new_database(database)
-        async with AsyncExitStack() as stack:
-            started = []
-            for _ in range(2):
-                node = ManagementNode(Settings(port=0, database=url, vault_key=VAULT_KEY, log_level="error"))
-                stack.push_async_callback(node.stop)
-                await node.start(Bootstrap())
-                started.append(node)
+        async with nodes_over(url, url) as started:
             yield started
 
     return nodes

@@ -24,15 +24,15 @@ from imagestore_sim.database.models import ImageStoreBackupStorage as Host
 from imagestore_sim.identity.owners import AccountGone
 from imagestore_sim.identity.quotas import IMAGE_NUM, QuotaExceeded
 from imagestore_sim.ids import new_uuid
-from imagestore_sim.images.sources import ImageSource
+from imagestore_sim.images.sources import ImageSource, added
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.rest.errors import ErrorCode
 from imagestore_sim.rest.job_store import FailedJob, JobState
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
-from mariadb_server import VAULT_KEY, MariaDbServer, free_port
+from mariadb_server import VAULT_KEY, GaleraCluster, MariaDbServer, free_port
 from rows import rows
-from two_mariadb_nodes import deleted_image, two_nodes
+from two_mariadb_nodes import deleted_image, nodes_over, two_nodes
 
 pytestmark = pytest.mark.mariadb
 nodes = two_nodes("races")
@@ -355,3 +355,26 @@ async def test_an_event_whose_transaction_ends_after_later_ones_reaches_those_wh
                 if (event := await follower.get()).resource_uuid == "u":
                     got.append(event.path)
     assert got == ["/second", "/third", "/first"]
+
+
+async def test_nodes_on_two_servers_of_a_galera_cluster_change_all_records_one_after_the_other(
+    galera: GaleraCluster,
+) -> None:
+    """The servers have no locks in common: the change whose COMMIT is the later one is undone, and made again."""
+    galera.servers[0].new_database("races")
+    async with (
+        nodes_over(*(server.url("races") for server in galera.servers[:2])) as (one, other),
+        asyncio.timeout(120),
+    ):
+        for _ in range(3):
+            await one.changes.replace(Bootstrap())
+            await asyncio.gather(one.changes.replace(_records("first")), other.changes.replace(_records("second")))
+            assert {name.rpartition("-")[0] for name in await _names(other)} in ({"first"}, {"second"})
+            await asyncio.gather(*(node.changes.add(_records("new")) for node in (one, other)))
+            assert len(await _names(one)) == 12
+        sources = [node.parts.store.image_sources for node in (one, other)]
+        for number in range(5):
+            new = [[ImageSource(f"http://{number}/{node}/*")] for node in "ab"]
+            await asyncio.gather(*(each.change(partial(added, its)) for each, its in zip(sources, new, strict=True)))
+        await one.parts.followed.catch_up()
+        assert len(one.foundation.image_sources.all()) == 10

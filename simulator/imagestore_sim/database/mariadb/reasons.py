@@ -27,8 +27,9 @@ _COMMIT_FAILED = 1180
 UNSETTLED = frozenset({1047, _COMMIT_FAILED})
 """Errors of a COMMIT as Galera loses its cluster: the other servers may hold the change all the same."""
 _NOT_COMMITTED = "the database server could not commit"
-CONFLICTS = frozenset({1213, 1020})
-"""Deadlock, which Galera reports a failed certification as, too; and a record that has changed since it was read."""
+CONFLICTS = frozenset({1213, 1020, 1305})
+"""Deadlock, which Galera reports a failed certification as, too; a record that has changed since it was read; and a
+savepoint that is gone, since the server has undone the transaction for one of these."""
 TOO_LONG = 1969
 """A statement that has reached `max_statement_time`."""
 _NO_MEMORY = "the database server has no memory left"

@@ -12,22 +12,7 @@ from sqlalchemy import Connection, create_engine
 from imagestore_sim.database.errors import DatabaseError
 from imagestore_sim.database.vault import Vault
 
-VERSIONS = (
-    "0001",
-    "0002",
-    "0003",
-    "0004",
-    "0005",
-    "0006",
-    "0007",
-    "0008",
-    "0009",
-    "0010",
-    "0011",
-    "0012",
-    "0013",
-    "0014",
-)
+VERSIONS = tuple(f"{number:04}" for number in range(1, 15))
 HEAD = VERSIONS[-1]
 
 
