@@ -170,7 +170,7 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
         (["probe", "a@b@c", "--url", "/"], "a@b@c is not [user@]host[:port]"),
         (["probe", "h:70000", "--url", "/"], "70000 is no port"),
         (["probe", "h", "--url", "relative"], "--url: relative is not an absolute path"),
-        (["probe", "h"], "Missing option '--url'"),
+        (["probe", "h"], "--url is required"),
         (["probe", "h", "--agent", "--url", "/"], "--url: is not used with --agent"),
         (["serve", "--port", "0", "--ping-mode", "icmp"], "--ping-mode"),
     ],
@@ -181,6 +181,21 @@ def test_bad_input_is_one_clear_complaint_and_status_2(tmp_path: Path, arguments
     assert complaint in " ".join(finished.errors.replace("│", " ").split())
     assert "Traceback" not in finished.errors
     assert finished.output == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["record", "http://127.0.0.1:1"], "--out"),
+        (["load"], "FILE"),
+        (["compare"], "URL"),
+        (["schema"], "scenario|bootstrap|config|probe-modules"),
+        (["probe", "h"], "--url"),
+    ],
+)
+def test_a_missing_argument_or_option_is_named_as_required(arguments: list[str], missing: str) -> None:
+    finished = run_here(*arguments)
+    assert (finished.status, finished.errors) == (2, f"imagestore-sim: {missing} is required\n")
 
 
 @pytest.mark.parametrize(

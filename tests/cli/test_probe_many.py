@@ -86,7 +86,7 @@ backupStorages:
         (["-"], "# nothing\n", "no target: "),
         (["-"], "h /zs more\n", "standard input, line 1: expected [USER@]HOST[:PORT], and its PATH"),
         (["-"], "h /zs\nh2 zs\n", "standard input, line 2: zs is not an absolute path"),
-        (["-"], "h\n", "standard input, line 1: Missing option '--url'"),
+        (["-"], "h\n", "standard input, line 1: --url is required"),
         (["-", "--url", "/"], "a@b@c\n", "standard input, line 1: a@b@c is not [user@]host[:port]"),
         (["-", "--url", "/"], "-oProxyCommand=x\n", "ssh does not accept that name"),
         (["-", "--url", "/"], "\n".join(f"h-{number}" for number in range(10_001)), "more than 10000 targets"),

@@ -88,7 +88,7 @@ def _parse(text: str, path: str | None, given: Given) -> Asked:
         raise InputError(str(error)) from None
     url = path or given.url
     if url is None and not given.agent:
-        raise InputError("Missing option '--url'")
+        raise InputError("--url is required")
     if url is not None and not url.startswith("/"):
         raise InputError(f"{path} is not an absolute path" if path else f"--url: {url} is not an absolute path")
     default = AGENT_PORT if given.agent else SSH_PORT

@@ -97,7 +97,8 @@ def _status_of(error: Exception) -> int | None:
             typer.echo(error.format_message(), err=True)  # type: ignore[attr-defined]  # the page of --help
         case typer.BadParameter() if error.ctx is not None and error.param is not None:
             context: Any = error.ctx  # its class depends on the version of Typer
-            print_error(f"{source_of(context, error.param.name)}: {_expected(error)}")
+            source = source_of(context, error.param.name)
+            print_error(f"{source} is required" if _is_missing(error) else f"{source}: {_expected(error)}")
         case UsageProblem():
             print_error(error.format_message())  # type: ignore[attr-defined]
         case typer.Abort():
@@ -112,6 +113,11 @@ def _status_of(error: Exception) -> int | None:
         case _:
             return None
     return UNUSABLE_INPUT
+
+
+def _is_missing(error: typer.BadParameter) -> bool:
+    """Return whether an argument or option was not given. The module of that error depends on the version of Typer."""
+    return type(error).__name__ == "MissingParameter"
 
 
 def _expected(error: typer.BadParameter) -> str:
