@@ -17,7 +17,7 @@ HEAD = """\
 
 Every command of `imagestore-sim`, with its options, as `--help` shows them; `make docs` writes this page. An option can
 also be given as the environment variable beside it. Exit status 0: done; 1: the answer is no (`probe`, `ready`,
-`replay`, `compare`); 2: invalid input, with one line on stderr.
+`replay`, `compare`), or the node was lost (`record`); 2: invalid input, with one line on stderr.
 """
 
 

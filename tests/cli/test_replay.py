@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from imagestore_sim.scenario.replay import replay_file
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
 from imagestore_sim.units import parse_seconds
-from processes import COMMAND, child, run, run_here
+from processes import COMMAND, child, run, run_here, running
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios"
 FAILS = EXAMPLE.replace("within: 15s", "within: 1s")
@@ -127,3 +128,38 @@ async def test_a_recording_lasts_as_long_as_was_asked_for_once_it_has_begun(
     began, ended = finished.output.splitlines()
     assert began == f"recording {url} for 2s"
     assert parse_seconds(ended.removeprefix("quiet.yaml: 0 events of ")) >= 2
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("limit", [("--for", "60s"), ()], ids=["for-a-time", "until-ctrl-c"])
+async def test_a_node_that_dies_while_it_is_recorded_is_told_and_what_was_recorded_is_kept(
+    tmp_path: Path, limit: tuple[str, ...]
+) -> None:
+    async with running("lab", "--port", "0", "--hosts", "1", cwd=tmp_path) as lab:
+        arguments = ("record", lab.url, "--out", "cut.yaml", *limit)
+        async with child(*COMMAND, *arguments, cwd=tmp_path, stdout=PIPE, stderr=PIPE) as recorder:
+            assert recorder.stdout is not None
+            assert (await asyncio.wait_for(recorder.stdout.readline(), 60)).startswith(b"recording ")
+            async with Client(lab.url) as client:
+                await client.log_in()
+                await client.add_image_store("kept-1")
+            await lab.stop(signal.SIGKILL)
+            output, errors = await asyncio.wait_for(recorder.communicate(), 60)
+    assert (recorder.returncode, output.decode().partition(": ")[0]) == (1, "cut.yaml"), errors
+    assert errors.decode() == (
+        f"imagestore-sim: {lab.url}: the node has ended, or cannot be reached any more;"
+        " cut.yaml holds what was recorded until then\n"
+    )
+    assert "kept-1" in (tmp_path / "cut.yaml").read_text()
+
+
+@pytest.mark.processes
+async def test_a_node_that_cannot_be_asked_as_a_recording_ends_is_told(tmp_path: Path) -> None:
+    async with Lab(Settings(port=0, hosts=0)) as lab, Client(lab.url) as client:
+        recording = asyncio.create_task(run("record", lab.url, "--out", "cut.yaml", "--for", "3s", cwd=tmp_path))
+        await lab.requests.wait(api="GetCurrentTime", within=60)
+        fault = {"kind": "status", "preset": "nginx_502", "when": {"api": "GetCurrentTime"}}
+        assert (await client.request("POST", f"{lab.url}/lab/v1/node/faults", fault)).status == 201
+        finished = await recording
+    assert (finished.status, "cut.yaml: 1 events of " in finished.output) == (1, True), finished  # the fault is one
+    assert "cannot be reached any more; cut.yaml holds" in finished.errors

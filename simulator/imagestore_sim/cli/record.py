@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imagestore_sim.cli import options
-from imagestore_sim.cli.exits import SUCCESS, InputError
+from imagestore_sim.cli.exits import FAILURE, SUCCESS, InputError, print_error
 from imagestore_sim.cli.rules import IgnoreVariables, Parsed, Refuse, apply_rules
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def record(
 ) -> int:
     """Record what happens on a running node until Ctrl-C, or what its database holds, as a scenario.
 
-    WHEN is YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h.
+    WHEN is YYYY-MM-DD HH:MM:SS in UTC, ISO 8601, or how long ago, such as 2h. Exit with status 1, and keep what was
+    recorded, if the node ends meanwhile or cannot be reached any more.
 
     Examples:
         what happens in the next ten minutes
@@ -136,12 +137,15 @@ def record(
 
 
 async def run_record(chosen: Options) -> int:
-    """Record, and write the scenario. Raise InputError."""
+    """Record, write the scenario, and return the exit status. Raise InputError."""
     import asyncio
 
     await asyncio.to_thread(_check_place, chosen.out)
     recording = await (_follow(chosen, chosen.url) if chosen.url is not None else _read(chosen))
     await _write(recording, chosen.out)
+    if recording.lost:
+        print_error(f"{chosen.url}: {recording.lost}; {chosen.out} holds what was recorded until then")
+        return FAILURE
     return SUCCESS
 
 

@@ -10,9 +10,12 @@ import aiohttp
 from imagestore_sim.backup_storage.events import Event as BackupStorageEvent
 from imagestore_sim.backup_storage.global_config import CATEGORY, PING_INTERVAL, PING_MODE
 from imagestore_sim.scenario.recording.recording import Event, Recording
-from imagestore_sim.scenario.worlds.event_stream import EventsMissed, open_stream
+from imagestore_sim.scenario.worlds.event_stream import open_stream
 from imagestore_sim.tasks import cancel_and_wait, until_done_or_set
-from imagestore_sim.testing.client import Client
+from imagestore_sim.testing.client import CallFailed, Client, plain_reason
+
+GONE = "the node has ended, or cannot be reached any more"
+ENDED = "the node has ended the stream of events"
 
 
 async def follow_node(
@@ -24,10 +27,10 @@ async def follow_node(
     lab_token: str | None = None,
     began: Callable[[], None] = lambda: None,
 ) -> Recording:
-    """Record a node's events until `stop` is set, or the node ends the stream. Call `began` once it records.
+    """Record a node's events until `stop` is set, or the node is lost. Call `began` once it records.
 
-    Raise CallFailed, aiohttp.ClientError, TimeoutError, ValueError where something else than a node answers, and
-    EventsMissed when events are lost.
+    Until it records, raise CallFailed, aiohttp.ClientError, TimeoutError, ValueError where something else than a node
+    answers; raise EventsMissed when events are lost.
     """
     async with Client(url) as client, open_stream(url, lab_token=lab_token) as stream:
         await client.log_in(account, password)
@@ -44,15 +47,24 @@ async def follow_node(
         began()
         await until_done_or_set(reading, stop)
         await cancel_and_wait(reading)
-        error = None if reading.cancelled() else reading.exception()
-        if error is not None and (isinstance(error, EventsMissed) or not events):
-            raise error
+        if not reading.cancelled():
+            recording.lost = _why_it_ended(reading)
         recording.events = events
         try:
             recording.ended = await _time_of(client)
-        except (aiohttp.ClientError, OSError):  # the node is gone: keep what was recorded
+        except (CallFailed, aiohttp.ClientError, OSError, ValueError):  # keep what was recorded
             recording.ended = max((one["time"] for one in events), default=recording.began)
+            recording.lost = GONE
     return recording
+
+
+def _why_it_ended(reading: asyncio.Future[None]) -> str:
+    """Return why a node's stream of events has ended. Raise EventsMissed."""
+    try:
+        reading.result()
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return plain_reason(error)
+    return ENDED
 
 
 async def _option(client: Client, name: str) -> str | None:

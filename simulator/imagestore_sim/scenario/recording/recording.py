@@ -30,3 +30,5 @@ class Recording:
     """What pings asked of hosts."""
     images: Sequence[Mapping[str, Any]] = ()
     """Inventories of the images, as they were when the time began."""
+    lost: str = ""
+    """How the node was lost before the recording was to end, as words that follow its URL; empty if it was not."""
