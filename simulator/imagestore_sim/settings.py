@@ -6,7 +6,6 @@ The commands read options and `IMAGESTORE_SIM_*` variables. Values that neither 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +18,7 @@ from imagestore_sim import whole_files
 from imagestore_sim.clock import LATEST, START
 from imagestore_sim.host_names import check_allowed, is_host_name
 from imagestore_sim.units import parse_time
+from imagestore_sim.validation_errors import likely
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 """The syntax of a bearer token (RFC 6750)."""
@@ -198,9 +198,7 @@ def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
     lines = [key.start_mark.line + 1 for key, _ in pairs if key.value == name]
     if problem is None:
         known = sorted(Settings.model_fields)
-        near = difflib.get_close_matches(name, known, 1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
-        problem = f"there is no such setting; expected {', '.join(known)}{meant}"
+        problem = f"there is no such setting; expected {', '.join(known)}{likely(name, known)}"
     return f"{file}{f', line {lines[-1]}' if lines else ''}: {name}: {problem}"
 
 

@@ -71,7 +71,11 @@ def test_no_module_outside_of_the_faults_names_a_kind() -> None:
         ({"delay": 1}, "fault answer_lost: delay: is unknown; there are when, count, point, how, for"),
         ({"count": 0}, "fault answer_lost: count: .*greater than or equal to 1"),
         ({"for": "soon"}, "fault answer_lost: for: 'soon' is no duration"),
-        ({"when": {"apy": "Add*"}}, "fault answer_lost: when.apy: is unknown"),
+        (
+            {"when": {"apo": "Add*"}},
+            r"fault answer_lost: when\.apo: is unknown; there are api, path, method, account, client, storageStatus,"
+            r" nth, first, every, probability \(did you mean api\?\)$",
+        ),
         ({"when": {"nth": 1, "every": 2}}, "fault answer_lost: when: has nth and every; at most one of nth, first, "),
         ({"when": {"probability": 2}}, "fault answer_lost: when.probability: .*less than or equal to 1"),
         ({"when": {"first": 0}}, "fault answer_lost: when.first: .*greater than or equal to 1"),
@@ -164,6 +168,14 @@ def test_a_line_gives_a_fault_with_its_parameters_and_requests() -> None:
         ("latency delay='5s", '"latency delay=\'5s": no closing quotation'),
         ("latency delay=soon", "fault latency: delay: 'soon' is no duration"),
         ("latency nth=x", "fault latency: when.nth: .*integer"),
+        (
+            "answer_lost apo=Add* first=1",
+            r"fault answer_lost: apo: is unknown; there are api, path, method, account, client, storageStatus,"
+            r" nth, first, every, probability, count, point, how, for \(did you mean api\?\)$",
+        ),
+        ("answer_lost hwo=close", r"fault answer_lost: hwo: is unknown; there are .*\(did you mean how\?\)$"),
+        ("answer_lost when=x", "fault answer_lost: when: is unknown; there are api, "),
+        ("answer_lots", r"there is no fault 'answer_lots'; there are .*\(did you mean answer_lost\?\)$"),
     ],
 )
 def test_a_line_that_gives_none_says_why(line: str, complaint: str) -> None:

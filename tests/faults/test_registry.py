@@ -32,7 +32,7 @@ def test_a_kind_says_what_it_does_how_it_heals_and_what_its_parameters_mean(kind
         ("fill", {"to": "much"}, "fault fill: to: 'much' is neither a share nor a size, such as 55% or 300 GiB"),
         ("fill", {"over": "soon"}, "fault fill: over: 'soon' is no duration, such as 90s, 2m30s or 1.5h"),
         ("fill", {"over": -1}, "fault fill: over: -1 is no duration: it cannot be less than nothing, nor more than"),
-        ("fill", {"too": "5%"}, "fault fill: too: is unknown; there are path, to, over, for"),
+        ("fill", {"too": "5%"}, r"fault fill: too: is unknown; there are path, to, over, for \(did you mean to\?\)"),
         ("fill", {"path": "zs"}, "fault fill: path: 'zs' is no absolute path, such as /Cloud_bs"),
         ("resize", {}, "fault resize: size: is required"),
         ("resize", {"size": "big"}, "fault resize: size: 'big' is no size, such as 1 TiB, 512M or 1000000"),

@@ -297,7 +297,7 @@ async def test_an_unknown_parameter_of_the_stream_is_refused(imagestore_lab: Lab
     ):
         assert response.status == 400
         assert (await response.json())["error"] == (
-            "resourceUuids: is unknown; there are path, resourceUuid, lastEventId"
+            "resourceUuids: is unknown; there are path, resourceUuid, lastEventId (did you mean resourceUuid?)"
         )
 
 

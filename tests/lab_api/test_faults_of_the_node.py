@@ -184,6 +184,10 @@ async def test_a_mistake_names_the_field(imagestore_client: Client) -> None:
         ({}, "kind: is required"),
         ({"kind": "rust"}, "there is no fault 'rust'; there are answer_lost, "),
         ({"kind": "latency", "dilay": 1}, "fault latency: dilay: is unknown; there are when, count, delay, jitter, "),
+        (
+            {"kind": "latency", "when": {"apo": "Add*"}},
+            "fault latency: when.apo: is unknown; there are api, path,",
+        ),
         ({"kind": "missing_field"}, "fault missing_field: field: is required"),
         (
             {"kind": "latency", "when": {"api": "CreateZon"}},

@@ -135,6 +135,10 @@ def test_the_management_node_breaks_and_heals(lab: Lab) -> None:
     lost.heal()
     assert (lost.hits, lost.active) == (1, False)
     assert statuses(lab, session)["imagestore-1"] == "Connected"
+    with pytest.raises(
+        FaultProblem, match=r"^fault answer_lost: when\.ap: is unknown; there are api, .*\(did you mean api"
+    ):
+        lab.break_node("answer_lost", when={"ap": "x"})
     with pytest.raises(FaultProblem, match="nosuch"):
         lab.break_node("nosuch")
     lab.break_node("api_error", code="SYS.1003")

@@ -18,7 +18,7 @@ from imagestore_sim.faults.node_fault import NodeFault
 from imagestore_sim.faults.selection import Meets, When
 from imagestore_sim.reasons import Reason
 from imagestore_sim.units import shown
-from imagestore_sim.validation_errors import one_line
+from imagestore_sim.validation_errors import likely, names_at, one_line, unknown
 
 A = TypeVar("A", bound=AnyFault)
 F = TypeVar("F", bound=type[Fault])
@@ -145,25 +145,34 @@ def parse_node_fault(text: str) -> NodeFault:
         kind, *given = shlex.split(text) or [""]
     except ValueError as error:
         raise FaultProblem(f"{shown(text)}: {str(error).lower()}") from None
-    members = {field.alias or name for name, field in When.model_fields.items()}
+    members = names_at(When, ())
+    if kind not in NODE_FAULTS:
+        raise _no_such_kind(NODE_FAULTS, kind)
+    known = [*members, *(name for name in NODE_FAULTS[kind].names_at(()) if name != "when")]
     parameters: dict[str, object] = {}
     when: dict[str, object] = {}
     for one in given:
         name, separator, value = one.partition("=")
         if not separator:
             raise FaultProblem(f"fault {kind}: expected NAME=VALUE, got {shown(one)}")
+        if name not in known:
+            raise FaultProblem(f"fault {kind}: {name}: {unknown(name, known)}")
         (when if name in members else parameters)[name] = value
     return read_node_fault(kind, parameters | ({"when": when} if when else {}))
 
 
 def _read(kinds: Mapping[str, type[A]], kind: str, parameters: Mapping[str, object]) -> A:
     if kind not in kinds:
-        raise FaultProblem(f"there is no fault {kind!r}; there are {', '.join(sorted(kinds))}")
+        raise _no_such_kind(kinds, kind)
     try:
         return kinds[kind].model_validate(dict(parameters))
     except ValidationError as error:
-        known = (name for name, _, _ in kinds[kind].parameters())
-        raise FaultProblem(f"fault {kind}: {one_line(error, known, 'parameters')}") from None
+        raise FaultProblem(f"fault {kind}: {one_line(error, kinds[kind].names_at, 'parameters')}") from None
+
+
+def _no_such_kind(kinds: Mapping[str, type[A]], kind: str) -> FaultProblem:
+    known = sorted(kinds)
+    return FaultProblem(f"there is no fault {kind!r}; there are {', '.join(known)}{likely(kind, known)}")
 
 
 def stand_ins(reason: Reason) -> Iterator[type[Fault]]:

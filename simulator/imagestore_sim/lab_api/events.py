@@ -20,6 +20,7 @@ from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscr
 from imagestore_sim.backup_storage.missing_numbers import MissingNumbers
 from imagestore_sim.globs import glob_matcher
 from imagestore_sim.lab_api.routes import STREAM, Handler, Refused, Route, Shape
+from imagestore_sim.validation_errors import names_at, unknown
 from imagestore_sim.web_server import problem
 
 LIMIT = 1000
@@ -93,10 +94,10 @@ class EventsRoutes:
         `Last-Event-ID`, or `lastEventId`, is the number of the last event that a client has seen: the stream begins
         with the stored ones after it.
         """
-        known = [one.alias or name for name, one in EventsQuery.model_fields.items()]
+        known = names_at(EventsQuery, ())
         for name in request.query:
             if name not in known:  # a filter that is misspelled would let everything pass
-                raise Refused(400, f"{name}: is unknown; there are {', '.join(known)}")
+                raise Refused(400, f"{name}: {unknown(name, known)}")
         if len(request.query.getall("lastEventId", ())) > 1:
             raise Refused(400, "lastEventId: is given twice")
         return await self._answer(request)

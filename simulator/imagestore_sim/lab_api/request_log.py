@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,7 +32,7 @@ from imagestore_sim.lab_api.request_shapes import (
 from imagestore_sim.rest.journal import MOST_REQUESTS, Entry, Journal
 from imagestore_sim.tasks import LARGE, by_size
 from imagestore_sim.units import parse_seconds
-from imagestore_sim.validation_errors import one_line
+from imagestore_sim.validation_errors import names_at, one_line
 from imagestore_sim.virtual_clock import without_jumps
 
 LONGEST_WAIT = 60.0
@@ -300,7 +301,8 @@ def as_matcher(given: Given, fields: Mapping[str, object]) -> RequestMatcher:
     try:
         return RequestMatcher.model_validate(values | dict(fields))
     except ValidationError as error:
-        raise ValueError(one_line(error, RequestMatcher.model_fields, "the matcher")) from None
+        names = partial(names_at, RequestMatcher)
+        raise ValueError(one_line(error, names, "the matcher")) from None
 
 
 def cost(rows: Sequence[Entry], matchers: Sequence[RequestMatcher]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
 from imagestore_sim.scenario.format.steps import FaultStep, NodeFaultStep
 from imagestore_sim.shipped import shipped
+from imagestore_sim.validation_errors import likely
 
 SUFFIX = ".yaml"
 DNS = "dns"
@@ -82,9 +82,9 @@ def file_of(name: str) -> Path:
     known = names()
     if name in known:
         return folder() / f"{name}{SUFFIX}"
-    near = difflib.get_close_matches(name, known, 1)
-    meant = f" (did you mean {near[0]}?)" if near else ""
-    raise ScenarioError(f"{name}: there is no such file, and no story of that name{meant}; replay --list has them all")
+    raise ScenarioError(
+        f"{name}: there is no such file, and no story of that name{likely(name, known)}; replay --list has them all"
+    )
 
 
 def name_of(file: Path) -> str | None:

@@ -22,7 +22,6 @@ The plugin runs an `async` test that uses one of the fixtures, unless another pl
 from __future__ import annotations
 
 import asyncio
-import difflib
 import inspect
 import os
 import sys
@@ -121,7 +120,7 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     from pydantic import ValidationError
 
     from imagestore_sim.settings import SECRET_SETTINGS, Settings
-    from imagestore_sim.validation_errors import first_problem
+    from imagestore_sim.validation_errors import first_problem, likely
 
     if chosen.get("clock", "real") not in CLOCKS:
         raise _refusal(f"{where}(clock=...) is 'virtual' or 'real', not {chosen['clock']!r}")
@@ -129,9 +128,8 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     for name in rest:
         if name not in Settings.model_fields:
             known = ["clock", *sorted(Settings.model_fields)]
-            near = difflib.get_close_matches(name, known, 1)
-            meant = f" (did you mean {near[0]}?)" if near else ""
-            raise _refusal(f"{where}({name}=...): there is no such setting; expected {', '.join(known)}{meant}")
+            expected = f"{', '.join(known)}{likely(name, known)}"
+            raise _refusal(f"{where}({name}=...): there is no such setting; expected {expected}")
     try:
         return Settings(**{"port": 0, "ping_interval": 1, **rest})
     except ValidationError as error:

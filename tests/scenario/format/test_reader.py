@@ -35,6 +35,11 @@ def test_a_scenario_reads_as_it_is_written() -> None:
             "ovr",
             "line 11, column 42: timeline.2.fill.ovr: ovr is not known here; expected host, path, to, over",
         ),
+        (
+            "- at: 7m",
+            "- {at: 7m, fault: {node: answer_lost, when: {apo: Add*}}}\n  - at: 7m",
+            "timeline.3.fault.when.apo: apo is not known here; expected api, path, method,",
+        ),
         ("Connected, within: 5s", "Connected", "line 9, column 5: timeline.1.eventually.within: is missing"),
         ("title: The", "titel: The", "line 1, column 1: titel: titel is not known here; expected title"),
         ("gold, status: D", "gld, status: D", "line 18, column 13: invariants.1.never.storage: gld is not known"),

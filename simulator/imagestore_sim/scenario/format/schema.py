@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -13,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from imagestore_sim.units import shown
+from imagestore_sim.validation_errors import likely
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 LONGEST_RANGE = 1000
@@ -31,9 +31,7 @@ def reject(place: tuple[str | int, ...], text: str, value: object = None) -> NoR
 def unknown(what: str, known: Iterable[str]) -> str:
     """Return `fautl is not known here; expected fault, heal, ... (did you mean fault?)`."""
     names = list(known)
-    near = difflib.get_close_matches(what, names, 1)
-    meant = f" (did you mean {near[0]}?)" if near else ""
-    return f"{what} is not known here; expected {', '.join(names)}{meant}"
+    return f"{what} is not known here; expected {', '.join(names)}{likely(what, names)}"
 
 
 def without_references(schema: JsonSchemaValue) -> JsonSchemaValue:

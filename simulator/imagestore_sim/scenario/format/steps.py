@@ -167,11 +167,12 @@ def _read_fault(kind: type[F], parameters: Mapping[str, Any], key: str) -> F:
         return kind.model_validate(dict(parameters))
     except ValidationError as error:
         problem = first_problem(error)
-        name = str(problem.place[0]) if problem.place else ""
         if problem.kind == "missing":
-            reject((), f"expected {name} for a {kind.kind}: it is missing")
-        known = [key, *(parameter for parameter, _, _ in kind.parameters())]
-        reject(problem.place, unknown(name, known) if problem.kind == "extra_forbidden" else problem.text)
+            reject((), f"expected {problem.field} for a {kind.kind}: it is missing")
+        if problem.kind != "extra_forbidden":
+            reject(problem.place, problem.text)
+        *parents, name = problem.place
+        reject(problem.place, unknown(str(name), [*([] if parents else [key]), *kind.names_at(tuple(parents))]))
 
 
 def _schema_of(kind: type[AnyFault], keys: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:
