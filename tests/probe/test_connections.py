@@ -282,6 +282,19 @@ async def test_a_key_that_is_not_authorized_and_an_unknown_user_are_auth_failed(
 
 
 @pytest.mark.sshd
+@pytest.mark.parametrize("lines", [(), ("PasswordAuthentication yes",)], ids=["alone", "beside-passwords"])
+async def test_a_wrong_password_is_one_attempt_at_an_sshd_whose_keyboard_interactive_asks_nothing(
+    start_sshd: StartSshd, lines: tuple[str, ...]
+) -> None:
+    sshd = start_sshd("LogLevel DEBUG1", "KbdInteractiveAuthentication yes", *lines)  # which no PAM answers
+    result = await failure(target(sshd.port, password="wrong"))
+    assert result.reason is Reason.AUTH_FAILED
+    assert "permission denied" in result.message, result
+    log = sshd.log.read_text()
+    assert log.count("method keyboard-interactive") + log.count("method password") == 1, log
+
+
+@pytest.mark.sshd
 async def test_an_sshd_that_stands_still_is_a_timeout(sshd: OpenSshServer) -> None:
     with sshd.frozen():
         assert (await failure(target(sshd.port), connect_timeout=0.1)).reason is Reason.TIMEOUT

@@ -35,6 +35,7 @@ class LoginClient(asyncssh.SSHClient):
         self._target = target
         self._password = target.password
         self._evidence = evidence
+        self._is_interactive = False
         self.complaint: str | None = None
         """What is wrong with the host's key; None if nothing is."""
 
@@ -73,7 +74,10 @@ class LoginClient(asyncssh.SSHClient):
 
     @override
     def kbdint_auth_requested(self) -> str | None:
-        return None if self._password is None else ""
+        # An sshd without PAM offers the method, asks nothing, and counts each request as a failed login. It is still
+        # offered then, and asyncssh would ask for it until the server has had enough.
+        is_new, self._is_interactive = not self._is_interactive, True
+        return "" if is_new and self._password is not None else None
 
     @override
     def kbdint_challenge_received(
