@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from imagestore_sim import whole_files
 from imagestore_sim.clock import LATEST, START
 from imagestore_sim.host_names import check_allowed, is_host_name
-from imagestore_sim.units import parse_time
-from imagestore_sim.validation_errors import likely
+from imagestore_sim.units import parse_time, shown
+from imagestore_sim.validation_errors import Problem, likely
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 """The syntax of a bearer token (RFC 6750)."""
@@ -187,6 +187,14 @@ def read_settings(given: Mapping[str, object], defaults: Mapping[str, object]) -
         from_file = _read_file(Path(str(config)))
     options = {name: value for name, value in given.items() if name in Settings.model_fields}
     return Settings(**{**defaults, **from_file, **options})
+
+
+def describe_bad_value(problem: Problem) -> str:
+    """Return what is wrong with the value of a setting, and the value, unless that is secret or said already."""
+    value = repr(problem.value)
+    is_secret = bool(problem.place) and problem.place[0] in SECRET_SETTINGS
+    told = is_secret or ", but got " in problem.text or value in problem.text
+    return problem.text if told else f"{problem.text}, but it is {shown(problem.value)}"
 
 
 def describe_bad_line(file: Path, name: str, problem: str | None) -> str:

@@ -62,8 +62,13 @@ def unknown(name: str, known: Sequence[str]) -> str:
 
 def likely(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean NAME?)`, with the known name that is nearest; empty if none is near."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(name, known)
+    return "" if near is None else f" (did you mean {near}?)"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant; None if none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
 
 
 def names_at(model: type[BaseModel], place: Place) -> list[str]:

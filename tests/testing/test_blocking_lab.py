@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import subprocess
 import sys
 import time
@@ -51,6 +52,26 @@ def test_the_package_alone_imports_nothing_heavy() -> None:
     program = "import sys, imagestore_sim.testing; print([m for m in sys.modules if m in ('aiohttp', 'asyncssh')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"hoss": 1}, "hoss: there is no such option; did you mean hosts?"),
+        ({"comand": "x"}, "comand: there is no such option; did you mean command?"),
+        ({"hosts": "x"}, "hosts: Input should be a valid integer, unable to parse string as an integer, but it is 'x'"),
+        ({"clock": "noon"}, "clock: expected real, paused or a time; 'noon' is no time with an offset, such as "),
+        ({"lab_token": "a secret"}, "lab_token: "),
+    ],
+)
+def test_an_option_that_there_is_not_or_with_another_value_is_one_plain_line(
+    options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(complaint)}") as refused:
+        Lab(**options)
+    assert type(refused.value) is ValueError
+    assert not {"\n", "secret"} & {*str(refused.value), *str(refused.value).split()}
+    assert "pydantic" not in str(refused.value)
 
 
 def test_a_host_that_is_stopped_is_noticed_while_the_clock_stands_still(lab: Lab) -> None:

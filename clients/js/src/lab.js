@@ -7,6 +7,7 @@ import { Connection } from './connection.js';
 import { LabError } from './errors.js';
 import { NodeFault } from './faults.js';
 import { Host } from './host.js';
+import { checkNames } from './names.js';
 import { realSleep } from './real-time.js';
 import { assertRequested, find } from './requests.js';
 import { milliseconds } from './units.js';
@@ -31,6 +32,7 @@ const INTERVAL = 1; // seconds between pings while the clock runs with the machi
 const LONGER_INTERVAL = 60; // else, as ZStack has it: hours are quick to step over
 const POLL = 5; // milliseconds
 const STEP = 5; // seconds; a ping that fails takes longer
+const OPTIONS = ['hosts', 'seed', 'clock', 'pingInterval', 'zstack', 'token', 'image', 'args'];
 const STATUSES = ['Connecting', 'Connected', 'Disconnected'];
 
 /** A management node with simulated ImageStore hosts. */
@@ -63,6 +65,7 @@ export class Lab {
    * @returns {Promise<Lab>}
    */
   static async start(options = {}) {
+    checkNames(options, OPTIONS);
     const url = process.env.IMAGESTORE_LAB_URL;
     if (url) return Lab.connect(url, options);
     const { image, token } = options;
@@ -78,6 +81,7 @@ export class Lab {
    * @returns {Promise<Lab>}
    */
   static async connect(url, options = {}) {
+    checkNames(options, OPTIONS);
     const token = options.token ?? process.env.IMAGESTORE_LAB_TOKEN;
     const lab = new Lab(new Connection(url, token), null, isPaused(options));
     await lab.reset();

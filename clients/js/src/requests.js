@@ -1,4 +1,7 @@
 import { AssertionError } from 'node:assert';
+import { checkNames } from './names.js';
+
+const HOW_OFTEN = ['times', 'atLeast', 'never'];
 
 /** @typedef {import('./connection.js').Connection} Connection */
 /**
@@ -52,7 +55,9 @@ export async function find(connection, matcher) {
  * @param {Times} expected
  * @returns {Promise<void>}
  */
-export async function assertRequested(connection, matcher, { times, atLeast = 1, never = false }) {
+export async function assertRequested(connection, matcher, expected) {
+  checkNames(expected, HOW_OFTEN);
+  const { times, atLeast = 1, never = false } = expected;
   const exact = never ? 0 : times;
   const found = await connection.lab('POST', '/requests/count', matcher);
   const wanted = exact === undefined ? `at least ${atLeast}` : exact === 0 ? 'none' : `exactly ${exact}`;

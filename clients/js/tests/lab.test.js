@@ -219,6 +219,20 @@ test('a lab that dies is told with its status and its last words', async () => {
   });
 });
 
+test('an option that there is not is named, with the one that was meant', async () => {
+  for (const [options, message] of /** @type {[any, string | RegExp][]} */ ([
+    [{ host: 1 }, 'host: there is no such option; did you mean hosts?'],
+    [{ ping_interval: 1 }, 'ping_interval: there is no such option; did you mean pingInterval?'],
+    [{ strict: true }, /^strict: there is no such option; there are hosts, seed, .*, args$/],
+  ])) {
+    await assert.rejects(Lab.start(options), { name: 'LabError', message });
+    await assert.rejects(Lab.connect(lab.url, options), { name: 'LabError', message });
+  }
+  const how = /** @type {any} */ ({ time: 2 });
+  const message = 'time: there is no such option; did you mean times?';
+  await assert.rejects(lab.assertRequested({ api: 'LogInByAccount' }, how), { name: 'LabError', message });
+});
+
 test('a lab takes its options from the test alone, and no proxy', async () => {
   const proxy = 'http://127.0.0.1:9';
   const variables = {

@@ -46,7 +46,7 @@ export function find(connection: Connection, matcher: Matcher): Promise<Recorded
  * @param {Times} expected
  * @returns {Promise<void>}
  */
-export function assertRequested(connection: Connection, matcher: Matcher, { times, atLeast, never }: Times): Promise<void>;
+export function assertRequested(connection: Connection, matcher: Matcher, expected: Times): Promise<void>;
 export type Connection = import("./connection.js").Connection;
 /**
  * Which requests are meant. Strings are globs, except in `body`.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from imagestore_sim.settings import Settings
 
 
-SHOWN = 200
-"""Characters of a value that an error shows at most."""
 LISTENING, RECORDS, PROBES, BEHAVIOUR, LOGS = (
     "Listening and access",
     "Records",
@@ -325,7 +323,7 @@ def read_options(context: typer.Context, **defaults: object) -> Settings:
     """
     from pydantic import ValidationError
 
-    from imagestore_sim.settings import SECRET_SETTINGS, describe_bad_line, read_settings
+    from imagestore_sim.settings import describe_bad_line, describe_bad_value, read_settings
     from imagestore_sim.validation_errors import first_problem
 
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
@@ -334,10 +332,7 @@ def read_options(context: typer.Context, **defaults: object) -> Settings:
     except ValidationError as error:
         problem = first_problem(error)
         name = str(problem.place[0]) if problem.place else ""
-        value = repr(problem.value)
-        told = name in SECRET_SETTINGS or ", but got " in problem.text or value in problem.text
-        shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
-        text = problem.text if told else f"{problem.text}, but it is {shown}"
+        text = describe_bad_value(problem)
         if name in given:
             raise InputError(f"{source_of(context, name)}: {text}") from None
         file = Path(str(given["config"]))

@@ -75,10 +75,10 @@ class Lab:
         `settings` are the options of `imagestore-sim lab` (`hosts=3, seed=1, zstack="5.4"`). By default each start
         takes a free port, and hosts are pinged each second in real time, else each minute. A lab that runs already
         keeps its settings, but for a clock that is to stand still; `hosts` has to be what it has. Raise
-        ValidationError.
+        ValueError for an option that there is not, or a value that it cannot have.
         """
         self._virtual = clock == VIRTUAL
-        self._settings = settings_of_kit(clock, settings)
+        self._settings = settings_of_kit(clock, settings, ("url", "image", "command"))
         self._hosts: int | None = settings.get("hosts")
         self._url, self._image, self._command = url, image, command
         self._running: RunningLab | None = None

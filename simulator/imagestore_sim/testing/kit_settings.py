@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from imagestore_sim.settings import REAL, Settings
+from pydantic import ValidationError
+
+from imagestore_sim.settings import REAL, Settings, describe_bad_value
+from imagestore_sim.validation_errors import first_problem, nearest
 
 VIRTUAL = "virtual"
 PING_SECONDS = 1
@@ -14,11 +17,24 @@ LONGER_PING_SECONDS = 60
 """Else, as ZStack has it: hours are quick to step over."""
 
 
-def settings_of_kit(clock: str, given: Mapping[str, Any]) -> Settings:
-    """Return the settings for a clock, which may be `virtual`. Raise ValidationError."""
+def settings_of_kit(clock: str, given: Mapping[str, Any], own: Collection[str]) -> Settings:
+    """Return the settings for a clock, which may be `virtual`. Raise ValueError with one line.
+
+    `own` are the names of the options that the caller takes beside settings.
+    """
+    for name in given:
+        if name not in Settings.model_fields:
+            known = sorted((*own, *Settings.model_fields))
+            near = nearest(name, known)
+            hint = f"there are {', '.join(known)}" if near is None else f"did you mean {near}?"
+            raise ValueError(f"{name}: there is no such option; {hint}")
     defaults = {
         "port": 0,
         "clock": REAL if clock == VIRTUAL else clock,
         "ping_interval": PING_SECONDS if clock == REAL else LONGER_PING_SECONDS,
     }
-    return Settings(**{**defaults, **given})
+    try:
+        return Settings(**{**defaults, **given})
+    except ValidationError as error:
+        problem = first_problem(error)
+    raise ValueError(f"{problem.field}: {describe_bad_value(problem)}")

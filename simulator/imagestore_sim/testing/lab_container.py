@@ -25,12 +25,12 @@ class LabContainer(DockerContainer):
     """A container of a lab's image."""
 
     def __init__(self, image: str = IMAGE, *, clock: str = REAL, **settings: Any) -> None:
-        """Prepare one; `settings` are options of `imagestore-sim lab` (`hosts=3, seed=1`). Raise ValidationError."""
+        """Prepare one; `settings` are options of `imagestore-sim lab` (`hosts=3, seed=1`). Raise ValueError."""
         super().__init__(image)
         self._clock = clock
         self._token = settings.get("lab_token")
         self._lab: Lab | None = None
-        read = settings_of_kit(clock, settings)
+        read = settings_of_kit(clock, settings, ("image",))
         self.with_command([*INSIDE, *options_of(read)])
         self.with_exposed_ports(PORT)
         self.waiting_for(LogMessageWaitStrategy("^ready "))
