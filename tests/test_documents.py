@@ -25,6 +25,7 @@ PAGES = [
     *sorted((ROOT / "clients").glob("*/README.md")),
     *sorted((ROOT / "deploy").glob("helm/*/README.md")),
 ]
+PAGES_OF_USERS = [page for page in PAGES if page.name != "CHANGELOG.md"]
 OF_OTHER_PROGRAMS = {
     "--build-arg", "--detach", "--env", "--force", "--init", "--no-healthcheck", "--platform", "--publish",
     "--push", "--read-only", "--rm", "--tag", "--user",  # Docker
@@ -105,6 +106,18 @@ def test_every_variable_that_a_document_names_is_one() -> None:
 def test_every_make_target_that_a_document_names_is_one() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named(r"(?:`|^)make ([a-z-]+)(?:`| +#|$)") <= targets
+
+
+def test_make_alone_is_said_to_list_the_targets_and_nothing_else() -> None:
+    assert named(r"`make`\s+(\w+)", *PAGES_OF_USERS) == {"alone"}
+
+
+@rows("page", PAGES_OF_USERS, ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_a_path_that_leads_through_the_checkout_is_not_said_to_begin_in_it(page: Path) -> None:
+    if named(r"(\./imagestore-sim\b|(?<!/)\bimagestore-sim/clients/)", page):
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert "checkout" in text
+        assert not re.search(r"(?:in|from) (?:this|the repository's|the project's) folder", text)
 
 
 def test_every_call_of_the_lab_s_api_that_a_document_names_is_one() -> None:
