@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -9,7 +10,7 @@ import pytest
 import typer
 
 from imagestore_sim.settings import Settings
-from processes import program
+from processes import COMMAND, program, run_here, run_program
 
 COMMANDS: Any = program()
 
@@ -44,3 +45,61 @@ def test_replay_offers_stories_and_files(tmp_path: Path, monkeypatch: pytest.Mon
     assert offered("replay", "files", "disks/") == []
     assert offered("replay", "hosts") == ["embedded", "compose"]
     assert offered("schema", "name", "s") == ["scenario"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "files"),
+    [
+        ("bash", {".bashrc", ".bash_completions"}),
+        ("zsh", {".zshrc", ".zfunc"}),
+        ("fish", {".config"}),
+    ],
+)
+def test_completion_is_installed_and_shown_for_the_shell_that_is_named(
+    shell: str, files: set[str], tmp_path: Path
+) -> None:
+    for arguments in (("--install-completion", shell), (f"--install-completion={shell}",)):
+        installed = run_here(*arguments, HOME=str(tmp_path))
+        assert (installed.status, installed.output.split()[0]) == (0, shell), installed
+        assert {file.name for file in tmp_path.iterdir()} == files
+    shown = run_here("--show-completion", shell, HOME=str(tmp_path))
+    assert (shown.status, shown.errors) == (0, "")
+    assert f"complete_{shell}" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("named", "complaint"),
+    [
+        (("tcsh",), "tcsh is not one that can be completed for; name one of bash, zsh, fish, powershell, pwsh"),
+        (("bash", "zsh"), "expected one shell, but got bash zsh"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_an_unknown_shell_is_refused_and_nothing_is_written(
+    option: str, named: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    finished = run_here(option, *named, HOME=str(tmp_path))
+    assert (finished.status, finished.output) == (2, "")
+    assert finished.errors == f"imagestore-sim: {option}: {complaint}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_home_that_cannot_be_written_is_one_line(shell: str) -> None:
+    finished = run_here("--install-completion", shell, HOME="/proc")
+    assert (finished.status, finished.output, finished.errors.count("\n")) == (2, "", 1)
+    assert finished.errors.startswith("imagestore-sim: --install-completion: /proc/.")
+
+
+def test_a_file_of_the_shell_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_bytes(b"\xff\n")
+    finished = run_here("--install-completion", "bash", HOME=str(tmp_path))
+    assert (finished.status, finished.errors.count("\n")) == (2, 1)
+    assert (tmp_path / ".bashrc").read_bytes() == b"\xff\n"
+
+
+@pytest.mark.processes
+async def test_without_a_name_it_is_the_shell_that_runs(tmp_path: Path) -> None:
+    command = f"{shlex.join(COMMAND)} --show-completion; exit $?"  # a last command would take the place of the shell
+    finished = await run_program("bash", "-c", command, cwd=tmp_path)
+    assert (finished.status, "complete_bash" in finished.output) == (0, True), finished

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typing_extensions import override
 
 from imagestore_sim import __version__
 from imagestore_sim.cli.exits import FAILURE, SUCCESS, UNUSABLE_INPUT, InputError, print_error
@@ -23,6 +24,7 @@ from imagestore_sim.cli.help_page import HelpfulGroup
 from imagestore_sim.cli.prompts import PromptingCommand
 from imagestore_sim.cli.quick_imports import quick_imports
 from imagestore_sim.cli.rules import source_of
+from imagestore_sim.cli.shell_completion import complete_shell
 
 NAMES = (
     "lab",
@@ -77,6 +79,13 @@ class Commands(HelpfulGroup):
         if standalone_mode:
             raise SystemExit(status if isinstance(status, int) else SUCCESS)
         return status
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments. Raise InputError for a shell whose completion cannot be installed or shown."""
+        if not ctx.resilient_parsing:  # else the shell completes a line
+            complete_shell(ctx, args)
+        return super().parse_args(ctx, args)
 
 
 def _forget_port_of_a_service() -> None:
@@ -154,7 +163,7 @@ def root(
         imagestore-sim lab
         a story of a failure, in virtual time
         imagestore-sim replay disk-fills-up
-        completion for your shell
+        completion for your shell, or for one that is named after it, such as fish
         imagestore-sim --install-completion
     """
 
