@@ -67,6 +67,7 @@ VALUES = {
     "USERNAME": ("someone",),
     "VAULT_KEY": ("bWFkZS11cC1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",),
     "VAULT_KEY_FILE": ("vault.key",),
+    "WAIT": ("60", "2m"),
 }
 """Values of the options that take neither a number, nor a switch, nor one of a few words."""
 BY_TYPE: dict[Any, tuple[str, ...]] = {bool: ("true", "false"), int: ("1", "9"), float: ("1", "3.5")}
