@@ -113,6 +113,13 @@ async def test_a_copy_finds_what_sql_finds(lab: Lab, inventory: Inventory) -> No
         assert lab.uses_copy
 
 
+async def test_a_copy_finds_a_nul(lab: Lab) -> None:
+    await lab.add(STORAGES, "archive-\0-1")
+    assert await lab.find_until_copied("name~=%-\0-%") == [STORAGES]
+    assert await lab.find("name~=%\\\0-2") == []
+    assert lab.uses_copy
+
+
 async def test_questions_that_are_asked_at_once_have_the_texts_copied_as_others_do(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,5 +39,8 @@ def folded(text: str) -> str:
 
 
 def not_ascii(text: str) -> str:
-    """Return SQL of SQLite's for "more bytes than characters", the fastest test."""
+    """Return SQL of SQLite's for "more bytes than characters", the fastest test.
+
+    SQLite counts the characters before a NUL alone, so that a text with one is among the others, too.
+    """
     return f"length({text}) <> length(CAST({text} AS BLOB))"

@@ -350,8 +350,9 @@ def _storages(
         .order_by(BackupStorage.uuid)
     )
     if name is not None:
-        columns = columns.where(or_(BackupStorage.name.icontains(name, autoescape=True),
-                                    hostname.icontains(name, autoescape=True)))  # fmt: skip
+        # SQLite's LIKE would read a name up to its first NUL alone.
+        columns = columns.where(or_(*(func.instr(func.lower(one), func.lower(name)) > 0
+                                      for one in (BackupStorage.name, hostname))))  # fmt: skip
     if changed is not None:
         columns = columns.where(or_(BackupStorage.uuid.in_(changed), func.lower(hostname).in_(list(hosts))))
     return columns  # type: ignore[return-value]

@@ -13,6 +13,9 @@ from functools import lru_cache
 
 from imagestore_sim.query.literals import read_number
 
+NUL = "\0"
+NUL_STAND_IN = "\U0010ffff"
+"""Stands for NUL where SQLite ends a text at one: in patterns and lists. It is wide, so that no column holds it."""
 OLD_UNICODE = unicodedata.ucd_3_2_0  # the age of the collation: it knows no letter made since
 EXCEPTIONS = {"ß": "S", "й": "Й", "Й": "Й"}
 
@@ -70,10 +73,20 @@ def _runs(pattern: str) -> list[str]:
             case "_":
                 runs[-1] += "."
             case "\\":
-                runs[-1] += re.escape(next(characters, "\\"))
+                runs[-1] += re.escape(without_stand_in(next(characters, "\\")))
             case _:
-                runs[-1] += re.escape(character)
+                runs[-1] += re.escape(without_stand_in(character))
     return runs
+
+
+def with_stand_in(text: str) -> str:
+    """Return text that SQLite takes as a whole, as a pattern or in a list."""
+    return text.replace(NUL, NUL_STAND_IN)
+
+
+def without_stand_in(text: str) -> str:
+    """Return the text that `with_stand_in` was given."""
+    return text.replace(NUL_STAND_IN, NUL)
 
 
 def matches(text: str | None, pattern: str | None) -> bool | None:

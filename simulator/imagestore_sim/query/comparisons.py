@@ -33,7 +33,7 @@ from typing_extensions import override
 
 from imagestore_sim.database.collated import folded, not_ascii
 from imagestore_sim.database.wide_text import is_wide
-from imagestore_sim.query.collation import fold, fold_padded
+from imagestore_sim.query.collation import NUL_STAND_IN, fold, fold_padded, with_stand_in
 from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.errors import extraction_error, sql_grammar_error
 from imagestore_sim.query.inventories import Kind
@@ -201,8 +201,7 @@ class IndexedLike(Like):
     """LIKE over text in a column with a partial index of the rows that are not ASCII.
 
     `any_other` says whether there is such a row: it is asked once a statement, and the usual answer makes the test of
-    each row unnecessary. What SQLite's own LIKE finds among those rows, MariaDB's finds as well: folding a character
-    that is folded changes nothing.
+    each row unnecessary.
     """
 
     inherit_cache = False
@@ -214,12 +213,12 @@ class IndexedLike(Like):
 
 @compiles(IndexedLike, "sqlite")
 def _compile_indexed_like_for_sqlite(element: IndexedLike, compiler: SQLCompiler, **options: Any) -> str:
+    any_other = compiler.process(element.any_other, **options)
+    either = _compile_like_for_sqlite(element, compiler, **options)
     text = compiler.process(element.text, **options)
     plain = compiler.process(element.pattern, **options)
-    any_other = compiler.process(element.any_other, **options)
-    other = f"{not_ascii(text)} AND general_ci_like({text}, {compiler.process(element.pattern, **options)})"
     # In an AND, SQLite would test the text before it looks at the answer of a subquery.
-    return f"({text} LIKE {plain} ESCAPE '\\' OR CASE WHEN {any_other} THEN {other} ELSE 0 END)"
+    return f"(CASE WHEN {any_other} THEN {either} ELSE {text} LIKE {plain} ESCAPE '\\' END)"
 
 
 class Among(ColumnElement[bool]):
@@ -249,7 +248,9 @@ def _compile_among(element: Among, compiler: SQLCompiler, **options: Any) -> str
 @compiles(Among, "sqlite")
 def _compile_among_for_sqlite(element: Among, compiler: SQLCompiler, **options: Any) -> str:
     value, values = (compiler.process(one, **options) for one in (element.value, element.values))
-    return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - two compiled expressions
+    texts = f"replace(value, char({ord(NUL_STAND_IN)}), char(0))"
+    chosen = f"CASE type WHEN 'text' THEN {texts} ELSE value END"  # replace() would make texts of numbers
+    return f"({value} IN (SELECT {chosen} FROM json_each({values})))"  # noqa: S608 - two compiled expressions
 
 
 class TextRule(ComparisonRule):
@@ -435,11 +436,11 @@ def _lowered(text: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    """Return a folded LIKE pattern; double an unpaired backslash at its end, which means itself."""
+    """Return a folded LIKE pattern, with stand-ins; double an unpaired backslash at its end, which means itself."""
     if len(text) > LONGEST_PATTERN:
         text = _shortened(text)
     lone = (len(text) - len(text.rstrip(PATTERN_ESCAPE))) % 2
-    return fold(text) + PATTERN_ESCAPE * lone
+    return with_stand_in(fold(text)) + PATTERN_ESCAPE * lone
 
 
 def _shortened(pattern: str) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import Dialect
 
 from imagestore_sim.database import Database, ReadTooLong
 from imagestore_sim.pieces import in_pieces
+from imagestore_sim.query.collation import with_stand_in, without_stand_in
 from imagestore_sim.query.comparisons import Bound, Value
 from imagestore_sim.query.compile import AGGREGATES, LIMIT, OWNER, START, Shape, SqlStatement, compile_shape
 from imagestore_sim.query.conditions import Condition, Operator, Query, by_uuid
@@ -223,12 +224,12 @@ class QueryEngine:
         return [self._bound(values.get(name, constant)) for name, constant in statement.parameters]
 
     def _bound(self, value: Bound | None) -> object:
-        """Return the parameter for the driver: SQLite takes a list as JSON (see Among), MariaDB no infinity."""
+        """Return the parameter for the driver: SQLite takes a list as JSON (see Among), MariaDB texts as they are."""
         if self._is_sqlite:
             return _as_json(value) if isinstance(value, tuple) else value
         if isinstance(value, tuple):
-            return tuple(map(_finite, value))
-        return _finite(value) if isinstance(value, float) else value
+            return tuple(map(_for_mariadb, value))
+        return None if value is None else _for_mariadb(value)
 
     def _compile(
         self, shape: Shape, statement_of: Callable[[Shape, Dialect], SqlStatement]
@@ -268,11 +269,14 @@ def _size(query: Query) -> int:
 
 def _as_json(values: tuple[Value, ...]) -> str:
     """Return the values as a JSON list, without infinities: JSON has none, and no stored number equals one."""
-    return orjson.dumps([one for one in values if not isinstance(one, float) or math.isfinite(one)]).decode()
+    finite = (one for one in values if not isinstance(one, float) or math.isfinite(one))
+    return orjson.dumps([with_stand_in(one) if isinstance(one, str) else one for one in finite]).decode()
 
 
-def _finite(value: Value) -> Value:
+def _for_mariadb(value: Value) -> Value:
     """Return the value; in place of an infinity, the number nearest to it, which no stored one equals either."""
+    if isinstance(value, str):
+        return without_stand_in(value)
     return math.copysign(sys.float_info.max, value) if isinstance(value, float) and math.isinf(value) else value
 
 

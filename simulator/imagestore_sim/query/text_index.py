@@ -17,7 +17,7 @@ from sqlalchemy import Table
 
 from imagestore_sim.at_once import check_may_wait
 from imagestore_sim.database import Database, TextWatch
-from imagestore_sim.query.collation import fold
+from imagestore_sim.query.collation import fold, without_stand_in
 from imagestore_sim.query.comparisons import Bound
 from imagestore_sim.query.compile import Predicate, Shape, parameter_name
 from imagestore_sim.query.conditions import Operator
@@ -155,4 +155,5 @@ def _key_of(inventory: Inventory) -> Path:
 def longest_part(pattern: str) -> str:
     """Return the longest part of a folded LIKE pattern that each matching text has in it; empty if there is none."""
     parts: Sequence[str] = LITERAL.findall(pattern)
-    return max((re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts), key=len, default="")
+    longest = max((re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts), key=len, default="")
+    return without_stand_in(longest)
