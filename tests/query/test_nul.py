@@ -74,6 +74,33 @@ async def test_no_pattern_matches_up_to_a_nul(client: Client, condition: str) ->
     assert await client.query("/images", condition) == []
 
 
+@rows(
+    ("where", "names"),
+    [
+        ("name='a\0b'", ["a\0b"]),
+        ("name='a\\0b'", ["a\0b"]),
+        ("name in ('a\0b','b\0')", ["a\0b"]),
+        ("name like '%\0b' and description is not null", ["a\0b", "é\0b"]),
+        ("name='\0' or name='a\0c'", ["a\0c"]),
+    ],
+)
+async def test_zql_takes_a_nul_in_a_literal(client: Client, where: str, names: list[str]) -> None:
+    answer = await client.call("GET", "/zql", query=[("zql", f"query image.name where {where}")])
+    [result] = answer["results"]
+    assert sorted(one["name"] for one in result["inventories"]) == sorted(names)
+
+
+async def test_an_error_of_hibernate_quotes_the_nul(client: Client) -> None:
+    zql = "query image where name='a\0b' and name is null 'x\0'"
+    answer = await client.request("GET", f"{client.url}/zstack/v1/zql", query=[("zql", zql)])
+    details = answer.body["error"]["details"]
+    assert "unexpected token: 'x\0' near line 1, column" in details
+    assert "name = 'a\0b' AND" in details
+    place = int(details.partition("column ")[2].partition(" ")[0])
+    text = details.partition(" [")[2]
+    assert text[place - 1 :].startswith("'x\0'")
+
+
 async def test_the_lanes_of_a_name_have_the_whole_name(client: Client) -> None:
     for name, lanes in (("%00zzz", 0), ("imagestore-1%00", 0), ("STORE-1", 1), ("%", 0)):
         answer = await client.request("GET", f"{client.url}/lab/v1/timeline?name={name if name != '%' else '%25'}")

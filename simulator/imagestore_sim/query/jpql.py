@@ -23,8 +23,9 @@ from imagestore_sim.query.language.statements import (
 )
 from imagestore_sim.query.paths import Steps, steps_of
 
-HERE = "\0"
-"""A marker before a token that Hibernate does not expect."""
+NUL = "\0"
+HERE, NUL_OF_CLIENT = f"{NUL}!", f"{NUL}0"
+"""A marker before a token that Hibernate does not expect, and what stands for a NUL that a client sent."""
 TOKEN = re.compile(r"'(?:[^']|'')*'|[\w$]+|\S")
 TAG_TABLES = {"__userTag__": "UserTagVO", "__systemTag__": "SystemTagVO"}
 TAG_PACKAGE = "org.zstack.header.tag"
@@ -36,10 +37,10 @@ class Jpql:
     """The JPQL of one statement over an inventory, and Hibernate's errors about it."""
 
     def __init__(self, target: Inventory, statement: Statement) -> None:
-        marked = _query(target, statement)
-        self.text = marked.replace(HERE, "")
-        at, quote = marked.find(HERE), self.text.find('"')
-        self._unexpected = at if at >= 0 else None
+        before, marker, after = _query(target, statement).partition(HERE)
+        self.text = _unmarked(before + after)
+        quote = self.text.find('"')
+        self._unexpected = len(_unmarked(before)) if marker else None
         self._quote = quote if quote >= 0 else None
 
     def check(self) -> None:
@@ -62,6 +63,10 @@ class Jpql:
             f"org.hibernate.hql.internal.ast.tree.IdentNode \n \\-[IDENT] IdentNode: '{field}' {{originalText={field}}}"
         )
         return self.refuse(f"No data type for node: {node}\n")
+
+
+def _unmarked(text: str) -> str:
+    return text.replace(HERE, "").replace(NUL_OF_CLIENT, NUL)
 
 
 def _query(target: Inventory, statement: Statement) -> str:
@@ -119,15 +124,19 @@ def _column(entity: str, field: str) -> str:
 
 def _given(given: Given) -> str:
     match given:
-        case Literal(_, text):
-            return text
+        case Literal():
+            return _literal(given)
         case SubQuery(entity, field, where):
             inventory = BY_TARGET[entity.lower()]
             text = f"SELECT {inventory.name}.{field} FROM {inventory.entity} {inventory.name}"
             return f"({text} WHERE {' '.join(_where(inventory, one) for one in where)})" if where else f"({text})"
         case None:
             return ""
-    return f"({','.join(one.text for one in given)})"
+    return f"({','.join(map(_literal, given))})"
+
+
+def _literal(literal: Literal) -> str:
+    return literal.text.replace(NUL, NUL_OF_CLIENT)
 
 
 def _comparison(target: Inventory, name: str, operator: str, given: Given) -> str:
