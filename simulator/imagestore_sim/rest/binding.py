@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from types import MappingProxyType
 
 import orjson
 
 from imagestore_sim.rest import gson
 from imagestore_sim.rest.errors import PlainError, internal_error
-from imagestore_sim.rest.java_values import java_class, java_text, utf16_length
+from imagestore_sim.rest.java_values import BLANKS, java_class, java_text, utf16_length
 from imagestore_sim.rest.parameters import INT_MAX, LONG_MAX, Api, Kind, Parameter, Rule
 
 Values = dict[str, object]
@@ -20,7 +20,9 @@ Body = Mapping[str, object] | None
 Pairs = Sequence[tuple[str, str]]
 TAGS = ("systemTags", "userTags")
 TIMEOUT = "timeout"
+SUFFIXES = "dDfF"
 DOUBLE = re.compile(r"[+-]?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?")
+"""A number of Java's Double.parseDouble, of which the hexadecimal ones are left out."""
 MAX_EXPONENT = 400
 FEW_NAMES = 4
 UNSEEN: Mapping[str, Parameter] = MappingProxyType(
@@ -262,10 +264,8 @@ def _whole_number(parameter: Parameter, value: object) -> int:
 def _decimal(parameter: Parameter, value: object) -> Decimal:
     """Return the whole number that Java's Double.parseDouble reads in a value. Raise PlainError 400 or 500."""
     text = java_text(value)
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        number = Decimal("NaN")
+    trimmed = text.strip(BLANKS)
+    number = Decimal(trimmed.rstrip(SUFFIXES) if DOUBLE.fullmatch(trimmed) else "NaN")
     if not number.is_finite() or abs(number.adjusted()) > MAX_EXPONENT or number != number.to_integral_value():
         if not parameter.own and number.is_finite():
             raise Mismatch("a long", value, complaint=f"Expected a long but was {text}")
@@ -368,7 +368,7 @@ def _scalar(parameter: Parameter, given: Sequence[str]) -> object | None:
         return given[0].lower() == "true"
     if parameter.kind is Kind.STRING:
         return given[0]
-    return _through_double(parameter, given[0].strip())
+    return _through_double(parameter, given[0].strip(BLANKS))
 
 
 def _through_double(parameter: Parameter, text: str) -> int:
@@ -376,11 +376,11 @@ def _through_double(parameter: Parameter, text: str) -> int:
     if not DOUBLE.fullmatch(text):
         raise PlainError(500, f'For input string: "{text}"' if text else "empty String")
     limit = LONG_MAX if parameter.kind is Kind.LONG else INT_MAX
-    return int(max(-limit - 1, min(limit, float(text.rstrip("dDfF")))))
+    return int(max(-limit - 1, min(limit, float(text.rstrip(SUFFIXES)))))
 
 
 def _list_of(name: str, pairs: Pairs) -> list[str]:
-    indexed = re.compile(re.escape(name) + r"\.(\d+)")
+    indexed = re.compile(re.escape(name) + r"\.([0-9]+)")
     numbered = sorted(
         (int(match[1]), value) for key, value in pairs if (match := indexed.fullmatch(key)) and len(match[1]) < 10
     )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from imagestore_sim.rest import gson
 from imagestore_sim.rest.parameters import LONG_MAX
 
+BLANKS = "".join(map(chr, range(ord(" ") + 1)))
+"""What Java's trim() removes: all characters up to the blank, and no others."""
 TREE_MAP = "com.google.gson.internal.LinkedTreeMap"
 
 
