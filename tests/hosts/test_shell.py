@@ -173,6 +173,7 @@ WRONG = [
     ("[ 1 -eq a ]", 2, "sh: 1: [: Illegal number: a\n"),
     ("[ 1", 2, "sh: 1: [: missing ]\n"),
     ("exit abc", 2, "sh: 1: exit: Illegal number: abc\n"),
+    ("exit \u0663", 2, "sh: 1: exit: Illegal number: \u0663\n"),
     ("env nosuch", 127, "env: 'nosuch': No such file or directory\n"),
     ("timeout 1 nosuch", 127, "timeout: failed to run command 'nosuch': No such file or directory\n"),
     ("timeout 1 cd /", 127, "timeout: failed to run command 'cd': No such file or directory\n"),

@@ -178,7 +178,7 @@ def _numbers_of(asked: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """Yield the numbers among the members of a block. Raise ApiError SYS.1007 for one that is too large."""
     for name, most in NUMBERS_OF_A_BLOCK.items():
         text = asked.get(name, "")
-        if not text.isdecimal():
+        if not (text.isascii() and text.isdecimal()):
             continue
         if len(text) > len(str(most)) or int(text) > most:
             raise invalid_argument(f"{name}[{text[:SHOWN]}] of {BLOCK} is more than {most}")

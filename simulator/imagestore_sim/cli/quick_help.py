@@ -49,7 +49,7 @@ def _read(name: str) -> str | None:
 
 def _columns() -> int:
     """Return the width of the terminal, as Typer takes it: $COLUMNS, or that of standard output, or 80."""
-    if (given := os.environ.get("COLUMNS", "")).isdigit() and int(given):
+    if (given := os.environ.get("COLUMNS", "")).isdecimal() and int(given):
         return int(given)
     try:
         return os.get_terminal_size(1).columns or COLUMNS

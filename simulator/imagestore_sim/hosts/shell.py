@@ -406,7 +406,7 @@ class Shell:
             return special[name]
         if name in ("@", "*"):
             return " ".join(self.arguments)
-        if name.isdecimal():
+        if name.isascii() and name.isdecimal():
             number = long_of(name)
             if number == 0:
                 return self.name

@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 
 NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
+BLANKS = " \t\r\n\f"
+"""The blanks of Hibernate's query language."""
 INT64 = 2**63
 ZERO_DATE = "0000-00-00 00:00:00"
 MARK = r"[!-/:-@\[-`{-~]"
@@ -58,7 +60,7 @@ def read_date(text: str) -> str:
 
 def read_boolean(text: str) -> int | float | None:
     """Read the keyword of a boolean's condition: true, false, null (None) or a number. Raise ValueError for others."""
-    word = text.strip().lower()
+    word = text.strip(BLANKS).lower()
     if word in ("true", "false"):
         return int(word == "true")
     if word == "null":

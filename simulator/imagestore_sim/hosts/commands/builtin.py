@@ -43,10 +43,11 @@ async def _cd(call: Call) -> int:
 async def _exit(call: Call) -> int:
     if not call.arguments:
         raise Exit(call.shell.status)
-    if not call.arguments[0].isdecimal() or long_of(call.arguments[0]) > INT_MAX:
-        call.fail_in_shell(f"Illegal number: {call.arguments[0]}")
+    number = call.arguments[0]
+    if not (number.isascii() and number.isdecimal()) or long_of(number) > INT_MAX:
+        call.fail_in_shell(f"Illegal number: {number}")
         raise Exit(SYNTAX_ERROR)
-    raise Exit(long_of(call.arguments[0]) & 0xFF)
+    raise Exit(long_of(number) & 0xFF)
 
 
 @command("export", builtin=True)

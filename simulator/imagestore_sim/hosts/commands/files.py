@@ -141,10 +141,10 @@ async def _content(call: Call, path: str) -> str:
 @program("head", "tail")
 async def _head(call: Call) -> int:
     """Print the first or last lines, 10 or as `-n` says; `tail -n +2` counts from the beginning, `-f` follows."""
-    arguments = [re.sub(r"^-(\d+)$", r"-n\1", argument) for argument in call.arguments]  # -5 is -n 5
+    arguments = [re.sub(r"^-([0-9]+)$", r"-n\1", argument) for argument in call.arguments]  # -5 is -n 5
     options, paths = options_of(replace(call, arguments=arguments), "n:fF")
     count = options.get("n", "10")
-    if not re.fullmatch(r"[+-]?\d+", count):
+    if not re.fullmatch("[+-]?[0-9]+", count):
         raise Usage(f"invalid number of lines: '{count}'")
     try:
         lines = "".join([await _content(call, path) for path in paths or ["-"]]).splitlines(keepends=True)
@@ -198,7 +198,7 @@ async def _dd(call: Call) -> int:
 
 
 def _bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d+)([ckKMGTP]?)", text)
+    found = re.fullmatch("([0-9]+)([ckKMGTP]?)", text)
     if found is None:
         raise Usage(f"invalid number: '{text}'")
     return long_of(found[1]) * _UNITS[found[2]]

@@ -105,7 +105,7 @@ async def _read_on(keyboard: Input) -> None:
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", text)
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)", text)
     if found is None:
         raise Usage(f"invalid time interval '{text}'")
     return float(found[1]) * _SECONDS[found[2]]
