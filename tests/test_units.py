@@ -54,5 +54,14 @@ def test_a_number_of_any_length_is_refused_in_a_line(parse: Any, text: object) -
     assert len(str(caught.value)) < 250
 
 
+@rows(("parse", "text"), [
+    (parse_seconds, "\u0663m"), (parse_seconds, "3\u00a0m"), (parse_seconds, "3m\u00a0"), (parse_seconds, "1_0s"),
+    (parse_bytes, "\uff12G"), (parse_bytes, "1\u212aiB"), (parse_bytes, "1_0"), (parse_amount, "\u0665%"),
+])  # fmt: skip
+def test_only_digits_and_blanks_of_ascii_are_read(parse: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=r"no duration|no size|neither a share"):
+        parse(text)
+
+
 def test_the_digits_behind_the_point_of_a_size_may_be_many() -> None:
     assert parse_bytes("0." + "3" * 50 + " TiB") == 2**40 // 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import string
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +13,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*"
-_PARTS = re.compile(_PART)
-_DURATION = re.compile(rf"(?:{_PART})+")
+_PART = r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*"
+_PARTS = re.compile(_PART, re.ASCII)
+_DURATION = re.compile(rf"(?:{_PART})+", re.ASCII)
+_BLANKS = string.whitespace
 MOST_BYTES = 2**63 - 1
 MOST_DIGITS = 20
 """Digits before the point of a size: more than the largest one has in bytes."""
@@ -24,15 +26,15 @@ SHOWN = 80
 _UNITS = "KMGTPE"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DURATION_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTPE])(iB|B|i)?|B)?", re.IGNORECASE)
-_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([KMGTPE])(iB|B|i)?|B)?", re.IGNORECASE | re.ASCII)
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
 
 
 def parse_seconds(value: object) -> float:
     """Return the seconds in `90s`, `2m30s`, `1.5h`, `250ms`, or a number of seconds. Raise ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value  # an int as it is: float() raises OverflowError for one of 400 digits
-    elif isinstance(value, str) and _DURATION.fullmatch(value.strip()):
+    elif isinstance(value, str) and _DURATION.fullmatch(value.strip(_BLANKS)):
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PARTS.findall(value))
     else:
         raise ValueError(f"{shown(value)} is no duration, such as 90s, 2m30s or 1.5h")
@@ -45,8 +47,8 @@ def parse_seconds(value: object) -> float:
 
 def parse_signed_seconds(value: object) -> float:
     """Return the seconds of a duration that may be negative: `-20m`, -1200. Raise ValueError."""
-    if isinstance(value, str) and value.strip().startswith("-"):
-        return -parse_seconds(value.strip().removeprefix("-"))
+    if isinstance(value, str) and value.strip(_BLANKS).startswith("-"):
+        return -parse_seconds(value.strip(_BLANKS).removeprefix("-"))
     if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
         return -parse_seconds(-value)
     return parse_seconds(value)
@@ -56,7 +58,7 @@ def parse_bytes(value: object) -> int:
     """Return the bytes in `1 TiB`, `512M`, `10 GB` (KB, MB... are powers of 1000), or a number. Raise ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return _bounded(value, value)
-    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = _SIZE.fullmatch(value.strip(_BLANKS)) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{shown(value)} is no size, such as 1 TiB, 512M or 1000000")
     number, letter, suffix = found.groups()
@@ -104,7 +106,7 @@ def parse_amount(value: object) -> Amount:
     """Return the amount in a share such as `55%`, or in a size as parse_bytes reads it. Raise ValueError."""
     if isinstance(value, Amount):
         return value
-    found = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = _SHARE.fullmatch(value.strip(_BLANKS)) if isinstance(value, str) else None
     if found is not None:
         share = float(found[1]) / 100
         if share > 1:

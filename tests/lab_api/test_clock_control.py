@@ -69,6 +69,8 @@ async def test_a_virtual_clock_jumps_until_a_speed_is_set(imagestore_client: Cli
         ("PUT", "", {"speed": 1e308}, "speed: the speed of a real clock is from 0.001 to 10000, but got 1e+308"),
         ("PUT", "", {"speed": 1e-300}, "speed: the speed of a real clock is from 0.001 to 10000, but got 1e-300"),
         ("PUT", "", {"speed": -1}, "speed: Input should be greater than 0"),
+        ("PUT", "", {"speed": "1_000"}, "speed: Input should be a valid number, unable to parse string as a number"),
+        ("PUT", "", {"speed": "5\u00a0"}, "speed: Input should be a valid number, unable to parse string as a number"),
         ("PUT", "", {"speed": "inf"}, "speed: Input should be a finite number"),
         ("PUT", "", {"speed": "nan"}, "speed: Input should be "),
         ("PUT", "", {"paused": "perhaps"}, "paused: Input should be a valid boolean"),

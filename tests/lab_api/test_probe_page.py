@@ -127,6 +127,7 @@ def test_a_request_that_a_module_does_not_allow_is_refused(url: str, query: str,
 
 def test_a_scrape_timeout_that_is_no_number_is_refused(url: str) -> None:
     assert ask(url, "target=imagestore-1", X_Prometheus_Scrape_Timeout_Seconds="soon")[0] == 400
+    assert ask(url, "target=imagestore-1", X_Prometheus_Scrape_Timeout_Seconds="1_0")[0] == 400
 
 
 def test_a_page_of_another_origin_may_not_have_a_host_probed(url: str) -> None:

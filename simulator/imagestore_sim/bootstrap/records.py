@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, field_serializer, model_validator
+from pydantic import ConfigDict, FailFast, Field, field_serializer, model_validator
 
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, State, Status
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
 from imagestore_sim.identity.quotas import NAMES
 from imagestore_sim.images.rows import READY
+from imagestore_sim.plain_numbers import PlainNumbers
 from imagestore_sim.rest.accounts import ADMIN_NAME
 
 NAMESPACE = uuid.UUID("6f1d1a3e-3d0c-4a55-9a2e-6f2f6a0b7c10")
@@ -21,7 +22,7 @@ MOST_MEMBERS = 100
 """Members of a record that are read."""
 
 
-class Record(BaseModel):
+class Record(PlainNumbers):
     """Base class of records: frozen, and without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from imagestore_sim.faults.behaviour import Behaviour
 from imagestore_sim.faults.target import FaultTarget, Undo
+from imagestore_sim.plain_numbers import PlainNumbers
 from imagestore_sim.reasons import Reason
 from imagestore_sim.units import Seconds
 from imagestore_sim.validation_errors import Place, names_at
@@ -91,7 +92,7 @@ class Traits:
     stands_with: Mapping[str, Any]
 
 
-class AnyFault(BaseModel):
+class AnyFault(PlainNumbers):
     """What faults of hosts and of the management plane share. The fields of a kind are its parameters."""
 
     model_config = ConfigDict(

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from imagestore_sim.globs import Glob, matches_glob
+from imagestore_sim.plain_numbers import PlainNumbers
 
 CHOICES = ("nth", "first", "every", "probability")
 
@@ -59,7 +60,7 @@ class Subject:
         return self.path, bare, self.path.removeprefix("/zstack"), bare.removeprefix("/zstack")
 
 
-class When(BaseModel):
+class When(PlainNumbers):
     """Which requests a fault meets: those that match every glob, and among them at most one choice.
 
     Without a choice it meets all that match.

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from imagestore_sim.bootstrap.reader import read_file
 from imagestore_sim.globs import matches_glob
 from imagestore_sim.lab_api.probe_page import NotAllowed
+from imagestore_sim.plain_numbers import PlainNumbers
 from imagestore_sim.probe import Target
 from imagestore_sim.probe.place import parse_place
 from imagestore_sim.probe.resolving import literal_address
@@ -20,6 +21,7 @@ from imagestore_sim.units import Seconds
 
 MOST = 1000
 _LIKE_ADDRESS = re.compile(r"[0-9.*?]+")
+_NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 
 def _check_pattern(text: str) -> str:
@@ -31,13 +33,13 @@ def _check_pattern(text: str) -> str:
 
 def _plain_number(value: object) -> object:
     """Return the number in a text, as which the file's plain scalars are read."""
-    return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdecimal() else value
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
 Pattern = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_check_pattern)]
 
 
-class ProbeModule(BaseModel):
+class ProbeModule(PlainNumbers):
     """One way to log in, and where it may be used."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from imagestore_sim.masking import on_one_line
+from imagestore_sim.plain_numbers import may_be_number
 from imagestore_sim.probe import Capacity, ProbeFailure, Prober, Reason, Target
 from imagestore_sim.rest.origins import is_foreign
 
@@ -134,7 +135,7 @@ def _scrape_seconds(request: web.Request) -> float:
     if text is None:
         return float("inf")
     try:
-        seconds = float(text)
+        seconds = float(text) if may_be_number(text) else 0.0
         if not seconds > 0:
             raise ValueError
     except ValueError:

@@ -53,8 +53,8 @@ JsonPaths = Annotated[
 Status = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    Field(pattern=r"^([1-5](xx|\d\d)|0)$"),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^([1-5](xx|\d\d)|0)$"}]}),
+    Field(pattern=r"^([1-5](xx|[0-9][0-9])|0)$"),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^([1-5](xx|[0-9][0-9])|0)$"}]}),
 ]
 
 

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from imagestore_sim.clock import LATEST
 from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab_api.guard import REALM, Guard, NotAdmitted
+from imagestore_sim.plain_numbers import PlainNumbers
 from imagestore_sim.tasks import by_size
 from imagestore_sim.validation_errors import names_at, one_line
 
@@ -27,7 +28,7 @@ Moment = Annotated[float, Field(ge=0, le=LATEST, allow_inf_nan=False)]
 """Seconds since the epoch, by the lab's clock."""
 
 
-class Shape(BaseModel):
+class Shape(PlainNumbers):
     """A JSON object of a request or an answer, or the parameters of a query string. Names are camelCase outside."""
 
     model_config = ConfigDict(

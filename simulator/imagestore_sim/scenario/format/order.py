@@ -10,7 +10,7 @@ from imagestore_sim.orders import Picks, SeededOrder
 from imagestore_sim.scenario.format.schema import ScenarioModel
 from imagestore_sim.units import Seconds
 
-Name = Annotated[str, Field(pattern=r"^\d+ \S+ [1-9]\d*$")]
+Name = Annotated[str, Field(pattern=r"^[0-9]+ \S+ [1-9][0-9]*$")]
 """The name of a draw, such as `2 Jobs._run 4` (`orders`)."""
 Key = Annotated[int, Field(ge=1)] | Name
 """The number of a draw among all of its kind, from 1, or its name."""

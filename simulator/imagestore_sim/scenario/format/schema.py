@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, ValidationError, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from imagestore_sim.plain_numbers import PlainNumbers
 from imagestore_sim.units import shown
 from imagestore_sim.validation_errors import likely
 
@@ -50,7 +51,7 @@ def without_references(schema: JsonSchemaValue) -> JsonSchemaValue:
     return found
 
 
-class ScenarioModel(BaseModel):
+class ScenarioModel(PlainNumbers):
     """A mapping in a scenario file."""
 
     model_config = ConfigDict(
