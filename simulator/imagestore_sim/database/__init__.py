@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from imagestore_sim.database.engine import Database
-from imagestore_sim.database.errors import DatabaseError, OutcomeUnknown, StoreConflict, StoreUnavailable, UuidTaken
+from imagestore_sim.database.errors import (
+    DatabaseError,
+    OutcomeUnknown,
+    StoreConflict,
+    StoreUnavailable,
+    UuidTaken,
+    is_out_of_range,
+)
 from imagestore_sim.database.statement_timeout import ReadTooLong
 from imagestore_sim.database.text_watch import TextWatch
 from imagestore_sim.database.vault import Vault
@@ -18,4 +25,5 @@ __all__ = [
     "TextWatch",
     "UuidTaken",
     "Vault",
+    "is_out_of_range",
 ]

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from imagestore_sim.database.mariadb.reasons import (
     CHANGED,
     CONFLICTS,
+    OUT_OF_RANGE,
     code_of,
     is_mariadb,
     mariadb_reason,
@@ -85,6 +86,17 @@ def is_locked(error: BaseException) -> bool:
     """Return whether a statement failed because another connection holds the lock that it needs."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+
+
+def is_out_of_range(error: BaseException) -> bool:
+    """Return whether a statement failed because the result of an operation is no number of the database's.
+
+    SQLite says so of an OverflowError in a function of ours.
+    """
+    cause = original(error)
+    if is_mariadb(cause):
+        return code_of(cause) == OUT_OF_RANGE
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_TOOBIG
 
 
 def is_not_opened(error: BaseException) -> bool:

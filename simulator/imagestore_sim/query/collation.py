@@ -6,17 +6,22 @@ other text.
 
 from __future__ import annotations
 
+import math
+import operator
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
-from imagestore_sim.query.literals import read_number
+from imagestore_sim.query.literals import INT64, read_number
 
 NUL = "\0"
 NUL_STAND_IN = "\U0010ffff"
 """Stands for NUL where SQLite ends a text at one: in patterns and lists. It is wide, so that no column holds it."""
 OLD_UNICODE = unicodedata.ucd_3_2_0  # the age of the collation: it knows no letter made since
+OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 EXCEPTIONS = {"ß": "S", "й": "Й", "Й": "Й"}
 
 
@@ -97,11 +102,33 @@ def matches(text: str | None, pattern: str | None) -> bool | None:
 
 
 def register_functions(connection: sqlite3.Connection) -> None:
-    """Register the SQL functions general_ci, general_ci_like and leading_number on a connection."""
+    """Register the SQL functions general_ci, general_ci_like, leading_number and arithmetic on a connection."""
     connection.create_function("general_ci", 1, fold_padded, deterministic=True)
     connection.create_function("general_ci_like", 2, matches, deterministic=True)
     connection.create_function("leading_number", 1, _leading_number, deterministic=True)
+    connection.create_function("arithmetic", 3, _arithmetic, deterministic=True)
 
 
 def _leading_number(text: str | None) -> int | float | None:
     return None if text is None else read_number(text)
+
+
+def _arithmetic(sign: str, left: str | float | None, right: str | float | None) -> int | float | None:
+    """Return the result of `+`, `-`, `*` or `%` as MariaDB's. Raise OverflowError where it has none."""
+    if left is None or right is None:
+        return None
+    one, other = (float(read_number(side)) if isinstance(side, str) else side for side in (left, right))
+    if sign == "%":
+        return None if other == 0 else _rest(one, other)
+    result: int | float = OPERATIONS[sign](one, other)
+    if not (-INT64 <= result < INT64 if isinstance(result, int) else math.isfinite(result)):
+        raise OverflowError
+    return result
+
+
+def _rest(one: float, other: float) -> float:
+    """Return the rest of a division, with the sign of what is divided."""
+    if not (isinstance(one, int) and isinstance(other, int)):
+        return math.fmod(one, other)
+    rest = abs(one) % abs(other)
+    return -rest if one < 0 else rest

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     Float,
@@ -51,6 +52,7 @@ WILDCARDS = re.compile(r"\\.|%+", re.DOTALL)
 LONGEST_TEXT = 4096
 """The longest text of any column, in characters: a pattern that requires more matches nothing."""
 LONGEST_PATTERN = 4 * LONGEST_TEXT  # with an escape and a wildcard for each character, and some more
+OUT_OF_RANGE = "out of range"
 AFTER_LETTERS = str.maketrans("[\\]^_`", "~~~~~~")
 
 
@@ -195,6 +197,57 @@ def _compile_quotient(element: Quotient, compiler: SQLCompiler, **options: Any) 
 def _compile_quotient_for_sqlite(element: Quotient, compiler: SQLCompiler, **options: Any) -> str:
     left, right = (compiler.process(one, **options) for one in (element.left, element.right))
     return f"(CAST({left} AS FLOAT) / {right})"
+
+
+class Calculation(ColumnElement[float]):
+    """An operation that is an error where its result is no number of MariaDB's: SQLite's own would lose digits."""
+
+    inherit_cache = False
+
+    def __init__(self, operator: str, left: ColumnElement[Any], right: ColumnElement[Any]) -> None:
+        """`operator` is `+`, `-`, `*` or `%`."""
+        self.operator = operator
+        self.left = left
+        self.right = right
+        self.type = Float()
+
+
+@compiles(Calculation)
+def _compile_calculation(element: Calculation, compiler: SQLCompiler, **options: Any) -> str:
+    left, right = (compiler.process(one, **options) for one in (element.left, element.right))
+    operator = "MOD" if element.operator == "%" else element.operator  # no % for drivers that format texts
+    return f"({left} {operator} {right})"
+
+
+@compiles(Calculation, "sqlite")
+def _compile_calculation_for_sqlite(element: Calculation, compiler: SQLCompiler, **options: Any) -> str:
+    left, right = (compiler.process(one, **options) for one in (element.left, element.right))
+    return f"arithmetic('{element.operator}', {left}, {right})"
+
+
+class Sum(ColumnElement[int]):
+    """The sum of whole numbers; one that has more than 64 bits is a text on SQLite, whose sum() would be an error."""
+
+    inherit_cache = False
+
+    def __init__(self, number: ColumnElement[Any]) -> None:
+        self.number = number
+        self.type = BigInteger()
+
+
+@compiles(Sum)
+def _compile_sum(element: Sum, compiler: SQLCompiler, **options: Any) -> str:
+    return f"sum({compiler.process(element.number, **options)})"
+
+
+@compiles(Sum, "sqlite")
+def _compile_sum_for_sqlite(element: Sum, compiler: SQLCompiler, **options: Any) -> str:
+    number = compiler.process(element.number, **options)
+    low = f"sum({number} & 0xFFFFFFFF)"
+    high = f"(sum({number} >> 32) + ({low} >> 32))"
+    fits = f"{high} BETWEEN {-(2**31)} AND {2**31 - 1}"
+    whole = f"(({high} << 32) | ({low} & 0xFFFFFFFF))"
+    return f"(CASE WHEN {fits} THEN {whole} WHEN {high} IS NOT NULL THEN '{OUT_OF_RANGE}' END)"
 
 
 class IndexedLike(Like):

@@ -34,10 +34,12 @@ from imagestore_sim.query.comparisons import (
     LIKES,
     RULES,
     Bound,
+    Calculation,
     EitherWay,
     Folded,
     LeadingNumber,
     Quotient,
+    Sum,
     index_look_ups,
     indexed_like,
 )
@@ -45,7 +47,7 @@ from imagestore_sim.query.conditions import Operator
 from imagestore_sim.query.inventories import INVENTORIES, SHARED_RESOURCE, TAGS, Collection, Expansion, Inventory, Kind
 from imagestore_sim.query.paths import Path
 from imagestore_sim.query.rows import SUM_OF
-from imagestore_sim.query.sorting import Arithmetic, Expression, Name, Order
+from imagestore_sim.query.sorting import Expression, Name, Order
 
 LIMIT, START, OWNER = "limit", "start", "owner"
 POSITIVE = {
@@ -227,6 +229,8 @@ def _columns(source: _Source, shape: Shape) -> list[ColumnElement[Any]]:
 def _summed(source: _Source, name: str) -> ColumnElement[Any]:
     field = source.inventory.field(name)
     column = source.column(name)
+    if field is not None and field.kind is Kind.NUMBER:
+        return Sum(column)
     return func.sum(LeadingNumber(column) if field is not None and field.kind is Kind.TEXT else column)
 
 
@@ -528,11 +532,5 @@ def _expression(source: _Source, expression: Expression) -> ColumnElement[Any]:
         field = source.inventory.field(expression.text.rpartition(".")[2])
         assert field is not None, "prepared_query checks the names to sort by"
         return RULES[field.kind].order(source.column(field.name))
-    return _arithmetic(expression, *(_expression(source, one) for one in (expression.left, expression.right)))
-
-
-def _arithmetic(expression: Arithmetic, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[Any]:
-    operator = expression.operator
-    if operator == "/":
-        return Quotient(left, right)
-    return left.op(operator)(right).self_group()
+    left, right = (_expression(source, one) for one in (expression.left, expression.right))
+    return Quotient(left, right) if expression.operator == "/" else Calculation(expression.operator, left, right)

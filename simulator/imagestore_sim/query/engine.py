@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Dialect
 
-from imagestore_sim.database import Database, ReadTooLong
+from imagestore_sim.database import Database, ReadTooLong, is_out_of_range
 from imagestore_sim.pieces import in_pieces
 from imagestore_sim.query.collation import with_stand_in, without_stand_in
 from imagestore_sim.query.comparisons import Bound, Value
 from imagestore_sim.query.compile import AGGREGATES, LIMIT, OWNER, START, Shape, SqlStatement, compile_shape
 from imagestore_sim.query.conditions import Condition, Operator, Query, by_uuid
-from imagestore_sim.query.errors import QueryError, cloud_runtime_error
+from imagestore_sim.query.errors import QueryError, cloud_runtime_error, extraction_error
 from imagestore_sim.query.inventories import INVENTORIES, Inventory
 from imagestore_sim.query.language.statements import statements
 from imagestore_sim.query.prepared_query import PreparedQuery, prepare_query, prepare_statement
@@ -205,6 +205,10 @@ class QueryEngine:
         except ReadTooLong as error:
             text = f"org.hibernate.QueryTimeoutException: could not extract ResultSet: {error}"
             raise QueryError(text, thrown="javax.persistence.QueryTimeoutException") from None
+        except Exception as error:
+            if not is_out_of_range(error):
+                raise
+            raise extraction_error("DataException") from None
 
     async def _read(self, shape: Shape, statement: SqlStatement, values: Mapping[str, Bound]) -> list[tuple[Any, ...]]:
         """Return the rows of a statement: of a few that an index finds, of those that can match, or of all."""

@@ -47,6 +47,11 @@ def extraction_error(cause: str) -> QueryError:
     return QueryError(f"org.hibernate.exception.{cause}: could not extract ResultSet", thrown=PERSISTENCE)
 
 
+def row_error(cause: str) -> QueryError:
+    """Return an error about a row that the database returned; `cause` as in `extraction_error`."""
+    return QueryError(f"org.hibernate.exception.{cause}: could not execute query", thrown=PERSISTENCE)
+
+
 def sql_grammar_error() -> QueryError:
     """Return the error for SQL that the database cannot parse."""
     return extraction_error("SQLGrammarException")

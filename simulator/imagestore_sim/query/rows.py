@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from imagestore_sim.query.errors import cloud_runtime_error
+from imagestore_sim.query.errors import cloud_runtime_error, row_error
 from imagestore_sim.query.inventories import Field, Inventory, Kind
+from imagestore_sim.query.literals import INT64
 
 SUM_OF = "sum of "
 """The prefix of a column that holds the sum of a field."""
@@ -51,7 +52,10 @@ class RowWriter:
         ]
 
     def all_values(self, rows: Sequence[Columns]) -> list[list[object]]:
-        """Return the values of each row of groups or sums; a sum of text is written as Java writes a double."""
+        """Return the values of each row of groups or sums; a sum of text is written as Java writes a double.
+
+        Raise QueryError for a sum of whole numbers that is too large for a long, which Hibernate makes of it.
+        """
         return [self._values(row) for row in rows]
 
     def _values(self, row: Columns) -> list[object]:
@@ -62,6 +66,9 @@ class RowWriter:
         if field is None:
             summed = self._target.field(name.removeprefix(SUM_OF))
             of_text = summed is not None and summed.kind is Kind.TEXT
+            is_long = isinstance(value, int) and -INT64 <= value < INT64
+            if summed is not None and summed.kind is Kind.NUMBER and not is_long and value is not None:
+                raise row_error("DataException")
             return str(float(str(value))) if of_text and value is not None else value
         convert = self._converts.get(field.kind)
         return value if value is None or convert is None else convert(value)

@@ -32,6 +32,8 @@ CONFLICTS = frozenset({1213, 1020, 1305})
 savepoint that is gone, since the server has undone the transaction for one of these."""
 TOO_LONG = 1969
 """A statement that has reached `max_statement_time`."""
+OUT_OF_RANGE = 1690
+"""A result that is too large for its type."""
 _NO_MEMORY = "the database server has no memory left"
 _REFUSALS = frozenset({1045, 1130, 1698, 1820, 1862, 4151})
 CHANGED_TABLES = frozenset({1046, 1051, 1054, 1146, 1932})
