@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,23 @@ from rows import rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LARGEST = 2**63 - 1
+STORAGE = "b" * 31 + "a"
 SIZES = {"a": (LARGEST, LARGEST), "b": (1, 0), "c": (2**62, 2**62 - 5)}
 BROKEN = "org.hibernate.exception.DataException: could not {}"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(store_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    storages = "".join(
-        f"  - {{name: {name}, hostname: {name}, url: /{name}, tracked: false, status: Connected, state: {state},"
-        f" totalCapacity: {total}, availableCapacity: {available}}}\n"
+    common = {"tracked": False, "status": "Connected"}
+    storages = [
+        {"uuid": STORAGE[:-1] + name, "name": name, "hostname": name, "url": f"/{name}", "state": state,
+         "totalCapacity": total, "availableCapacity": available, **common}
         for (name, (total, available)), state in zip(SIZES.items(), ("Enabled", "Enabled", "Disabled"), strict=True)
-    )
+    ]  # fmt: skip
+    refs = [{"backupStorageUuid": STORAGE, "installPath": "/i"}]
+    images = [{"name": name, "actualSize": LARGEST, "backupStorageRefs": refs} for name in "ij"]
     data: Path = tmp_path_factory.mktemp("large") / "records.yaml"
-    data.write_text(f"backupStorages:\n{storages}")
+    data.write_text(json.dumps({"backupStorages": storages, "images": images}))
     node = ManagementNode(Settings(port=0, bootstrap=data, **store_settings))
     await node.start()
     async with Client(node.url) as client:
@@ -78,7 +83,7 @@ async def test_the_average_of_large_numbers_is_a_double(client: Client) -> None:
     [
         ("totalCapacity-availableCapacity", ["a", "b", "c"]),
         ("-totalCapacity%sshPort", ["a", "c", "b"]),
-        ("availableCapacity/totalCapacity", ["b", "c", "a"]),
+        ("availableCapacity/totalCapacity", ["b", "a", "c"]),
         ("sshPort*sshPort+sshPort asc,name", ["a", "b", "c"]),
         ("sshPort%availableCapacity asc,name", ["b", "a", "c"]),  # b has 0, and so NULL
     ],
@@ -104,3 +109,11 @@ async def test_it_holds_for_a_query_of_any_work(client: Client) -> None:
     query = [("q", f"name!={many}"), ("sort", "totalCapacity*totalCapacity")]
     with pytest.raises(CallFailed, match="DataException: could not extract ResultSet"):
         await client.call("GET", "/backup-storage/image-store", query=query)
+
+
+async def test_the_sizes_of_images_may_be_as_large(client: Client) -> None:
+    usages = (await client.call("GET", "/accounts/quota/36c27e8ff05c4780bf6d2fa65700f22e/usages"))["usages"]
+    assert next(one["used"] for one in usages if one["name"] == "image.size") == LARGEST  # as much as a long holds
+    answer = await client.request("GET", f"{client.url}/metrics")
+    [line] = [one for one in answer.text.splitlines() if one.startswith("imagestore_sim_backup_storage_image_bytes{")]
+    assert float(line.rpartition(" ")[2]) == 2.0 * LARGEST

@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from imagestore_sim.clock import Clock
 from imagestore_sim.database import Database
 from imagestore_sim.database.global_config import GlobalConfiguration
+from imagestore_sim.database.large_sums import joined, sum_in_parts
 from imagestore_sim.database.models import ADMIN_UUID, Account, Image, Quota
 from imagestore_sim.database.zstack_global_config import integer
 from imagestore_sim.identity.owners import hold_account
+from imagestore_sim.units import MOST_BYTES
 
 CATEGORY = "quota"
 IMAGE_NUM, IMAGE_SIZE = "image.num", "image.size"
@@ -130,6 +132,6 @@ def quota_uuid(account_uuid: str, name: str) -> str:
 
 async def _used(connection: AsyncConnection, account_uuid: str) -> dict[str, int]:
     """Return how much an account has of everything; images that wait for being expunged count (observed 20)."""
-    images = select(func.count(), func.coalesce(func.sum(Image.actualSize), 0)).where(Image.accountUuid == account_uuid)
-    [(number, size)] = (await connection.execute(images)).all()
-    return {**dict.fromkeys(NAMES, 0), IMAGE_NUM: int(number), IMAGE_SIZE: int(size)}
+    images = select(func.count(), *sum_in_parts(Image.actualSize)).where(Image.accountUuid == account_uuid)
+    [(number, *parts)] = (await connection.execute(images)).all()
+    return {**dict.fromkeys(NAMES, 0), IMAGE_NUM: int(number), IMAGE_SIZE: min(joined(*parts), MOST_BYTES)}

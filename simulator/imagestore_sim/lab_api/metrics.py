@@ -27,6 +27,7 @@ from imagestore_sim.backup_storage.recent_probes import RecentProbes
 from imagestore_sim.backup_storage.records import State, Status
 from imagestore_sim.cluster import WRITES
 from imagestore_sim.database import Database, StoreUnavailable
+from imagestore_sim.database.large_sums import joined, sum_in_parts
 from imagestore_sim.database.models import BackupStorage, Image, ImageBackupStorageRef, ImageGarbage, Job
 from imagestore_sim.database.statement_cache import sql_of
 from imagestore_sim.faults import NODE_FAULTS
@@ -278,11 +279,11 @@ class MetricsPage:
         """Return the bytes of the images on each storage that has some, by its uuid."""
         ref = ImageBackupStorageRef
         sizes = (
-            select(ref.backupStorageUuid, func.sum(Image.actualSize))
+            select(ref.backupStorageUuid, *sum_in_parts(Image.actualSize))
             .join(Image, Image.uuid == ref.imageUuid)
             .group_by(ref.backupStorageUuid)
         )
-        return {uuid: int(size) for uuid, size in await self._database.read(sizes)}
+        return {uuid: joined(*parts) for uuid, *parts in await self._database.read(sizes)}
 
     async def _of_jobs(self) -> Metric:
         jobs = await self._database.read(select(Job.state, func.count()).where(IS_SHOWN).group_by(Job.state))
