@@ -77,19 +77,14 @@ async def test_more_conditions_than_are_read(raw_client: RawClient) -> None:
     assert reply["error"]["details"] == "java.lang.StackOverflowError: a query may have 5000 conditions, but 20000 got"
 
 
-@pytest.mark.parametrize(("turns", "status"), [(10, 200), (250, 503)])
-async def test_conditions_joined_by_turns_are_nested_as_deep_as_can_be_read(
-    raw_client: RawClient, turns: int, status: int
-) -> None:
-    """ZStack's parser recurses, too: it ends with an error of its stack."""
+@pytest.mark.parametrize("turns", [10, 250])
+async def test_conditions_joined_by_turns_are_answered_without_a_stall(raw_client: RawClient, turns: int) -> None:
     joined = "".join(f"name != 'x' {('and', 'or')[one % 2]} " for one in range(turns))
     query = quote(f"query BackupStorage where {joined} name != 'x'")
     async with measuring_stalls() as stalls:
         answer = await raw_client.send("GET", f"/zstack/v1/zql?zql={query}")
     assert stalls.longest < MOST_SECONDS
-    assert answer.status == status
-    assert status == 200 or answer.error["code"] == "SYS.1000"
-    assert "RecursionError" not in answer.text
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize(

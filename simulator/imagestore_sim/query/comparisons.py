@@ -199,6 +199,34 @@ def _compile_quotient_for_sqlite(element: Quotient, compiler: SQLCompiler, **opt
     return f"(CAST({left} AS FLOAT) / {right})"
 
 
+class Decisions(ColumnElement[bool]):
+    """Conditions joined by `and` and `or`, each of which applies to all that follows: a list, however long it is.
+
+    It is 0 where the whole is not true, and never NULL before its last condition: nothing negates it.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, decisions: Sequence[tuple[str, ColumnElement[bool]]], last: ColumnElement[bool]) -> None:
+        """`decisions` are conditions, each with the joint between it and the rest."""
+        self.decisions = decisions
+        self.last = last
+        self.type = Boolean()
+
+    @override
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self
+
+
+@compiles(Decisions)
+def _compile_decisions(element: Decisions, compiler: SQLCompiler, **options: Any) -> str:
+    lines = []
+    for joint, condition in element.decisions:
+        text = compiler.process(condition, **options)
+        lines.append(f"WHEN ({text}) IS NOT TRUE THEN 0" if joint == "and" else f"WHEN {text} THEN 1")
+    return f"(CASE {' '.join(lines)} ELSE {compiler.process(element.last, **options)} END)"
+
+
 class Calculation(ColumnElement[float]):
     """An operation that is an error where its result is no number of MariaDB's: SQLite's own would lose digits."""
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import NullType
 from typing_extensions import override
 
 from imagestore_sim.pieces import in_pieces
@@ -35,6 +36,7 @@ from imagestore_sim.query.comparisons import (
     RULES,
     Bound,
     Calculation,
+    Decisions,
     EitherWay,
     Folded,
     LeadingNumber,
@@ -60,6 +62,8 @@ HAS = (Operator.HAS, Operator.NOT_HAS)
 DISTINCT, GROUP_COUNT = "distinct", "groupCount"
 AGGREGATES = ("max", "min", "avg")
 TERMS_IN_A_GROUP = 100
+MOST_NESTED = 4
+"""Groups that are nested as brackets: SQLite's parser has room for some 35, with all that stands around them."""
 FEW = 16
 
 
@@ -91,6 +95,10 @@ class ClauseGroup:
 
     joint: str
     parts: tuple[Clause, ...]
+    depth: int = 1
+    """How many groups are nested, this one included."""
+    size: int = 1
+    """How many conditions there are, at any depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,19 @@ class FieldPair:
 
 
 Clause = PredicateClause | ClauseGroup | SubQueryClause | FieldPair
+
+
+def grouped(joint: str, clauses: Iterable[Clause]) -> ClauseGroup:
+    """Return a group of clauses; those of a group with the same joint are its own."""
+    parts: list[Clause] = []
+    for clause in clauses:
+        if isinstance(clause, ClauseGroup) and clause.joint == joint:
+            parts += clause.parts
+        else:
+            parts.append(clause)
+    groups = [one for one in parts if isinstance(one, ClauseGroup)]
+    depth = 1 + max((one.depth for one in groups), default=0)
+    return ClauseGroup(joint, tuple(parts), depth, len(parts) - len(groups) + sum(one.size for one in groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +189,7 @@ def compile_shape(shape: Shape, dialect: Dialect) -> SqlStatement:
     if shape.owned and shape.inventory.owner is not None:
         conditions.append(_seen_by_owner(source, shape.inventory.owner))
     if conditions:
-        statement = statement.where(_all(conditions))
+        statement = statement.where(_InOrder(source.rows, _all(conditions)))
     groups = (shape.sum_by,) if shape.sum_by else shape.group_by
     if groups:
         statement = statement.group_by(*(_folded(source, name) for name in groups))
@@ -280,8 +301,10 @@ def _page(statement: Select[Any], source: _Source, shape: Shape, groups: Sequenc
 class _Source:
     """The tables of an inventory under aliases, so that a statement may use one more than once."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, rows: list[_Rows] | None = None) -> None:
         self.inventory = inventory
+        self.rows: list[_Rows] = [] if rows is None else rows
+        """The subqueries of the statement that may be nested, each after those in it."""
         self._tables = [table.alias() for table in inventory.tables]
         self.tables: FromClause = self._tables[0]
         for table in self._tables[1:]:
@@ -349,6 +372,62 @@ def _compile_bracketed(element: _Bracketed, compiler: SQLCompiler, **options: An
     return f"({compiler.process(element.condition, **options)})"
 
 
+class _Rows(ColumnElement[Any]):
+    """The values of a subquery, in brackets.
+
+    Subqueries may be nested deeper than SQLAlchemy compiles them in each other, so each is compiled before those around
+    it. On SQLite, whose parser has room for a dozen, each is a common table expression; MariaDB nests three times as
+    many as it reads in such expressions.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, rows: Select[Any]) -> None:
+        """`rows` has one column, `value`."""
+        self.rows = rows
+        self.text: str | None = None
+        self.type = NullType()
+
+    @override
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self
+
+
+@compiles(_Rows)
+def _compile_rows(element: _Rows, compiler: SQLCompiler, **options: Any) -> str:
+    assert element.text is not None, "_InOrder compiles it first"
+    return f"({element.text})"
+
+
+class _InOrder(ColumnElement[bool]):
+    """A condition, and the subqueries in it, each after those that it reads."""
+
+    inherit_cache = False
+
+    def __init__(self, rows: Sequence[_Rows], condition: ColumnElement[bool]) -> None:
+        self.rows = rows
+        self.condition = condition
+        self.type = Boolean()
+
+    @override
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        return self  # SQLAlchemy's `= 1` would keep SQLite from using an index
+
+
+@compiles(_InOrder)
+def _compile_in_order(element: _InOrder, compiler: SQLCompiler, **options: Any) -> str:
+    for one in element.rows:
+        one.text = compiler.process(one.rows, **options)
+    return compiler.process(element.condition, **options)
+
+
+@compiles(_InOrder, "sqlite")
+def _compile_in_order_for_sqlite(element: _InOrder, compiler: SQLCompiler, **options: Any) -> str:
+    for one in element.rows:
+        one.text = compiler.process(select(one.rows.cte().c.value), **options)
+    return compiler.process(element.condition, **options)
+
+
 def _all(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     """Return the conjunction of conditions in groups: SQLite refuses expressions a thousand terms deep."""
     found = tuple(conditions)
@@ -367,11 +446,33 @@ def _clause(source: _Source, clause: Clause) -> ColumnElement[bool]:
             compared: ColumnElement[bool] = columns[0].op(operator, is_comparison=True)(columns[1])
             return compared
         case ClauseGroup(joint, parts):
-            found = [_clause(source, part) for part in parts]
-            if len(found) == 1:
-                return found[0]
-            join = and_ if joint == "and" else or_
-            return _Bracketed(join(*(_Bracketed(join(*group)) for group in in_pieces(found, TERMS_IN_A_GROUP))))
+            if clause.depth > MOST_NESTED:
+                return _decisions(source, clause)
+            return _joined(joint, [_clause(source, part) for part in parts])
+
+
+def _joined(joint: str, found: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    if len(found) == 1:
+        return found[0]
+    join = and_ if joint == "and" else or_
+    return _Bracketed(join(*(_Bracketed(join(*group)) for group in in_pieces(found, TERMS_IN_A_GROUP))))
+
+
+def _decisions(source: _Source, group: ClauseGroup) -> ColumnElement[bool]:
+    """Return deeply nested groups as a flat list of decisions.
+
+    It follows the largest part of each group, so that the others, which may be such lists too, have half the size.
+    """
+    decisions: list[tuple[str, ColumnElement[bool]]] = []
+    clause: Clause = group
+    while isinstance(clause, ClauseGroup) and clause.depth > MOST_NESTED:
+        sizes = [part.size if isinstance(part, ClauseGroup) else 0 for part in clause.parts]
+        largest = sizes.index(max(sizes))
+        others = [_clause(source, part) for at, part in enumerate(clause.parts) if at != largest]
+        if others:
+            decisions.append((clause.joint, _joined(clause.joint, others)))
+        clause = clause.parts[largest]
+    return Decisions(decisions, _clause(source, clause))
 
 
 def _sub_query(source: _Source, clause: SubQueryClause) -> ColumnElement[bool]:
@@ -388,52 +489,55 @@ def _sub_query_leaf(source: _Source, clause: SubQueryClause) -> ColumnElement[bo
         return _keyed(source, clause, table, "resourceUuid", column, POSITIVE.get(clause.operator, clause.operator))
     if collection := source.inventory.collection(name):
         return _keyed(source, clause, collection.table, collection.own, collection.foreign, clause.operator)
-    return _compare_rows(source.column(name), clause.path.kind, clause.operator, clause)
+    return _compare_rows(source, source.column(name), clause.path.kind, clause.operator, clause)
 
 
 def _keyed(
     source: _Source, clause: SubQueryClause, table: Table, own: str, column: str, operator: Operator
 ) -> ColumnElement[bool]:
     rows = table.alias()
-    passing = select(rows.c[own]).where(_compare_rows(rows.c[column], clause.path.kind, operator, clause))
+    passing = select(rows.c[own]).where(_compare_rows(source, rows.c[column], clause.path.kind, operator, clause))
     found = source.column(source.inventory.key).in_(passing)
     return found if operator is clause.operator else not_(found)
 
 
 def _compare_rows(
-    column: ColumnElement[Any], kind: Kind, operator: Operator, clause: SubQueryClause
+    source: _Source, column: ColumnElement[Any], kind: Kind, operator: Operator, clause: SubQueryClause
 ) -> ColumnElement[bool]:
-    there = _Source(clause.inventory)
+    there = _Source(clause.inventory, source.rows)
     field = clause.inventory.field(clause.field)
     assert field is not None, "prepared_query checks the names of subqueries"
     left, right = RULES[kind].order(column), RULES[field.kind].order(there.column(clause.field))
     if kind is not field.kind and {kind, field.kind} == {Kind.TEXT, Kind.UUID}:
         left, right = Folded(column), Folded(there.column(clause.field))
-    rows = select(right).select_from(there.tables)
+    rows = select(right.label("value")).select_from(there.tables)
     if clause.where is not None:
         rows = rows.where(_clause(there, clause.where))
     if operator in (Operator.IN, Operator.EQUAL):
-        return left.in_(rows)
+        return _among(there, left, rows)
     if operator in (Operator.NOT_IN, Operator.NOT_EQUAL):
-        return left.not_in(rows)
-    found: ColumnElement[bool] = left.op(operator, is_comparison=True)(rows.limit(1).scalar_subquery())
-    return found
+        return _among(there, left, rows, "NOT IN")
+    return _among(there, left, rows.limit(1), operator)
+
+
+def _among(there: _Source, left: ColumnElement[Any], rows: Select[Any], operator: str = "IN") -> ColumnElement[bool]:
+    """Return the comparison of a value with those of a subquery, over `there`, whose conditions are complete."""
+    right = _Rows(rows)
+    there.rows.append(right)
+    compared: ColumnElement[bool] = left.op(operator, is_comparison=True)(right)
+    return compared
 
 
 def _along(
     source: _Source, steps: Sequence[Expansion], compare: Callable[[_Source], ColumnElement[bool]]
 ) -> ColumnElement[bool]:
-    """Return the condition that some row at the end of the steps passes `compare`.
-
-    Each step is a common table expression, because SQLite nests only a dozen subqueries.
-    """
+    """Return the condition that some row at the end of the steps passes `compare`."""
     if not steps:
         return compare(source)
     step, *rest = steps
-    there = _Source(INVENTORIES[step.inventory])
-    rows = select(there.column(step.foreign).label("key")).select_from(there.tables)
-    found = rows.where(_along(there, rest, compare)).cte()
-    return source.column(step.own).in_(select(found.c.key))
+    there = _Source(INVENTORIES[step.inventory], source.rows)
+    rows = select(there.column(step.foreign).label("value")).select_from(there.tables)
+    return _among(there, source.column(step.own), rows.where(_along(there, rest, compare)))
 
 
 def _test(source: _Source, test: Predicate, number: int) -> ColumnElement[bool]:

@@ -238,10 +238,7 @@ class QueryEngine:
     def _compile(
         self, shape: Shape, statement_of: Callable[[Shape, Dialect], SqlStatement]
     ) -> tuple[SqlStatement, RowWriter]:
-        try:
-            statement = statement_of(shape, self._database.dialect)
-        except RecursionError:  # `and` and `or` by turns: each applies to all that follows
-            raise QueryError(None, thrown="java.lang.StackOverflowError") from None
+        statement = statement_of(shape, self._database.dialect)
         with_fields = shape.fields is not None
         return statement, RowWriter(shape.inventory, statement.columns, self._write_date, with_fields=with_fields)
 

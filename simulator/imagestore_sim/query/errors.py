@@ -57,6 +57,12 @@ def sql_grammar_error() -> QueryError:
     return extraction_error("SQLGrammarException")
 
 
+def nesting_error(most: int) -> QueryError:
+    """Return the error for queries that are nested deeper than the database allows."""
+    text = "org.hibernate.exception.SQLGrammarException: could not extract ResultSet"
+    return QueryError(f"{text}: queries may be nested {most} deep", thrown=PERSISTENCE)
+
+
 def hibernate_error(text: str) -> QueryError:
     """Return an error that Hibernate throws before it calls the database."""
     return QueryError(f"org.hibernate.{text}", thrown=ILLEGAL_ARGUMENT)

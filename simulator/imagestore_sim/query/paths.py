@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imagestore_sim.query.errors import cloud_runtime_error, sql_grammar_error
+from imagestore_sim.query.errors import cloud_runtime_error, nesting_error
 from imagestore_sim.query.inventories import INVENTORIES, TAGS, Expansion, Inventory, Kind
 from imagestore_sim.query.names import LONGEST_KEPT
 
-MOST_STEPS = 60  # MariaDB's limit for nested queries
+MOST_STEPS = 60
+"""The limit of nested queries, of which each step is one: MariaDB's is 63, with the last condition's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def steps_of(inventory: Inventory, name: str) -> Steps:
         step = here.expansions[first]
         steps.append(step)
         if len(steps) > MOST_STEPS:
-            raise sql_grammar_error()
+            raise nesting_error(MOST_STEPS)
         owner, here = here, INVENTORIES[step.inventory]
     if not has_field(here, last):
         raise cloud_runtime_error(f"inventory class[class {here.java_class}] not having field[{last}]")

@@ -11,12 +11,12 @@ from imagestore_sim.query.compile import (
     FEW,
     GROUP_COUNT,
     Clause,
-    ClauseGroup,
     FieldPair,
     Predicate,
     PredicateClause,
     Shape,
     SubQueryClause,
+    grouped,
     parameter_name,
 )
 from imagestore_sim.query.conditions import INT_MAX, Condition, Operator, Query
@@ -27,6 +27,7 @@ from imagestore_sim.query.errors import (
     QueryError,
     cloud_runtime_error,
     extraction_error,
+    nesting_error,
     sql_grammar_error,
 )
 from imagestore_sim.query.inventories import BY_TARGET, INVENTORIES, TAGS, Inventory, Kind
@@ -45,7 +46,7 @@ from imagestore_sim.query.language.statements import (
     Where,
     statements,
 )
-from imagestore_sim.query.paths import Path, has_field, resolve
+from imagestore_sim.query.paths import MOST_STEPS, Path, has_field, resolve
 from imagestore_sim.query.sorting import Order, SortSyntaxError, names_of, parse_order
 from imagestore_sim.query.zql_text import is_plain, zql_text
 
@@ -207,18 +208,21 @@ class _StatementPreparer:
                 raise _no_field(name)
         return names
 
-    def _where(self, inventory: Inventory, where: Where) -> Clause | None:
+    def _where(self, inventory: Inventory, where: Where, nested: int = 0) -> Clause | None:
+        """Return the clause of a condition in a query that is `nested` in so many others."""
         match where:
             case Comparison():
-                return self._comparison(inventory, where)
+                return self._comparison(inventory, where, nested)
             case TwoFields():
                 return self._field_pair(inventory, where)
             case Chain(first, others):
-                return self._chain(inventory, first, others)
+                return self._chain(inventory, first, others, nested)
 
-    def _chain(self, inventory: Inventory, first: Where, others: Sequence[tuple[str, Where]]) -> Clause | None:
+    def _chain(
+        self, inventory: Inventory, first: Where, others: Sequence[tuple[str, Where]], nested: int
+    ) -> Clause | None:
         """Build right-nested groups: each operator applies to all that follows; equal operators share a group."""
-        clauses = [self._where(inventory, one) for one in (first, *(other for _, other in others))]
+        clauses = [self._where(inventory, one, nested) for one in (first, *(other for _, other in others))]
         joints = [joint for joint, _ in others]
         found, parts = clauses.pop(), deque[Clause]()
         if found is not None:
@@ -226,18 +230,21 @@ class _StatementPreparer:
         joint = joints[-1]
         for clause, next_joint in zip(reversed(clauses), reversed(joints), strict=True):
             if next_joint != joint:
-                parts = deque([ClauseGroup(joint, tuple(parts))])
+                parts = deque([grouped(joint, parts)])
                 joint = next_joint
             if clause is not None:
                 parts.appendleft(clause)
-        return ClauseGroup(joint, tuple(parts))
+        return grouped(joint, parts)
 
-    def _comparison(self, inventory: Inventory, comparison: Comparison) -> Clause | None:
+    def _comparison(self, inventory: Inventory, comparison: Comparison, nested: int = 0) -> Clause | None:
         path = resolve(inventory, ".".join(comparison.names))
+        nested += len(path.steps)
+        if nested > MOST_STEPS:
+            raise nesting_error(MOST_STEPS)
         operator = Operator(comparison.operator)
         given = comparison.given
         if isinstance(given, SubQuery):
-            return self._sub_query(path, operator, given)
+            return self._sub_query(path, operator, given, nested + 1)
         texts = [one.text for one in _literals(given)]
         _check_template(path, ",".join(texts))
         try:
@@ -263,11 +270,14 @@ class _StatementPreparer:
             raise extraction_error("DataException")
         return list(values) or [""]
 
-    def _sub_query(self, path: Path, operator: Operator, sub_query: SubQuery) -> Clause:
+    def _sub_query(self, path: Path, operator: Operator, sub_query: SubQuery, nested: int) -> Clause:
+        nested += _is_of_other_rows(path)
+        if nested > MOST_STEPS:
+            raise nesting_error(MOST_STEPS)
         inventory = inventory_named(sub_query.entity)
         if not has_field(inventory, sub_query.field):
             raise _no_field(sub_query.field)
-        clauses = [clause for one in sub_query.where if (clause := self._where(inventory, one)) is not None]
+        clauses = [clause for one in sub_query.where if (clause := self._where(inventory, one, nested)) is not None]
         where = _conjunction(clauses)
         if inventory.field(sub_query.field) is None:
             self._deferred_error = self._deferred_error or sql_grammar_error()
@@ -360,8 +370,13 @@ def lists_objects(target: Inventory, name: str) -> bool:
     return collection is not None and collection.inventory is not None
 
 
+def _is_of_other_rows(path: Path) -> bool:
+    """Return whether the rows of tags or of a collection are searched for the values at the end of a path."""
+    return path.name in TAGS or (path.inventory is not None and path.inventory.collection(path.name) is not None)
+
+
 def _conjunction(clauses: Sequence[Clause]) -> Clause | None:
-    return clauses[0] if len(clauses) == 1 else ClauseGroup("and", tuple(clauses)) if clauses else None
+    return clauses[0] if len(clauses) == 1 else grouped("and", clauses) if clauses else None
 
 
 def inventory_named(entity: str) -> Inventory:

@@ -14,7 +14,7 @@ INT_BITS = 32
 INT_MAX = 2 ** (INT_BITS - 1) - 1
 LONGEST = 65_536
 DEEPEST = 100
-"""The limit of nested brackets; ZStack's is the stack of its thread."""
+"""The limit of nested brackets and sub-queries; ZStack's is the stack of its thread."""
 KEPT_TEXT = 512
 
 
@@ -224,7 +224,8 @@ def _where(tree: Tree, depth: int = 0) -> tuple[Where, ...]:
 
 def _condition(tree: Tree, depth: int) -> Where:
     if depth > DEEPEST:
-        raise QueryError(None, thrown="java.lang.StackOverflowError")
+        limit = f"brackets and sub-queries may be nested {DEEPEST} deep"
+        raise QueryError(limit, thrown="java.lang.StackOverflowError")
     found: list[tuple[str, Where]] = []
     operator = ""
     while (joint := tree.first("logicalOperator")) is not None:
