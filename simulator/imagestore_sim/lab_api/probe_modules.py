@@ -21,7 +21,7 @@ from imagestore_sim.units import Seconds
 
 MOST = 1000
 _LIKE_ADDRESS = re.compile(r"[0-9.*?]+")
-_NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 def _check_pattern(text: str) -> str:
