@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from imagestore_sim import whole_files
 from imagestore_sim.clock import LATEST, START
 from imagestore_sim.host_names import check_allowed, is_host_name
+from imagestore_sim.suggestions import expected
 from imagestore_sim.units import parse_time, shown
-from imagestore_sim.validation_errors import Problem, likely
+from imagestore_sim.validation_errors import Problem
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 """The syntax of a bearer token (RFC 6750)."""
@@ -206,7 +207,7 @@ def describe_bad_line(file: Path, name: str, problem: str | None) -> str:
     lines = [key.start_mark.line + 1 for key, _ in pairs if key.value == name]
     if problem is None:
         known = sorted(Settings.model_fields)
-        problem = f"there is no such setting; expected {', '.join(known)}{likely(name, known)}"
+        problem = f"there is no such setting; {expected(name, known)}"
     return f"{file}{f', line {lines[-1]}' if lines else ''}: {name}: {problem}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagestore_sim.bootstrap import Bootstrap, BootstrapError, read_bootstrap
+from imagestore_sim.bootstrap import Bootstrap, BootstrapError, parse_bootstrap, read_bootstrap
 from imagestore_sim.node.management_node import ManagementNode
 from imagestore_sim.settings import Settings
 from imagestore_sim.testing import Client
@@ -70,33 +70,33 @@ async def test_fixed_records_stand_exactly_as_written_at_every_start(file: Path,
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("zones:", "zonse:", "line 1: zonse: there is no such field; expected zones, "),
-        ("name: Zone1", "nmae: Zone1", "line 2: zones.0.name: Field required"),
-        ("isDefault: true", "isDefault: maybe", "line 2: zones.0.isDefault: Input should be a valid boolean"),
+        ("zones:", "zonse:", "line 1: zonse: there is no such field; did you mean zones?"),
+        ("name: Zone1", "nmae: Zone1", "line 2: zones.1.nmae: there is no such field; did you mean name?"),
+        ("isDefault: true", "isDefault: maybe", "line 2: zones.1.isDefault: expected true or false"),
         (
             "sshPort: 22",
             "sshPort: 70000",
-            "line 5: backupStorages.0.sshPort: Input should be less than or equal to 65535",
+            "line 5: backupStorages.1.sshPort: expected 65535 or less",
         ),
-        ("hostname: 10.0.0.1", "hostname: lab_1", "line 5: backupStorages.0.hostname: hostname[lab_1] is neither"),
-        ("hostname: 10.0.0.2", "hostname: 10.0.0.1", "line 8: backupStorages.1.hostname: 10.0.0.1 stands there twice"),
-        ("url: /zs/2", "url: zs/2", "line 8: backupStorages.1.url: absolute file path required: zs/2"),
+        ("hostname: 10.0.0.1", "hostname: lab_1", "line 5: backupStorages.1.hostname: hostname[lab_1] is neither"),
+        ("hostname: 10.0.0.2", "hostname: 10.0.0.1", "line 8: backupStorages.2.hostname: 10.0.0.1 stands there twice"),
+        ("url: /zs/2", "url: zs/2", "line 8: backupStorages.2.url: absolute file path required: zs/2"),
         ("availableCapacity: 100", "availableCapacity: 1001", "availableCapacity: is more than totalCapacity"),
-        ("2017-11-14 22:20:57", "yesterday", "line 6: backupStorages.0.createDate: Input should be a valid datetime"),
+        ("2017-11-14 22:20:57", "yesterday", "line 6: backupStorages.1.createDate: expected a date and time, such as"),
         (
             "attachedZoneUuids: [a1",
             "attachedZoneUuids: [a2",
-            "line 7: backupStorages.0.attachedZoneUuids.0: no zone has the uuid a2000000000000000000000000000001",
+            "line 7: backupStorages.1.attachedZoneUuids.1: no zone has the uuid a2000000000000000000000000000001",
         ),
         (
             "backupStorageUuid: b1",
             "backupStorageUuid: b2",
-            "line 12: images.0.backupStorageRefs.0.backupStorageUuid: no backup storage has the uuid",
+            "line 12: images.1.backupStorageRefs.1.backupStorageUuid: no backup storage has the uuid",
         ),
         (
             "{name: test, password: password}",
             "{name: test, password: p, users: [{name: a, password: b}, {name: a, password: c}]}",
-            "line 13: accounts.0.users.1.name: a stands there twice",
+            "line 13: accounts.1.users.2.name: a stands there twice",
         ),
         ("images:", "images: [", "line 11, column 3: not valid YAML: "),
         ("images:", "zones: []\nimages:", ", column 1: zones is given twice"),
@@ -110,6 +110,91 @@ def test_an_error_in_a_file_has_line_and_field(file: Path, old: str, new: str, c
         read_bootstrap(file)
     assert str(caught.value).startswith(f"{file}, line ")
     assert complaint in str(caught.value)
+
+
+@rows(
+    ("text", "complaint"),
+    [
+        ("zones:", "zones: expected a list"),
+        ("zones: {name: a}", "zones: expected a list"),
+        ("zones: [a]", "zones.1: expected a mapping with uuid, name, description, "),
+        ("- name: a", "the file: expected a mapping with zones, backupStorages, "),
+        ("zones: [{name: a, state: enabled}]", "zones.1.state: expected Enabled or Disabled (did you mean Enabled?)"),
+        ("zones: [{name: a, uuid: b}]", "zones.1.uuid: expected a uuid: 32 characters of 0-9 and a-f"),
+        ("zones: [{name: a, nosuchthing: b}]", "zones.1.nosuchthing: there is no such field; expected uuid, name, "),
+        ("zones: [{name: a, systemTags: [{tga: b}]}]", "systemTags.1.tga: there is no such field; did you mean tag?"),
+        ("zones: [{name: a, userTags: [{tag: b, tagPatternUuid: c}]}]", "userTags.1.tagPatternUuid: expected a uuid"),
+        (
+            "backupStorages: [{name: a, hostnam: b, url: /zs}]",
+            "1.hostnam: there is no such field; did you mean hostname?",
+        ),
+        (
+            "backupStorages: [{name: a, hostname: b, url: /zs, password: {seald: c}}]",
+            "backupStorages.1.password.seald: there is no such field; did you mean sealed?",
+        ),
+        ("backupStorages: [{name: a, hostname: b, url: /zs, password: [c]}]", "password: expected a text"),
+        ("images: [{name: a, size: 1 GiB}]", "images.1.size: expected a whole number"),
+        ("imageSources: [{url: '', size: 1}]", "imageSources.1.url: expected a text that is not empty"),
+        ("accounts: [{name: a, password: b, users: {c: d}}]", "accounts.1.users: expected a list"),
+        (
+            "accounts: [{name: a, password: b, quotas: {image.nmu: 5}}]",
+            "accounts.1.quotas.image.nmu: there is no such name; did you mean image.num?",
+        ),
+        (
+            "globalConfig: {backupStorage: {ping.intervall: 5}}",
+            "globalConfig.backupStorage.ping.intervall: there is no such option; did you mean ping.interval?",
+        ),
+        (
+            "globalConfig: {backupStorag: {ping.interval: 5}}",
+            "globalConfig.backupStorag: there is no such category of options; did you mean backupStorage?",
+        ),
+    ],
+)
+def test_an_error_is_in_words_and_names_the_field_that_may_be_meant(text: str, complaint: str) -> None:
+    with pytest.raises(BootstrapError) as caught:
+        parse_bootstrap(text.encode(), "file")
+    assert str(caught.value).startswith("file, line 1: ")
+    assert complaint in str(caught.value)
+
+
+ONE, ADMIN = "1" * 32, "36c27e8ff05c4780bf6d2fa65700f22e"
+OF_EACH_TYPE = {
+    "zones.1": "zones: [{{name: a, uuid: {0}}}]",
+    "backupStorages.1": "backupStorages: [{{name: a, hostname: b, url: /zs, tracked: false, uuid: {0}}}]",
+    "images.1": "images: [{{name: a, uuid: {0}}}]",
+    "accounts.1": "accounts: [{{name: a, password: b, uuid: {0}}}]",
+    "accounts.1.users.1": "accounts: [{{name: b, password: b, users: [{{name: c, password: d, uuid: {0}}}]}}]",
+    "accounts.1.groups.1": "accounts: [{{name: c, password: b, groups: [{{name: c, uuid: {0}}}]}}]",
+    "accounts.1.policies.1": "accounts: [{{name: d, password: b, policies: [{{name: c, uuid: {0}}}]}}]",
+    "accounts.1.roles.1": "accounts: [{{name: e, password: b, roles: [{{name: c, uuid: {0}}}]}}]",
+    "tags.1": "tags: [{{name: a, value: b, uuid: {0}}}]",
+    "accessKeys.1": "accessKeys: [{{accessKeyId: a, accessKeySecret: b, uuid: {0}}}]",
+    "webHooks.1": "webHooks: [{{name: a, url: 'http://b', type: c, uuid: {0}}}]",
+}
+"""A record of each type of resource with a uuid of its own, by its place."""
+
+
+@rows(("place", "text"), list(OF_EACH_TYPE.items())[1:])
+def test_a_uuid_is_that_of_one_resource_of_any_type(place: str, text: str) -> None:
+    both = f"{OF_EACH_TYPE['zones.1']}\n{text}"
+    with pytest.raises(BootstrapError) as caught:
+        parse_bootstrap(both.format(ONE).encode(), "file")
+    assert str(caught.value) == f"file, line 2: {place}.uuid: {ONE} stands there twice"
+
+
+@rows(("place", "text"), OF_EACH_TYPE.items())
+def test_the_uuid_of_the_account_admin_is_taken(place: str, text: str) -> None:
+    with pytest.raises(BootstrapError) as caught:
+        parse_bootstrap(text.format(ADMIN).encode(), "file")
+    assert str(caught.value) == f"file, line 1: {place}.uuid: is that of admin"
+
+
+def test_the_second_default_zone_is_refused() -> None:
+    text = "zones:\n  - {name: a, isDefault: true}\n  - {name: b}\n  - {name: c, isDefault: true}\n"
+    with pytest.raises(BootstrapError) as caught:
+        parse_bootstrap(text.encode(), "file")
+    complaint = "zones.1 is the default zone already, and there is only one"
+    assert str(caught.value) == f"file, line 4: zones.3.isDefault: {complaint}"
 
 
 def test_a_missing_file_is_an_error(file: Path) -> None:
@@ -133,7 +218,10 @@ def test_an_empty_file_holds_no_records(file: Path) -> None:
     [
         ("globalConfig: {backupStorage: {ping.intervall: 5}}", "ping.intervall"),
         ("globalConfig: {backupStorage: {ping.interval: 0}}", "ping.interval. should not less than 1, but got 0"),
-        ("accessKeys: [{accessKeyId: a, accessKeySecret: b, account: nobody}]", "no account has the name nobody"),
+        (
+            "accessKeys: [{accessKeyId: a, accessKeySecret: b, account: nobody}]",
+            "yaml, line 2: accessKeys.1.account: no account has the name nobody",
+        ),
     ],
 )
 async def test_a_file_that_is_refused_late_changes_nothing(
@@ -216,10 +304,10 @@ async def _nowhere(hostname: str, port: int) -> tuple[str, int]:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("hostname: h-1, ", "", "line 2: backupStorages.0.hostname: Field required"),
-        ("url: /a", "url: a", "line 2: backupStorages.0.url: invalid url[a], the url must be an absolute path"),
-        ("url: any", "hostname: h-2, url: any", "line 3: backupStorages.1.hostname: a SimulatorBackupStorage has no"),
-        ("SftpBackupStorage", "Ceph", "line 2: backupStorages.0.type: Input should be 'ImageStoreBackupStorage', "),
+        ("hostname: h-1, ", "", "line 2: backupStorages.1.hostname: is required"),
+        ("url: /a", "url: a", "line 2: backupStorages.1.url: invalid url[a], the url must be an absolute path"),
+        ("url: any", "hostname: h-2, url: any", "line 3: backupStorages.2.hostname: a SimulatorBackupStorage has no"),
+        ("SftpBackupStorage", "Ceph", "line 2: backupStorages.1.type: expected ImageStoreBackupStorage, "),
     ],
 )
 def test_each_type_has_rules_of_its_own(file: Path, old: str, new: str, complaint: str) -> None:

@@ -141,14 +141,14 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
         (["lab", "--hosts", "many"], "imagestore-sim: --hosts: expected a whole number, but got 'many'"),
         (["replay", "disk-fills-up", "--speed", "fast"], "imagestore-sim: --speed: expected a number, but got 'fast'"),
         (["lab", "--clock", "noon"], "'noon' is no time with an offset, such as 2024-01-01T08:00:00Z"),
-        (["serve", "--port", "70000"], "--port: Input should be less than or equal to 65535, but it is 70000"),
+        (["serve", "--port", "70000"], "--port: expected 65535 or less, but it is 70000"),
         (
             ["serve", "--port", "0", "--ping-interval", "0"],
-            "--ping-interval: Input should be greater than or equal to 1",
+            "--ping-interval: expected 1 or more",
         ),
         (
             ["serve", "--port", "0", "--log-level", "loud"],
-            "--log-level: Input should be 'debug', 'info', 'warning' or 'error'",
+            "--log-level: expected debug, info, warning or error",
         ),
         (
             ["serve", "--port", "0", "--bootstrap", "nosuch.yaml"],
@@ -165,7 +165,7 @@ def _settings_file(tmp_path: Path, text: str) -> list[str]:
             ["serve", "--port", "0", "--database", "/nosuch/folder/x.db"],
             "there is no folder /nosuch/folder to keep it in",
         ),
-        (["lab", "--hosts", "-1"], "--hosts: Input should be greater than or equal to 0"),
+        (["lab", "--hosts", "-1"], "--hosts: expected 0 or more"),
         (["host", "--used", "2", "--size", "1"], "--used 2 is more than --size 1"),
         (["probe", "a@b@c", "--url", "/"], "a@b@c is not [user@]host[:port]"),
         (["probe", "h:70000", "--url", "/"], "70000 is no port"),

@@ -67,9 +67,9 @@ def test_no_module_outside_of_the_faults_names_a_kind() -> None:
 @rows(
     ("parameters", "complaint"),
     [
-        ({"point": "between"}, "fault answer_lost: point: Input should be 'before' or 'after'"),
+        ({"point": "between"}, "fault answer_lost: point: expected before or after"),
         ({"delay": 1}, "fault answer_lost: delay: is unknown; there are when, count, point, how, for"),
-        ({"count": 0}, "fault answer_lost: count: .*greater than or equal to 1"),
+        ({"count": 0}, "fault answer_lost: count: expected 1 or more"),
         ({"for": "soon"}, "fault answer_lost: for: 'soon' is no duration"),
         (
             {"when": {"apo": "Add*"}},
@@ -77,9 +77,9 @@ def test_no_module_outside_of_the_faults_names_a_kind() -> None:
             r" nth, first, every, probability \(did you mean api\?\)$",
         ),
         ({"when": {"nth": 1, "every": 2}}, "fault answer_lost: when: has nth and every; at most one of nth, first, "),
-        ({"when": {"probability": 2}}, "fault answer_lost: when.probability: .*less than or equal to 1"),
-        ({"when": {"first": 0}}, "fault answer_lost: when.first: .*greater than or equal to 1"),
-        ({"when": {"api": ""}}, "fault answer_lost: when.api: .*at least 1 character"),
+        ({"when": {"probability": 2}}, "fault answer_lost: when.probability: expected 1.* or less"),
+        ({"when": {"first": 0}}, "fault answer_lost: when.first: expected 1 or more"),
+        ({"when": {"api": ""}}, "fault answer_lost: when.api: expected a text that is not empty"),
     ],
 )
 def test_a_mistake_names_the_kind_and_the_parameter(parameters: dict[str, object], complaint: str) -> None:
@@ -167,7 +167,7 @@ def test_a_line_gives_a_fault_with_its_parameters_and_requests() -> None:
         ("latency 5s", "fault latency: expected NAME=VALUE, got '5s'"),
         ("latency delay='5s", '"latency delay=\'5s": no closing quotation'),
         ("latency delay=soon", "fault latency: delay: 'soon' is no duration"),
-        ("latency nth=x", "fault latency: when.nth: .*integer"),
+        ("latency nth=x", "fault latency: when.nth: expected a whole number"),
         (
             "answer_lost apo=Add* first=1",
             r"fault answer_lost: apo: is unknown; there are api, path, method, account, client, storageStatus,"

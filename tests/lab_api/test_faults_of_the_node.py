@@ -194,7 +194,8 @@ async def test_a_mistake_names_the_field(imagestore_client: Client) -> None:
             "fault latency: when.api: no API is called 'CreateZon'; did you mean CreateZone?",
         ),
         ({"kind": "latency", "when": {"api": "*Zome*"}}, "fault latency: when.api: no API is called '*Zome*'"),
-        ({"kind": "latency", "when": {"nth": 0}}, "fault latency: when.nth: Input should be greater than or equal"),
+        ({"kind": "latency", "when": {"nht": 1}}, "fault latency: when.nht: is unknown; there are api, "),
+        ({"kind": "latency", "when": {"nth": 0}}, "fault latency: when.nth: expected 1 or more"),
     ):
         refused = await lab_api(imagestore_client, "POST", "/node/faults", body, 400)
         assert refused["error"].startswith(error)

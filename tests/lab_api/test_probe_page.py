@@ -170,7 +170,7 @@ def test_a_pattern_allows_names_or_addresses(pattern: str, host: str, allowed: b
     ("text", "problem"),
     [
         ("modules: {}", "line 1: modules: "),
-        ("modules:\n  a: {url: /zs}", "line 2: modules.a.targets: Field required"),
+        ("modules:\n  a: {url: /zs}", "line 2: modules.a.targets: is required"),
         ("modules:\n  a: {url: /zs, targets: []}", "modules.a.targets: "),
         ("modules:\n  a: {url: /zs, targets: [10.*]}", "'10.*' does not appear to be an IPv4 or IPv6 network"),
         ("modules:\n  a: {url: zs, targets: ['*']}", "modules.a.url: 'zs' is no absolute path"),

@@ -115,12 +115,12 @@ async def test_numbers_continue_after_the_journal_is_cleared(imagestore_client: 
 @rows(
     ("query", "error"),
     [
-        ({"status": "ok"}, "status: String should match pattern"),
-        ({"status": "6xx"}, "status: String should match pattern"),
-        ({"path": ""}, "path: String should have at least 1 character"),
-        ({"since": "-1"}, "since: Input should be greater than or equal to 0"),
-        ({"count": "0"}, "count: Input should be greater than or equal to 1"),
-        ({"within": "2m"}, "within: Input should be less than or equal to 60"),
+        ({"status": "ok"}, "status: expected a text of the pattern"),
+        ({"status": "6xx"}, "status: expected a text of the pattern"),
+        ({"path": ""}, "path: expected a text that is not empty"),
+        ({"since": "-1"}, "since: expected 0 or more"),
+        ({"count": "0"}, "count: expected 1 or more"),
+        ({"within": "2m"}, "within: expected 60 or less"),
         ({"until": "1"}, "until: is unknown; there are method, path, api, account, status, "),
     ],
 )

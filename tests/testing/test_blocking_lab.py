@@ -59,7 +59,7 @@ def test_the_package_alone_imports_nothing_heavy() -> None:
     [
         ({"hoss": 1}, "hoss: there is no such option; did you mean hosts?"),
         ({"comand": "x"}, "comand: there is no such option; did you mean command?"),
-        ({"hosts": "x"}, "hosts: Input should be a valid integer, unable to parse string as an integer, but it is 'x'"),
+        ({"hosts": "x"}, "hosts: expected a whole number, but it is 'x'"),
         ({"clock": "noon"}, "clock: expected real, paused or a time; 'noon' is no time with an offset, such as "),
         ({"lab_token": "a secret"}, "lab_token: "),
     ],

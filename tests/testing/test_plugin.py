@@ -177,7 +177,7 @@ def test_calls_are_awaited_on_the_event_loop_of_trio(tmp_path: Path) -> None:
 
 MARKERS = {
     "hots=1": "imagestore_lab(hots=...): there is no such setting; expected clock, ",
-    "hosts=-1": "imagestore_lab(hosts=-1): Input should be greater than or equal to 0",
+    "hosts=-1": "imagestore_lab(hosts=-1): expected 0 or more",
     "clock='fast'": "imagestore_lab(clock=...) is 'virtual' or 'real', not 'fast'",
     "5": "imagestore_lab(5): expected settings by name, as in hosts=5",
 }

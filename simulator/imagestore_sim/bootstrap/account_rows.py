@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.bootstrap.errors import BootstrapError
+from imagestore_sim.bootstrap.errors import Place, RecordProblem
 from imagestore_sim.bootstrap.records import (
     AccountRecord,
     PolicyRecord,
@@ -21,7 +21,7 @@ from imagestore_sim.bootstrap.records import (
     stable_uuid,
     uuid_of,
 )
-from imagestore_sim.bootstrap.row_batch import RowBatch, pieces, unique
+from imagestore_sim.bootstrap.row_batch import RowBatch, pieces, placed, unique
 from imagestore_sim.database.models import (
     ADMIN_UUID,
     Account,
@@ -48,10 +48,9 @@ NAMED: tuple[Named, ...] = (User, UserGroup, Policy, Role)
 class _Contents:
     """What an account has of all that its record names: uuids by name, and the uuids."""
 
-    def __init__(self, account: str, name: str) -> None:
+    def __init__(self, account: str) -> None:
         self.account = account
         self.has_quotas = False
-        self._name = name
         self._default = default_policy_uuid(account)
         self._named: dict[Named, dict[str, str]] = {model: {} for model in NAMED}
         self._uuids: dict[Named, set[str]] = {model: set() for model in NAMED}
@@ -75,13 +74,13 @@ class _Contents:
         """Whether the account has the policy of its start, not just one of its name."""
         return self.has_uuid(Policy, self._default)
 
-    def find(self, model: type[User | Policy], name: str) -> str:
-        """Return the uuid of a user or a policy by its name, or else that. Raise BootstrapError."""
+    def find(self, model: type[User | Policy], name: str, place: Place) -> str:
+        """Return the uuid of a user or a policy by its name, or else that. Raise RecordProblem."""
         if self.has(model, name):
             return self._named[model][name]
         if self.has_uuid(model, name):
             return name
-        raise BootstrapError(f"accounts: {self._name}: the account has no {model.__name__.lower()} of the name {name}")
+        raise RecordProblem(place, f"the account has no {model.__name__.lower()} of the name {name}")
 
 
 class AccountRows:
@@ -92,7 +91,7 @@ class AccountRows:
         connection: AsyncConnection,
         *,
         now: datetime,
-        protect: Callable[[str | Sealed, str], str],
+        protect: Callable[[str | Sealed, Place], str],
         quotas: Mapping[str, int],
     ) -> None:
         """Take the date of what has none, and the quotas of new accounts.
@@ -100,49 +99,46 @@ class AccountRows:
         `protect` makes a password ready to be stored; it is told the password's place, for its errors.
         """
         self._connection = connection
-        self._rows = RowBatch(connection, "accounts", TABLES)
+        self._rows = RowBatch(connection, TABLES)
         self._now = now
         self._protect = protect
         self._quotas = quotas
 
     async def add(self, records: Sequence[AccountRecord], *, replace: bool) -> None:
-        """Insert accounts; with `replace`, give those that are there password and description. Raise BootstrapError."""
-        for piece in pieces(records):
-            named = select(Account.name, Account.uuid).where(Account.name.in_([one.name for one in piece]))
+        """Insert accounts; with `replace`, give those that are there password and description. Raise RecordProblem."""
+        for piece in placed("accounts", records):
+            named = select(Account.name, Account.uuid).where(Account.name.in_([one.name for _, one in piece]))
             there = dict((await self._connection.execute(named)).all())
             if replace:
-                await self._change({there[one.name]: one for one in piece if one.name in there})
-            known = await self._contents({there[one.name]: one for one in piece if one.name in there})
-            for record in piece:
+                await self._change({there[one.name]: (place, one) for place, one in piece if one.name in there})
+            known = await self._contents({there[one.name]: one for _, one in piece if one.name in there})
+            for place, record in piece:
                 account = there.get(record.name)
-                if account is None:
-                    await self._add(record, self._new(record))
-                else:
-                    await self._add(record, known[account])
+                await self._add(place, record, self._new(place, record) if account is None else known[account])
         await self._rows.insert()
 
-    async def _change(self, accounts: Mapping[str, AccountRecord]) -> None:
+    async def _change(self, accounts: Mapping[str, tuple[Place, AccountRecord]]) -> None:
         for dated in (False, True):
-            changes = {
-                one.name: {"key": uuid, **self._values(one), **(dates_of(one, self._now) if dated else {})}
-                for uuid, one in accounts.items()
+            changes = [
+                (place, {"key": uuid, **self._values(place, one), **(dates_of(one, self._now) if dated else {})})
+                for uuid, (place, one) in accounts.items()
                 if (one.createDate is not None) == dated
-            }
+            ]
             if not changes:
                 continue
-            columns: dict[str, object] = {name: bindparam(name) for name in next(iter(changes.values()))}
+            columns: dict[str, object] = {name: bindparam(name) for name in changes[0][1]}
             del columns["key"]
             change = update(Account).where(Account.uuid == bindparam("key")).values(columns)
             try:
-                await self._connection.execute(change, list(changes.values()))
+                await self._connection.execute(change, [row for _place, row in changes])
             except DataError:  # the store does not say which row it was
-                for name, row in changes.items():
-                    with unique("accounts", name):
+                for place, row in changes:
+                    with unique(place):
                         await self._connection.execute(change, row)
 
     async def _contents(self, accounts: Mapping[str, AccountRecord]) -> dict[str, _Contents]:
         """Return what accounts that are there have of all that their records name."""
-        found = {uuid: _Contents(uuid, one.name) for uuid, one in accounts.items()}
+        found = {uuid: _Contents(uuid) for uuid in accounts}
         if not found:
             return found
         for model in NAMED:
@@ -157,84 +153,89 @@ class AccountRows:
             found[account].has_quotas = True
         return found
 
-    def _new(self, record: AccountRecord) -> _Contents:
+    def _new(self, place: Place, record: AccountRecord) -> _Contents:
         """Add the row of an account, and return that it has nothing yet."""
         is_admin = record.name == ADMIN_NAME
         account = ADMIN_UUID if is_admin else uuid_of("account", record)
         named = {"name": record.name, "type": "SystemAdmin" if is_admin else record.type}
-        row = {"uuid": account, **named, **self._values(record), **dates_of(record, self._now)}
-        self._rows.add(Account, record.name, row)
-        return _Contents(account, record.name)
+        row = {"uuid": account, **named, **self._values(place, record), **dates_of(record, self._now)}
+        self._rows.add(Account, place, row)
+        return _Contents(account)
 
-    def _values(self, record: AccountRecord) -> dict[str, object]:
-        password = self._protect(record.password, f"accounts: {record.name}: password")
+    def _values(self, place: Place, record: AccountRecord) -> dict[str, object]:
+        password = self._protect(record.password, (*place, "password"))
         return {"description": record.description, "password": password}
 
-    async def _add(self, record: AccountRecord, its: _Contents) -> None:
+    async def _add(self, place: Place, record: AccountRecord, its: _Contents) -> None:
         """Add the rows of what an account does not have yet."""
         if not its.has_quotas:
             quotas = {**self._quotas, **record.quotas}
-            self._add_all(Quota, record, quota_rows(its.account, quotas, record.createDate or self._now))
-        for uuid, policy in _new_of(Policy, record.policies, its):
+            self._add_all(Quota, place, quota_rows(its.account, quotas, record.createDate or self._now))
+        for uuid, number, policy in _new_of(Policy, record.policies, its):
             values = {"name": policy.name, "statements": policy.statements}
-            self._rows.add(Policy, record.name, {"uuid": uuid, "accountUuid": its.account, **values})
+            its_own = {"uuid": uuid, "accountUuid": its.account}
+            self._rows.add(Policy, (*place, "policies", number), its_own | values)
             await self._rows.insert_if_many()
         if record.reads and its.account != ADMIN_UUID and not its.has_default_policy:
             row = default_policy(its.account)
-            self._rows.add(Policy, record.name, row)
+            self._rows.add(Policy, place, row)
             its.add(Policy, str(row["uuid"]), str(row["name"]))
-        for user in record.users:
-            self._add_user(record, user, its)
+        for number, user in enumerate(record.users):
+            self._add_user((*place, "users", number), user, its)
             await self._rows.insert_if_many()
-        for group in record.groups:
-            self._add_group(record, group, its)
+        for number, group in enumerate(record.groups):
+            self._add_group((*place, "groups", number), group, its)
             await self._rows.insert_if_many()
-        for uuid, role in _new_of(Role, record.roles, its):
+        for uuid, number, role in _new_of(Role, record.roles, its):
             others = role.model_dump(exclude={"uuid", "createDate", "lastOpDate"})
-            its_own = {"uuid": uuid, "accountUuid": its.account, **dates_of(role, self._now)}
-            self._rows.add(Role, record.name, {**its_own, **others})
+            dated = {"uuid": uuid, "accountUuid": its.account, **dates_of(role, self._now)}
+            self._rows.add(Role, (*place, "roles", number), dated | others)
             await self._rows.insert_if_many()
         await self._rows.insert_if_many()
 
-    def _add_user(self, record: AccountRecord, user: UserRecord, its: _Contents) -> None:
+    def _add_user(self, place: Place, user: UserRecord, its: _Contents) -> None:
         if its.has(User, user.name):
             return
         uuid = user.uuid or stable_uuid("user", f"{its.account}/{user.name}")
-        password = self._protect(user.password, f"accounts: {record.name}: users: {user.name}: password")
+        password = self._protect(user.password, (*place, "password"))
         values = {"name": user.name, "description": user.description, "password": password}
         row = {"uuid": uuid, "accountUuid": its.account, **values, **dates_of(user, self._now)}
-        self._rows.add(User, record.name, row)
+        self._rows.add(User, place, row)
         its.add(User, uuid, user.name)
         policies = [default_policy_uuid(its.account)] if user.reads and its.has_default_policy else []
-        policies += [its.find(Policy, name) for name in user.policies]
-        self._add_all(UserPolicyRef, record, ({"userUuid": uuid, "policyUuid": one} for one in policies), dated=True)
+        policies += _found(its, Policy, user.policies, (*place, "policies"))
+        self._add_all(UserPolicyRef, place, ({"userUuid": uuid, "policyUuid": one} for one in policies), dated=True)
 
-    def _add_group(self, record: AccountRecord, group: UserGroupRecord, its: _Contents) -> None:
+    def _add_group(self, place: Place, group: UserGroupRecord, its: _Contents) -> None:
         if its.has(UserGroup, group.name):
             return
         uuid = group.uuid or stable_uuid("group", f"{its.account}/{group.name}")
         values = {"name": group.name, "description": group.description, "lastOpDate": group.lastOpDate}
         created = group.createDate or self._now
-        self._rows.add(
-            UserGroup, record.name, {"uuid": uuid, "accountUuid": its.account, "createDate": created, **values}
-        )
+        self._rows.add(UserGroup, place, {"uuid": uuid, "accountUuid": its.account, "createDate": created, **values})
         its.add(UserGroup, uuid, group.name)
-        users = ({"groupUuid": uuid, "userUuid": its.find(User, name)} for name in group.users)
-        self._add_all(UserGroupUserRef, record, users, dated=True)
-        policies = ({"groupUuid": uuid, "policyUuid": its.find(Policy, name)} for name in group.policies)
-        self._add_all(UserGroupPolicyRef, record, policies, dated=True)
+        users = ({"groupUuid": uuid, "userUuid": one} for one in _found(its, User, group.users, (*place, "users")))
+        self._add_all(UserGroupUserRef, place, users, dated=True)
+        found = _found(its, Policy, group.policies, (*place, "policies"))
+        policies = ({"groupUuid": uuid, "policyUuid": one} for one in found)
+        self._add_all(UserGroupPolicyRef, place, policies, dated=True)
 
     def _add_all(
         self,
         model: type[Quota | UserPolicyRef | UserGroupUserRef | UserGroupPolicyRef],
-        record: AccountRecord,
+        place: Place,
         rows: Iterable[Mapping[str, object]],
         *,
         dated: bool = False,
     ) -> None:
         dates = {"createDate": self._now, "lastOpDate": self._now} if dated else {}
         for row in rows:
-            self._rows.add(model, record.name, {**row, **dates})
+            self._rows.add(model, place, {**row, **dates})
+
+
+def _found(its: _Contents, model: type[User | Policy], names: Sequence[str], place: Place) -> list[str]:
+    """Return the uuids of the users or policies that a list at `place` names. Raise RecordProblem."""
+    return [its.find(model, name, (*place, number)) for number, name in enumerate(names)]
 
 
 def _names(model: Named, account: str, record: AccountRecord) -> Iterator[str]:
@@ -259,19 +260,19 @@ def _names_of(model: type[Policy | Role], account: str, records: Iterable[Policy
         yield _uuid(model, account, one)
 
 
-def _new_of(model: type[Policy | Role], records: Sequence[P], its: _Contents) -> Iterator[tuple[str, P]]:
-    """Yield the policies or roles whose names an account does not have yet, each with its uuid; and note them.
+def _new_of(model: type[Policy | Role], records: Sequence[P], its: _Contents) -> Iterator[tuple[str, int, P]]:
+    """Yield the policies or roles whose names an account does not have yet, with uuid and index; and note them.
 
     Several of them may have one name, as in ZStack.
     """
-    named: dict[str, P] = {}
-    for record in records:
+    named: dict[str, tuple[int, P]] = {}
+    for number, record in enumerate(records):
         uuid = _uuid(model, its.account, record)
         if not its.has(model, record.name) and not its.has_uuid(model, uuid):
-            named.setdefault(uuid, record)
-    for uuid, record in named.items():
+            named.setdefault(uuid, (number, record))
+    for uuid, (_, record) in named.items():
         its.add(model, uuid, record.name)
-    yield from named.items()
+    yield from ((uuid, number, record) for uuid, (number, record) in named.items())
 
 
 def _uuid(model: type[Policy | Role], account: str, record: PolicyRecord) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,14 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from imagestore_sim import whole_files
 from imagestore_sim.bootstrap.errors import BootstrapError
-from imagestore_sim.bootstrap.record_rules import Place, violations
+from imagestore_sim.bootstrap.origin import Origin
+from imagestore_sim.bootstrap.record_rules import violations
 from imagestore_sim.bootstrap.records import Bootstrap
 from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.yaml_text import BoundedLoader, TwiceGiven, read_large_yaml
 
 M = TypeVar("M", bound=BaseModel)
-Tree = Callable[[], yaml.Node | None]
-"""Composes the nodes of a text."""
 
 
 class _Loader(BoundedLoader):
@@ -65,7 +63,7 @@ _FileLoader.add_constructor("!env", _from_environment)
 
 def read_bootstrap(file: Path) -> Bootstrap:
     """Return the records of a file. Raise BootstrapError."""
-    return _checked(*_load(_bytes_of(file), str(file), _FileLoader, Bootstrap), str(file))
+    return _checked(*_load(_bytes_of(file), str(file), _FileLoader, Bootstrap))
 
 
 def parse_bootstrap(raw: bytes, file: str) -> Bootstrap:
@@ -73,7 +71,7 @@ def parse_bootstrap(raw: bytes, file: str) -> Bootstrap:
 
     It cannot read the environment of this machine.
     """
-    return _checked(*_load(raw, file, _Loader, Bootstrap), file)
+    return _checked(*_load(raw, file, _Loader, Bootstrap))
 
 
 def read_file(file: Path, model: type[M]) -> M:
@@ -88,8 +86,8 @@ def _bytes_of(file: Path) -> bytes:
         raise BootstrapError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple[Tree, M]:
-    """Return what composes the nodes of a text, and what it holds. Raise BootstrapError."""
+def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple[Origin, M]:
+    """Return where a text comes from, and what it holds. Raise BootstrapError."""
     try:
         text = raw.decode("utf-8")
         tree, content = read_large_yaml(text, loader)
@@ -102,43 +100,17 @@ def _load(raw: bytes, file: str, loader: type[_Loader], model: type[M]) -> tuple
         raise BootstrapError(f"{where}: {kind}{error.problem}") from None
     except yaml.YAMLError as error:
         raise BootstrapError(f"{file}: not valid YAML: {error}") from None
+    origin = Origin(file, tree)
+    given = {} if content is None else content
     try:
-        return tree, model.model_validate({} if content is None else content)
+        return origin, model.model_validate(given)
     except ValidationError as error:
-        problem = first_problem(error)
-        text = _unknown(problem.place, model) if problem.kind == "extra_forbidden" else problem.text
-        raise BootstrapError(_message(file, tree(), problem.place, text)) from None
+        problem = first_problem(error, model, given)
+        raise origin.error(problem.place, problem.text) from None
 
 
-def _unknown(place: Place, model: type[BaseModel]) -> str:
-    """Return what to say of a key that is not known; at the top of the file, with those that are."""
-    known = f"; expected {', '.join(field.alias or name for name, field in model.model_fields.items())}"
-    return f"there is no such field{known if len(place) == 1 else ''}"
-
-
-def _checked(tree: Tree, bootstrap: Bootstrap, file: str) -> Bootstrap:
+def _checked(origin: Origin, bootstrap: Bootstrap) -> Bootstrap:
     """Return records that follow the rules which no schema has. Raise BootstrapError."""
     for place, text in violations(bootstrap):
-        raise BootstrapError(_message(file, tree(), place, text))
-    return bootstrap
-
-
-def _message(file: str, tree: yaml.Node | None, place: Place, message: str) -> str:
-    field = ".".join(str(step) for step in place) or "the file"
-    return f"{file}, line {_line(tree, place)}: {field}: {message}"
-
-
-def _line(node: yaml.Node | None, place: Place) -> int:
-    """Return the line of a field, from 1; that of the nearest enclosing element if the field is missing."""
-    line = 1
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(step)]
-            if not found:
-                break
-            key, node = found[0]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line
+        raise origin.error(place, text)
+    return bootstrap.coming_from(origin)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, Self, TypeVar
 
-from pydantic import ConfigDict, FailFast, Field, field_serializer, model_validator
+from pydantic import ConfigDict, FailFast, Field, PrivateAttr, field_serializer, model_validator
 
 from imagestore_sim.backup_storage.records import IMAGE_STORE_TYPE, State, Status
 from imagestore_sim.backup_storage.zones import ZONE_TYPE
+from imagestore_sim.bootstrap.errors import BootstrapError, RecordProblem
+from imagestore_sim.bootstrap.origin import Origin
 from imagestore_sim.identity.quotas import NAMES
 from imagestore_sim.images.rows import READY
 from imagestore_sim.plain_numbers import PlainNumbers
@@ -65,7 +67,7 @@ class TagRecord(Record):
     uuid: Uuid | None = None
     tag: str
     inherent: bool = False
-    tagPatternUuid: str | None = None
+    tagPatternUuid: Uuid | None = None
     createDate: datetime | None = None
     lastOpDate: datetime | None = None
 
@@ -321,6 +323,21 @@ class Bootstrap(Record):
     globalConfig: Annotated[
         Mapping[str, Annotated[Mapping[str, str], Field(max_length=MOST_MEMBERS)]], Field(max_length=MOST_MEMBERS)
     ] = {}
+    _origin: Origin | None = PrivateAttr(None)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the records are the same, wherever they come from."""
+        return isinstance(other, Bootstrap) and self.__dict__ == other.__dict__
+
+    def coming_from(self, origin: Origin | None) -> Self:
+        """Return the records with where they come from; None lets go of the text of the file."""
+        copy = self.model_copy()
+        copy._origin = origin
+        return copy
+
+    def error(self, problem: RecordProblem) -> BootstrapError:
+        """Return the error of a record, which names file and line as well, if the records come from one."""
+        return problem if self._origin is None else self._origin.error(problem.place, problem.text)
 
 
 def stable_uuid(kind: str, name: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from imagestore_sim.bootstrap.errors import BootstrapError
+from imagestore_sim.bootstrap.errors import Place, RecordProblem
 from imagestore_sim.database.errors import describe
 from imagestore_sim.database.models import Model
 from imagestore_sim.pieces import in_pieces
@@ -24,14 +24,22 @@ Row = Mapping[str, object]
 R = TypeVar("R")
 
 
-def pieces(records: Sequence[R]) -> Iterator[Sequence[R]]:
-    """Yield the records in order, as many at a time as the store is asked about at once."""
-    return in_pieces(records, MOST_ASKED)
+def pieces(values: Sequence[R]) -> Iterator[Sequence[R]]:
+    """Yield the values in order, as many at a time as the store is asked about at once."""
+    return in_pieces(values, MOST_ASKED)
+
+
+def placed(section: str, records: Sequence[R]) -> Iterator[Sequence[tuple[Place, R]]]:
+    """Yield the records of a section with their places, as many at a time as the store is asked about at once."""
+    number = 0
+    for piece in pieces(records):
+        yield [((section, number + index), record) for index, record in enumerate(piece)]
+        number += len(piece)
 
 
 @contextmanager
-def unique(section: str, name: str) -> Iterator[None]:
-    """Raise BootstrapError for a record whose uuid or name another record has, in the file or in the database.
+def unique(place: Place) -> Iterator[None]:
+    """Raise RecordProblem for a record whose uuid or name another record has, in the file or in the database.
 
     Raise it for one that the database cannot hold, too: MariaDB's tables, as ZStack's, have no characters past U+FFFF.
     """
@@ -39,29 +47,28 @@ def unique(section: str, name: str) -> Iterator[None]:
         yield
     except IntegrityError:  # its text may hold values, so it is not passed on
         text = "it, or something in it, has the uuid or the name of another record that is there"
-        raise BootstrapError(f"{section}: {name}: {text}") from None
+        raise RecordProblem(place, text) from None
     except DataError as error:
-        raise BootstrapError(f"{section}: {name}: the database cannot hold it: {describe(error)}") from None
+        raise RecordProblem(place, f"the database cannot hold it: {describe(error)}") from None
 
 
 class RowBatch:
     """Rows of the records of one section of a bootstrap file, to be inserted table by table."""
 
-    def __init__(self, connection: AsyncConnection, section: str, order: Sequence[type[Model]] = ()) -> None:
+    def __init__(self, connection: AsyncConnection, order: Sequence[type[Model]] = ()) -> None:
         """Take the tables in the order in which their rows are inserted; others follow, in that of their first rows."""
         self._connection = connection
         self._order = order
-        self._section = section
         self._waiting = 0
-        self._rows: defaultdict[type[Model], list[tuple[str, Row]]] = defaultdict(list)
+        self._rows: defaultdict[type[Model], list[tuple[Place, Row]]] = defaultdict(list)
 
-    def add(self, model: type[Model], record: str, row: Row) -> None:
-        """Add a row of the record of a name. All rows of a table have the same columns."""
-        self._rows[model].append((record, row))
+    def add(self, model: type[Model], place: Place, row: Row) -> None:
+        """Add a row of the record at a place. All rows of a table have the same columns."""
+        self._rows[model].append((place, row))
         self._waiting += 1
 
     async def insert_if_many(self) -> None:
-        """Insert what there is if that is MOST_ROWS rows or more. Raise BootstrapError as `insert` does.
+        """Insert what there is if that is MOST_ROWS rows or more. Raise RecordProblem as `insert` does.
 
         Each row that a row refers to has to be added before.
         """
@@ -69,7 +76,7 @@ class RowBatch:
             await self.insert()
 
     async def insert(self) -> None:
-        """Insert all rows. Raise BootstrapError for one that is refused."""
+        """Insert all rows. Raise RecordProblem for one that is refused."""
         if not self._waiting:
             return
         batch = [
@@ -78,11 +85,11 @@ class RowBatch:
         try:
             async with self._connection.begin_nested():
                 for model, rows in batch:
-                    await self._connection.execute(insert(model), [row for _record, row in rows])
+                    await self._connection.execute(insert(model), [row for _place, row in rows])
         except (IntegrityError, DataError):  # the store does not say which row it was
             for model, rows in batch:
-                for record, row in rows:
-                    with unique(self._section, record):
+                for place, row in rows:
+                    with unique(place):
                         await self._connection.execute(insert(model), row)
         self._rows.clear()
         self._waiting = 0

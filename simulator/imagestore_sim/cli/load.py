@@ -11,6 +11,7 @@ from imagestore_sim.cli import options
 from imagestore_sim.cli.exits import SUCCESS, InputError
 
 if TYPE_CHECKING:
+    from imagestore_sim.bootstrap import Bootstrap
     from imagestore_sim.testing.client import Answer
 
 
@@ -50,12 +51,25 @@ async def run_load(file: Path, url: str, lab_token: str | None) -> int:
     except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: a name that no resolver takes
         raise InputError(f"{url}: {plain_reason(error)}") from None
     if answer.status != 200 or answer.body != {"added": True}:
-        raise InputError(f"{url}: {CallFailed(answer).reason}")
+        raise InputError(f"{url}: {_in_file(records, CallFailed(answer).reason)}")
     count = len(records.backupStorages)
     print(
         f"{url}: the records of {file} are there, {count} backup {'storage' if count == 1 else 'storages'} among them"
     )
     return SUCCESS
+
+
+def _in_file(records: Bootstrap, reason: str) -> str:
+    """Return why a node refuses records, with the line of the file in place of that of the text which was sent."""
+    import re
+
+    from imagestore_sim.bootstrap.errors import RecordProblem
+
+    found = re.fullmatch(r"HTTP 400: snapshot, line \d+: ([^\s:]+): (.*)", reason)
+    if found is None:
+        return reason
+    place = [int(step) - 1 if step.isdecimal() else step for step in found[1].split(".")]
+    return str(records.error(RecordProblem(place, found[2])))
 
 
 async def _post(url: str, content: str, lab_token: str | None) -> Answer:

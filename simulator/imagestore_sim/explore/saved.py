@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imagestore_sim.explore.folder import FolderProblem, damaged, write_whole
+from imagestore_sim.validation_errors import first_problem
 from imagestore_sim.whole_files import read_bytes
 
 Number = Annotated[int, Field(ge=0, le=2**63)]
@@ -49,9 +50,8 @@ class SavedSearch(BaseModel):
         except OSError as error:
             raise FolderProblem(f"{file}: {error.strerror}") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            place = "".join(f"{one}: " for one in first["loc"])
-            raise damaged(file, f"{place}{first['msg']}") from None
+            first = first_problem(error)
+            raise damaged(file, f"{first.field}: {first.text}" if first.place else first.text) from None
 
     def write(self, file: Path) -> None:
         """Write it. Raise FolderProblem."""

@@ -15,7 +15,6 @@ from imagestore_sim.faults.target import FaultTarget, Undo
 from imagestore_sim.plain_numbers import PlainNumbers
 from imagestore_sim.reasons import Reason
 from imagestore_sim.units import Seconds
-from imagestore_sim.validation_errors import Place, names_at
 
 
 class Layer(StrEnum):
@@ -120,11 +119,6 @@ class AnyFault(PlainNumbers):
         for name, field in sorted(cls.model_fields.items(), key=lambda item: item[0] == "lasts"):
             default = "required" if field.is_required() else _default_text(field.default)
             yield field.alias or name, default, field.description or ""
-
-    @classmethod
-    def names_at(cls, place: Place) -> list[str]:
-        """Return the names of its parameters, `for` last; with a place, those that the parameter at it has."""
-        return names_at(cls, place) if place else [name for name, _, _ in cls.parameters()]
 
     def values(self) -> dict[str, Any]:
         """Return the parameters that are not as by default, as `read_fault` takes them."""

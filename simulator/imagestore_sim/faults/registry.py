@@ -17,8 +17,9 @@ from imagestore_sim.faults.base import AnyFault, Effect, Fault, FaultProblem, La
 from imagestore_sim.faults.node_fault import NodeFault
 from imagestore_sim.faults.selection import Meets, When
 from imagestore_sim.reasons import Reason
+from imagestore_sim.suggestions import meant, unknown
 from imagestore_sim.units import shown
-from imagestore_sim.validation_errors import likely, names_at, one_line, unknown
+from imagestore_sim.validation_errors import names_of, one_line
 
 A = TypeVar("A", bound=AnyFault)
 F = TypeVar("F", bound=type[Fault])
@@ -145,10 +146,10 @@ def parse_node_fault(text: str) -> NodeFault:
         kind, *given = shlex.split(text) or [""]
     except ValueError as error:
         raise FaultProblem(f"{shown(text)}: {str(error).lower()}") from None
-    members = names_at(When, ())
+    members = names_of(When)
     if kind not in NODE_FAULTS:
         raise _no_such_kind(NODE_FAULTS, kind)
-    known = [*members, *(name for name in NODE_FAULTS[kind].names_at(()) if name != "when")]
+    known = [*members, *(name for name, _, _ in NODE_FAULTS[kind].parameters() if name != "when")]
     parameters: dict[str, object] = {}
     when: dict[str, object] = {}
     for one in given:
@@ -167,12 +168,13 @@ def _read(kinds: Mapping[str, type[A]], kind: str, parameters: Mapping[str, obje
     try:
         return kinds[kind].model_validate(dict(parameters))
     except ValidationError as error:
-        raise FaultProblem(f"fault {kind}: {one_line(error, kinds[kind].names_at, 'parameters')}") from None
+        known = (name for name, _, _ in kinds[kind].parameters())
+        raise FaultProblem(f"fault {kind}: {one_line(error, known, 'parameters', kinds[kind], parameters)}") from None
 
 
 def _no_such_kind(kinds: Mapping[str, type[A]], kind: str) -> FaultProblem:
     known = sorted(kinds)
-    return FaultProblem(f"there is no fault {kind!r}; there are {', '.join(known)}{likely(kind, known)}")
+    return FaultProblem(f"there is no fault {kind!r}; there are {', '.join(known)}{meant(kind, known)}")
 
 
 def stand_ins(reason: Reason) -> Iterator[type[Fault]]:

@@ -20,7 +20,8 @@ from imagestore_sim.backup_storage.events import Event, EventLog, Events, Subscr
 from imagestore_sim.backup_storage.missing_numbers import MissingNumbers
 from imagestore_sim.globs import glob_matcher
 from imagestore_sim.lab_api.routes import STREAM, Handler, Refused, Route, Shape
-from imagestore_sim.validation_errors import names_at, unknown
+from imagestore_sim.suggestions import unknown
+from imagestore_sim.validation_errors import names_of
 from imagestore_sim.web_server import problem
 
 LIMIT = 1000
@@ -94,7 +95,7 @@ class EventsRoutes:
         `Last-Event-ID`, or `lastEventId`, is the number of the last event that a client has seen: the stream begins
         with the stored ones after it.
         """
-        known = names_at(EventsQuery, ())
+        known = names_of(EventsQuery)
         for name in request.query:
             if name not in known:  # a filter that is misspelled would let everything pass
                 raise Refused(400, f"{name}: {unknown(name, known)}")

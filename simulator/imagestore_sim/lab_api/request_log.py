@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,7 +31,7 @@ from imagestore_sim.lab_api.request_shapes import (
 from imagestore_sim.rest.journal import MOST_REQUESTS, Entry, Journal
 from imagestore_sim.tasks import LARGE, by_size
 from imagestore_sim.units import parse_seconds
-from imagestore_sim.validation_errors import names_at, one_line
+from imagestore_sim.validation_errors import one_line
 from imagestore_sim.virtual_clock import without_jumps
 
 LONGEST_WAIT = 60.0
@@ -297,12 +296,15 @@ class RequestLog:
 
 def as_matcher(given: Given, fields: Mapping[str, object]) -> RequestMatcher:
     """Return a matcher with fields added. Raise ValueError in one line."""
-    values = given.model_dump(exclude_unset=True) if isinstance(given, RequestMatcher) else dict(given)
+    values: dict[str, object] = {
+        **(given.model_dump(exclude_unset=True) if isinstance(given, RequestMatcher) else given),
+        **fields,
+    }
     try:
-        return RequestMatcher.model_validate(values | dict(fields))
+        return RequestMatcher.model_validate(values)
     except ValidationError as error:
-        names = partial(names_at, RequestMatcher)
-        raise ValueError(one_line(error, names, "the matcher")) from None
+        known = RequestMatcher.model_fields
+        raise ValueError(one_line(error, known, "the matcher", RequestMatcher, values)) from None
 
 
 def cost(rows: Sequence[Entry], matchers: Sequence[RequestMatcher]) -> int:

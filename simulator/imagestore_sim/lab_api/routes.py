@@ -18,7 +18,7 @@ from imagestore_sim.database import StoreUnavailable
 from imagestore_sim.lab_api.guard import REALM, Guard, NotAdmitted
 from imagestore_sim.plain_numbers import PlainNumbers
 from imagestore_sim.tasks import by_size
-from imagestore_sim.validation_errors import names_at, one_line
+from imagestore_sim.validation_errors import one_line
 
 JSON = "application/json"
 STREAM = "text/event-stream"
@@ -203,4 +203,5 @@ def _read(shape: type[M], value: object, whole: str) -> M:
     try:
         return shape.model_validate(value)
     except ValidationError as error:
-        raise Refused(400, one_line(error, partial(names_at, shape), whole)) from None
+        known = (one.alias or name for name, one in shape.model_fields.items())
+        raise Refused(400, one_line(error, known, whole, shape, value)) from None

@@ -135,7 +135,7 @@ class ManagementNode:
             self._changes = RecordChanges(
                 self.foundation,
                 parts,
-                initial,
+                initial.coming_from(None),  # they can be stored, so that no error of theirs has to name a line
                 self.http.lab_time,
                 before_connecting=before_connecting,
                 before_reset=before_reset,

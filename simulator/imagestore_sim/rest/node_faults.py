@@ -7,7 +7,6 @@ in which they were set (docs/node-faults.md).
 from __future__ import annotations
 
 import asyncio
-import difflib
 import itertools
 import logging
 from collections import Counter, deque
@@ -23,6 +22,7 @@ from imagestore_sim.faults.node_fault import EVENTS, Undo
 from imagestore_sim.faults.selection import Selector, Subject, names_of
 from imagestore_sim.masking import masked_path
 from imagestore_sim.rest.past_reads import PastReads
+from imagestore_sim.suggestions import nearest
 from imagestore_sim.tasks import Tasks
 from imagestore_sim.web_server import Connection
 
@@ -302,8 +302,8 @@ class NodeFaults:
         apis = self.find_apis()
         if not apis or fault.when.names_one_of(apis):
             return
-        near = difflib.get_close_matches(glob, [name for api in apis for name in names_of(api)], n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest(glob, (name for api in apis for name in names_of(api)))
+        hint = f"; did you mean {near}?" if near else ""
         raise FaultProblem(f"fault {fault.kind}: when.api: no API is called {glob!r}{hint}")
 
     async def _record(self, path: str, applied: AppliedNodeFault, content: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from imagestore_sim.scenario.format.model import Scenario
 from imagestore_sim.scenario.format.reader import ScenarioError, read_scenario
 from imagestore_sim.scenario.format.steps import FaultStep, NodeFaultStep
 from imagestore_sim.shipped import shipped
-from imagestore_sim.validation_errors import likely
+from imagestore_sim.suggestions import meant
 
 SUFFIX = ".yaml"
 DNS = "dns"
@@ -82,9 +82,8 @@ def file_of(name: str) -> Path:
     known = names()
     if name in known:
         return folder() / f"{name}{SUFFIX}"
-    raise ScenarioError(
-        f"{name}: there is no such file, and no story of that name{likely(name, known)}; replay --list has them all"
-    )
+    near = meant(name, known)
+    raise ScenarioError(f"{name}: there is no such file, and no story of that name{near}; replay --list has them all")
 
 
 def name_of(file: Path) -> str | None:

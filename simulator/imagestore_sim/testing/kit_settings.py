@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from imagestore_sim.settings import REAL, Settings, describe_bad_value
-from imagestore_sim.validation_errors import first_problem, nearest
+from imagestore_sim.suggestions import instead
+from imagestore_sim.validation_errors import first_problem
 
 VIRTUAL = "virtual"
 PING_SECONDS = 1
@@ -25,9 +26,7 @@ def settings_of_kit(clock: str, given: Mapping[str, Any], own: Collection[str]) 
     for name in given:
         if name not in Settings.model_fields:
             known = sorted((*own, *Settings.model_fields))
-            near = nearest(name, known)
-            hint = f"there are {', '.join(known)}" if near is None else f"did you mean {near}?"
-            raise ValueError(f"{name}: there is no such option; {hint}")
+            raise ValueError(f"{name}: there is no such option; {instead(name, known)}")
     defaults = {
         "port": 0,
         "clock": REAL if clock == VIRTUAL else clock,

@@ -237,7 +237,7 @@ class _Host:
         try:
             change = HostChange.model_validate({"size": total, "used": used})
         except ValidationError as error:
-            problem = first_problem(error)
+            problem = first_problem(error, HostChange)
             raise ValueError(f"{problem.field}: {problem.text}") from None
         try:
             self._lab.run(lambda: change_disk(self._host_to_change.disk.storage_disk(), change))

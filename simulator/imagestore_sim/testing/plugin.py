@@ -120,7 +120,8 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     from pydantic import ValidationError
 
     from imagestore_sim.settings import SECRET_SETTINGS, Settings
-    from imagestore_sim.validation_errors import first_problem, likely
+    from imagestore_sim.suggestions import expected
+    from imagestore_sim.validation_errors import first_problem
 
     if chosen.get("clock", "real") not in CLOCKS:
         raise _refusal(f"{where}(clock=...) is 'virtual' or 'real', not {chosen['clock']!r}")
@@ -128,8 +129,7 @@ def _read(chosen: dict[str, Any], where: str) -> Settings:
     for name in rest:
         if name not in Settings.model_fields:
             known = ["clock", *sorted(Settings.model_fields)]
-            expected = f"{', '.join(known)}{likely(name, known)}"
-            raise _refusal(f"{where}({name}=...): there is no such setting; expected {expected}")
+            raise _refusal(f"{where}({name}=...): there is no such setting; {expected(name, known)}")
     try:
         return Settings(**{"port": 0, "ping_interval": 1, **rest})
     except ValidationError as error:

@@ -73,7 +73,7 @@ timeline:
         (THREE, "partition: {node: node-1, from: nodes, others: node-7}", "timeline.1.partition.others: node-7 is not"),
         (THREE, "partition: {node: node-1, from: hosts, others: node-2}", "timeline.1.partition.others: expected only"),
         (THREE, "program: {command: x}", "timeline.1.program: a program runs against one node"),
-        (ONE + "nodes: 10\n", "note: x", "nodes: Input should be less than or equal to 9"),
+        (ONE + "nodes: 10\n", "note: x", "nodes: expected 9 or less"),
     ],
 )
 def test_a_story_is_refused_that_means_nodes_that_there_are_not(story: str, step: str, complaint: str) -> None:

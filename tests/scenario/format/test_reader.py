@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,27 @@ def test_a_scenario_reads_as_it_is_written() -> None:
         ("- at: 7m", "- every: 5s", "timeline.3: expected every and until together"),
         ("- at: 7m", "- {at: 7m, call: {method: GET, path: /zones/$nowhere}}\n  - at: 7m", "$nowhere: nowhere is not"),
         ("- at: 7m", "- {at: 7m, call: {method: GET, path: zones}}\n  - at: 7m", "expected a path such as"),
-        ("hosts:\n  imagestore-1", "hosts:\n  imagestore-{9..1}", "hosts: {9..1} is no range"),
+        (
+            "hosts:\n  imagestore-1",
+            "hosts:\n  imagestore-{9..1}",
+            "line 3, column 3: hosts.imagestore-{9..1}: {9..1} is no range",
+        ),
+        ("name: gold", "name: 'gold-{2..1}'", "line 5, column 6: storages.1.name: {2..1} is no range"),
+        (
+            "name: imagestore-1,",
+            "name: 'imagestore-{2..1}',",
+            "line 5, column 18: storages.1.hostname: {2..1} is no range",
+        ),
+        (
+            "name: gold",
+            "name: 'gold-{1..2}'",
+            "line 5, column 27: storages.1.hostname: gold-{1..2} stands for 2 storages, but imagestore-1 for 1 hosts",
+        ),
+        (
+            "url: /Cloud_bs}",
+            "url: /Cloud_bs}\n  - {name: gold, hostname: imagestore-1}",
+            "line 6, column 6: storages.2.name: gold is given twice",
+        ),
         (EXAMPLE, "", "title: is missing: it is required"),
         (EXAMPLE, "[]", "expected a mapping with title"),
         pytest.param(EXAMPLE, "x" * 70_000, f"but got '{'x' * 79}...", id="one long word"),
@@ -88,6 +109,31 @@ def test_a_mistake_is_reported_with_its_place(was: str, instead: str, complaint:
     assert str(caught.value).startswith("outage.yaml")
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@rows(
+    ("expectation", "complaint"),
+    [
+        (
+            "query: /zones, count: three",
+            "count: expected a whole number, or a comparison such as '>= 2', but got 'three'",
+        ),
+        ("query: /zones, count: 2.5", "count: expected a whole number, or a comparison such as '>= 2', but got '2.5'"),
+        ("storage: gold, sshPort: ssh", "sshPort: expected a whole number, or "),
+        ("image: debian, copies: two", "copies: expected a whole number, or "),
+        (
+            "image: debian, size: large",
+            "size: expected a size such as 1 GiB, or a comparison such as '< 1 GiB'",
+        ),
+        ("metric: m, value: lots", "value: expected a number, a size such as 1 TiB, or a comparison such as '>= 0.5'"),
+        ("storage: gold, status: []", "status: expected a value, a comparison such as '!= Connected', or a list of"),
+        ("query: /zones, count: []", "count: expected a value, a comparison such as '>= 2', or a list of values"),
+    ],
+)
+def test_an_expectation_that_cannot_be_read_says_what_its_field_holds(expectation: str, complaint: str) -> None:
+    text = f"{EXAMPLE.partition('timeline:')[0]}timeline:\n  - expect: {{{expectation}}}\n"
+    with pytest.raises(ScenarioError, match=re.escape(f"timeline.1.expect.{complaint}")):
+        parse_scenario(text)
 
 
 def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
 from imagestore_sim.bootstrap import stable_uuid
-from imagestore_sim.scenario.format.matchers import AnyMatcher, SizeMatcher
+from imagestore_sim.scenario.format.matchers import AnyMatcher, CountMatcher, NumberMatcher
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, matching, reject
 from imagestore_sim.units import Bytes, Seconds
 
@@ -140,10 +140,10 @@ class ClientStep(CallStep):
     logs_in_again: bool = Field(False, description="whether it does when its session has expired, and calls again")
     reads_expiry: bool = Field(False, description="whether it logs in again once its session has expired by its clock")
     hook: bool = Field(False, description="whether it waits for the post of the job's web hook, and does not poll")
-    status: SizeMatcher | None = Field(None, description="the status of the last answer; 0 if there is none")
-    sent: SizeMatcher | None = Field(None, description="how often it has sent the call")
-    seconds: SizeMatcher | None = Field(None, description="how long all took, in seconds")
-    posts: SizeMatcher | None = Field(None, description="how many posts of web hooks have arrived at it so far")
+    status: CountMatcher | None = Field(None, description="the status of the last answer; 0 if there is none")
+    sent: CountMatcher | None = Field(None, description="how often it has sent the call")
+    seconds: NumberMatcher | None = Field(None, description="how long all took, in seconds")
+    posts: CountMatcher | None = Field(None, description="how many posts of web hooks have arrived at it so far")
 
     def __str__(self) -> str:
         return super().__str__() + ("" if self.who == CLIENT else f" by {self.who}")
@@ -232,7 +232,7 @@ class UploadImageStep(ScenarioModel):
     pieces: int = Field(1, ge=1, le=100, description="in how many requests it is sent")
     sends: int | None = Field(None, ge=1, description="how many of these are made, the first ones; all if unset")
     every: Seconds = Field(0.0, description="how long it waits between them")
-    status: SizeMatcher | None = Field(None, description="of the last answer, 0 if there is none; 200 if unset")
+    status: CountMatcher | None = Field(None, description="of the last answer, 0 if there is none; 200 if unset")
 
     @property
     def expects_an_answer(self) -> bool:

@@ -16,7 +16,15 @@ from imagestore_sim.backup_storage.events import (
     PROBE_FAILED,
     STATUS_CHANGED,
 )
-from imagestore_sim.scenario.format.matchers import AnyMatcher, Matcher, SizeMatcher, TextMatcher
+from imagestore_sim.scenario.format.matchers import (
+    AnyMatcher,
+    CapacityMatcher,
+    CountMatcher,
+    Matcher,
+    NumberMatcher,
+    SizeMatcher,
+    TextMatcher,
+)
 from imagestore_sim.scenario.format.schema import Names, ScenarioModel, only_key, reject
 from imagestore_sim.units import Seconds, duration_text
 
@@ -74,30 +82,30 @@ class Condition(ScenarioModel):
         None, description="names of images, or patterns; with `storage`, its copies there are counted"
     )
     metric: str | None = Field(None, description="a sample of /metrics, such as imagestore_sim_probe_failures_total")
-    value: SizeMatcher | None = Field(None, description="of the metric: the sum of its samples that have the labels")
+    value: NumberMatcher | None = Field(None, description="of the metric: the sum of its samples that have the labels")
     labels: dict[str, AnyMatcher] | None = Field(None, description="which samples of the metric")
     exists: bool | None = Field(None, description="whether the storage or the image has a record")
     status: TextMatcher | None = Field(
         None, description="Connecting, Connected or Disconnected; of an image Downloading, Ready or Deleted"
     )
     state: TextMatcher | None = Field(None, description="Enabled or Disabled")
-    totalCapacity: SizeMatcher | None = None
-    availableCapacity: SizeMatcher | None = None
+    totalCapacity: CapacityMatcher | None = None
+    availableCapacity: CapacityMatcher | None = None
     name: TextMatcher | None = None
     description: TextMatcher | None = None
     url: TextMatcher | None = None
     type: TextMatcher | None = None
     hostname: TextMatcher | None = None
     username: TextMatcher | None = None
-    sshPort: SizeMatcher | None = None
+    sshPort: CountMatcher | None = None
     owner: TextMatcher | None = Field(
         None, description="which of several nodes pings the storage, or `none`; in mode faithful there may be two"
     )
     size: SizeMatcher | None = Field(None, description="bytes of the image's virtual disk")
     actualSize: SizeMatcher | None = Field(None, description="bytes of the image's file, as its record says")
-    copies: SizeMatcher | None = Field(None, description="on how many storages the image has a record")
+    copies: CountMatcher | None = Field(None, description="on how many storages the image has a record")
     onDisk: SizeMatcher | None = Field(None, description="bytes of the image's files on the disks of the hosts")
-    count: SizeMatcher | None = Field(None, description="how many inventories, or events")
+    count: CountMatcher | None = Field(None, description="how many inventories, or events")
     each: dict[str, AnyMatcher] | None = Field(None, description="fields that every inventory of the answer has")
     answer: dict[str, AnyMatcher] | None = Field(None, description="fields of the answer itself")
     node: str | None = Field(None, description="which of several nodes is asked; if unset, they take turns")

@@ -57,10 +57,11 @@ class StorageRecord(ScenarioModel):
     zone: str | None = Field(None, description="that it is attached to; the first one if unset")
 
     def expand_range(self) -> Iterator[StorageRecord]:
-        """Yield the storages that a record with ranges in its name and hostname stands for."""
+        """Yield the storages that a record with ranges in its name and hostname stands for. Raise ValueError."""
         names, hosts = expand_range(self.name), expand_range(self.hostname)
         if len(names) != len(hosts):
-            reject((), f"{self.name} stands for {len(names)} storages, but {self.hostname} for {len(hosts)} hosts")
+            text = f"{self.name} stands for {len(names)} storages, but {self.hostname} for {len(hosts)} hosts"
+            raise ValueError(text)
         for name, host in zip(names, hosts, strict=True):
             yield self.model_copy(update={"name": name, "hostname": host})
 

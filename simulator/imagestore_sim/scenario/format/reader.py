@@ -15,7 +15,7 @@ from imagestore_sim.scenario.format.api_steps import ADMIN, REFERENCE, AddImageS
 from imagestore_sim.scenario.format.expectations import Condition
 from imagestore_sim.scenario.format.model import Scenario, StorageRecord
 from imagestore_sim.scenario.format.node_steps import KillNodeStep, NodesStep, RestartNodeStep
-from imagestore_sim.scenario.format.schema import Place, Problems, matching, unknown
+from imagestore_sim.scenario.format.schema import Place, Problems, expand_range, matching, unknown
 from imagestore_sim.scenario.format.steps import ProgramStep, Step
 from imagestore_sim.scenario.format.vacuity import vacuous_expectations
 from imagestore_sim.units import duration_text
@@ -108,7 +108,7 @@ def _scenario_of(content: object, rules: Rules, name: str, tree: yaml.Node | Non
         problems = [*_broken_rules(scenario), *rules(scenario)]
         problems += [] if problems else vacuous_expectations(scenario)
     except ValidationError as error:
-        first = first_problem(error)
+        first = first_problem(error, Scenario, content)
         message = "is missing: it is required" if first.kind == "missing" else first.text
         raise ScenarioError(_error_text(name, tree, first.place, message)) from None
     for place, problem in problems:
@@ -169,26 +169,17 @@ def _repeated_keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
 
 def _broken_rules(scenario: Scenario) -> Problems:
     """Yield what the parts alone cannot show: unknown names, and times that go back."""
-    try:
-        hosts = scenario.all_hosts()
-    except ValueError as error:
-        yield ("hosts",), str(error)
+    ranges = list(_bad_ranges(scenario))
+    if ranges:
+        yield from ranges
         return
-    storages: list[str] = []
+    hosts = scenario.all_hosts()
     for number, record in enumerate(scenario.storages or ()):
         yield from (
             (("storages", number, *place), text) for place, text in _storage_rules(record, scenario, list(hosts))
         )
-    try:
-        storages = [one.name for one in scenario.all_storages()]
-    except ValidationError:
-        raise
-    except ValueError as error:
-        yield ("storages",), str(error)
-        return
-    for name in storages:
-        if storages.count(name) > 1:
-            yield ("storages",), f"{name} is given twice: storages are known by their names"
+    yield from _repeated_storages(scenario)
+    storages = [one.name for one in scenario.all_storages()]
     names = Names(list(hosts), storages, list(scenario.zones), [], [ADMIN, *scenario.accounts], scenario.all_nodes())
     for number, step in enumerate(scenario.timeline):
         for place, text in (*_step_rules(step, names), *_node_rules(step, names.nodes)):
@@ -209,6 +200,34 @@ def _broken_rules(scenario: Scenario) -> Problems:
             yield from _unknown_references(condition.query or "", names, (*place, "query"))
             for key, text in _rules_of_condition(condition, names.nodes):
                 yield (*place, key), text
+
+
+def _bad_ranges(scenario: Scenario) -> Problems:
+    """Yield the names of hosts and storages whose ranges stand for nothing, or for another number than they have to."""
+    written: list[tuple[Place, str]] = [(("hosts", name), name) for name in scenario.hosts]
+    for number, record in enumerate(scenario.storages or ()):
+        written += [(("storages", number, "name"), record.name), (("storages", number, "hostname"), record.hostname)]
+    bad = False
+    for place, text in written:
+        try:
+            expand_range(text)
+        except ValueError as error:
+            bad = True
+            yield place, str(error)
+    for number, record in enumerate(() if bad else scenario.storages or ()):
+        try:
+            list(record.expand_range())
+        except ValueError as error:
+            yield ("storages", number, "hostname"), str(error)
+
+
+def _repeated_storages(scenario: Scenario) -> Problems:
+    seen: set[str] = set()
+    for number, record in enumerate(scenario.storages or ()):
+        for one in record.expand_range():
+            if one.name in seen:
+                yield ("storages", number, "name"), f"{one.name} is given twice: storages are known by their names"
+            seen.add(one.name)
 
 
 def _storage_rules(record: StorageRecord, scenario: Scenario, hosts: list[str]) -> Problems:

@@ -12,8 +12,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from imagestore_sim.plain_numbers import PlainNumbers
+from imagestore_sim.suggestions import expected
 from imagestore_sim.units import shown
-from imagestore_sim.validation_errors import likely
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 LONGEST_RANGE = 1000
@@ -31,8 +31,7 @@ def reject(place: tuple[str | int, ...], text: str, value: object = None) -> NoR
 
 def unknown(what: str, known: Iterable[str]) -> str:
     """Return `fautl is not known here; expected fault, heal, ... (did you mean fault?)`."""
-    names = list(known)
-    return f"{what} is not known here; expected {', '.join(names)}{likely(what, names)}"
+    return f"{what} is not known here; {expected(what, known)}"
 
 
 def without_references(schema: JsonSchemaValue) -> JsonSchemaValue:

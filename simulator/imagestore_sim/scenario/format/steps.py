@@ -166,13 +166,13 @@ def _read_fault(kind: type[F], parameters: Mapping[str, Any], key: str) -> F:
     try:
         return kind.model_validate(dict(parameters))
     except ValidationError as error:
-        problem = first_problem(error)
+        problem = first_problem(error, kind, parameters)
         if problem.kind == "missing":
             reject((), f"expected {problem.field} for a {kind.kind}: it is missing")
         if problem.kind != "extra_forbidden":
             reject(problem.place, problem.text)
-        *parents, name = problem.place
-        reject(problem.place, unknown(str(name), [*([] if parents else [key]), *kind.names_at(tuple(parents))]))
+        known = [key, *(name for name, _, _ in kind.parameters())] if len(problem.place) == 1 else problem.known
+        reject(problem.place, unknown(str(problem.place[-1]), known))
 
 
 def _schema_of(kind: type[AnyFault], keys: Mapping[str, JsonSchemaValue]) -> JsonSchemaValue:

@@ -24,6 +24,7 @@ from imagestore_sim.scenario.format.vacuous_matchers import (
     problems_of_numbers,
     problems_of_words,
 )
+from imagestore_sim.suggestions import meant
 
 WORDS_OF_INVENTORIES: Mapping[tuple[str, str], Sequence[str]] = {
     ("backupstorage", "status"): STATUSES,
@@ -52,8 +53,7 @@ def _segments(path: str) -> tuple[str, ...]:
 def _near(path: str) -> str:
     """Return that no API has the path, with the nearest one that there is."""
     shapes = {f"/{'/'.join(_segments(path))}" for message in all_handlers().by_message for path in message.api.paths}
-    meant = unknown(path, sorted(shapes)).rpartition(" (did you mean ")
-    return f"no API has the path {path}" + (f" (did you mean {meant[2]}" if meant[1] else "")
+    return f"no API has the path {path}{meant(path, sorted(shapes))}"
 
 
 def problems_of_query(condition: Condition) -> Problems:
