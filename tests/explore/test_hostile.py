@@ -188,10 +188,10 @@ def test_a_state_without_an_end_is_refused(tmp_path: Path) -> None:
         (b'{"next": -1}', "next: "),
         (b'{"next": "x"}', "next: "),
         (b'{"next": 1e400}', "next: "),
-        (b'{"next_of": {"one": null}}', "next_of: one: "),
-        (b'{"covered": [1]}', "covered: 0: "),
+        (b'{"next_of": {"one": null}}', "next_of.one: "),
+        (b'{"covered": [1]}', "covered.1: "),
         (b'{"told": ["a"]}', "told: "),
-        (b'{"branches": {"by": 1}}', "branches: by: "),
+        (b'{"branches": {"by": 1}}', "branches.by: "),
     ],
 )
 def test_a_damaged_state_is_refused_with_its_place_and_kept(tmp_path: Path, state: bytes, said: str) -> None:
