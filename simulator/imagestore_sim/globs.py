@@ -11,7 +11,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-_BRACKET = re.compile(r"\[!?\]?[^\]]*\]")
 SAMPLES = string.ascii_letters + string.digits
 """The characters of which one stands for `[!abc]`."""
 Glob = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -32,12 +31,22 @@ def sample_of(glob: str) -> str:
 
     `*` and `?` stand for themselves. A bracket that matches no character stays, and then nothing matches the glob.
     """
-    return _BRACKET.sub(_one_of, glob)
+    parts, at = [], 0
+    while (begins := glob.find("[", at)) >= 0:
+        first = begins + 2 if glob.startswith("[!", begins) else begins + 1
+        ends = glob.find(
+            "]", first + 1 if glob.startswith("]", first) else first
+        )  # a `]` that comes first is one of them
+        if ends < 0:
+            break
+        parts += [glob[at:begins], _one_of(glob[begins : ends + 1])]
+        at = ends + 1
+    return "".join([*parts, glob[at:]])
 
 
-def _one_of(bracket: re.Match[str]) -> str:
-    matches = re.compile(translate(bracket[0])).match
-    return next(filter(matches, bracket[0][1:-1] + SAMPLES), bracket[0])
+def _one_of(bracket: str) -> str:
+    matches = re.compile(translate(bracket)).match
+    return next(filter(matches, bracket[1:-1] + SAMPLES), bracket)
 
 
 def glob_matcher(glob: str) -> Callable[[str], bool]:
