@@ -252,6 +252,8 @@ class Uploads:
         self._jobs = jobs
         self._rows = ImageRows(clock)
         self._uploads: dict[Key, Upload] = {}
+        self._timed: set[tuple[str, str | None]] = set()
+        """The images, and their adds, that are given up after a time: the simulator storages of such take no bytes."""
         self._tasks = Tasks()
 
     async def open(self) -> None:
@@ -425,14 +427,25 @@ class Uploads:
     async def _expect(self, image_uuid: str, job: str | None) -> None:
         waiting = await self._waiting(image_uuid)
         if not waiting:
-            refs = select(Ref.id, Ref.addUuid).where(Ref.imageUuid == image_uuid)
-            rows = await self._database.read(refs.order_by(Ref.id).limit(1))
-            failures = max(1, self._configuration.get(TOLERANCE))
-            await self._clock.sleep((failures - 1) * EVERY_SECONDS)
-            await self._drop(image_uuid, rows[0].addUuid if rows else None)
+            await self._drop_in_time(image_uuid)
         elif not await self._jobs.is_suspended(image_uuid):
             for one in waiting:
                 self._start(image_uuid, one, job)
+
+    async def _drop_in_time(self, image_uuid: str) -> None:
+        """Give an image up that only simulator storages wait for, once for each add."""
+        refs = select(Ref.id, Ref.addUuid).where(Ref.imageUuid == image_uuid)
+        rows = await self._database.read(refs.order_by(Ref.id).limit(1))
+        add = rows[0].addUuid if rows else None
+        if (image_uuid, add) in self._timed:
+            return
+        self._timed.add((image_uuid, add))
+        try:
+            failures = max(1, self._configuration.get(TOLERANCE))
+            await self._clock.sleep((failures - 1) * EVERY_SECONDS)
+            await self._drop(image_uuid, add)
+        finally:
+            self._timed.discard((image_uuid, add))
 
     async def _waiting(self, image_uuid: str, *, here: bool = False) -> list[Waiting]:
         """Return the storages that carry bits and wait for an image; `here`: if it comes to this node."""
