@@ -51,13 +51,16 @@ def test_the_mended_one_finds_what_it_has_added(client: Path) -> None:
     assert result.steps[1].seen == "exit status 0: added: <nil>, found: 1, <nil>"
 
 
-def explored(command: str, folder: Path) -> Finished:
-    """Play two stories around the program, with the second of which it adds an image twice."""
-    return run_here("explore", "--client", command, "--runs", "2", "--seed", "14", "--out", str(folder))
+def explored(command: str, seed: int, folder: Path) -> Finished:
+    """Play the story of a seed, and the next one, around the program."""
+    return run_here("explore", "--client", command, "--runs", "2", "--seed", str(seed), "--out", str(folder))
 
 
 def test_a_search_finds_it_shrinks_it_and_is_green_once_it_is_mended(client: Path, tmp_path: Path) -> None:
-    found = explored(str(client), tmp_path)
+    for seed in range(1, 100, 2):  # what a seed draws changes with what there is to draw
+        found = explored(str(client), seed, tmp_path)
+        if "program-ends-well" in found.output:
+            break
     assert found.status == 1, found
     assert "program-ends-well: exit status 1: it believes that it has added one image: there are 2" in found.output
     [file] = tmp_path.glob("program-ends-well-*.yaml")
@@ -68,5 +71,5 @@ def test_a_search_finds_it_shrinks_it_and_is_green_once_it_is_mended(client: Pat
         if "program" in step:
             step["program"]["command"] += " -fixed"
     assert play_judged(read(story)).verdict is Verdict.HELD
-    mended = explored(f"{client} -fixed", tmp_path / "mended")
+    mended = explored(f"{client} -fixed", seed, tmp_path / "mended")
     assert (mended.status, "0 findings" in mended.output) == (0, True), mended
