@@ -108,7 +108,9 @@ LOST = moved(2, "Connected", "Disconnected", "ping")
 CAPACITY = event(3, CAPACITY_CHANGED, changed_capacity(50))
 BROKEN: Mapping[OracleName, Played] = {
     OracleName.STATUS_MOVES: run(CONNECTED, LOST, moved(3, "Disconnected", "Connected", "ping")),
-    OracleName.PING_NEVER_CONNECTS: run(CONNECTED, turns=[Turn("imagestore-1", "ping", 0.0, 1.0)]),
+    OracleName.PING_NEVER_CONNECTS: run(
+        moved(3, "Connecting", "Connected"), turns=[Turn("imagestore-1", "ping", 0.0, 1.0, first=1, last=2)]
+    ),
     OracleName.CAPACITY_STANDS_STILL: run(CONNECTED, LOST, CAPACITY),
     OracleName.EVENTS_TELL_ALL: run(CONNECTED, LOST),
     OracleName.EVENTS_ARE_STORED: run(CONNECTED, events=[CONNECTED, CONNECTED]),

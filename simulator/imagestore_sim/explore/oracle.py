@@ -87,16 +87,16 @@ def _status_moves(played: Played) -> Found:
 )
 def _ping_never_connects(played: Played) -> Found:
     hosts = {uuid: one["hostname"] for uuid, one in shown.storages(played).items() if one.get("hostname")}
+    numbers: dict[int, int] = {}  # times would not do: those before the story began have another zero
+    for event, told in zip(played.events, played.told, strict=True):
+        numbers.setdefault(event.id, told.number)
     for event in shown.of(played, STATUS_CHANGED):
-        if event.content["newStatus"] != CONNECTED or event.resource_uuid not in hosts:
+        if event.content["newStatus"] != CONNECTED or event.resource_uuid not in hosts or event.id not in numbers:
             continue
-        at = shown.at(played, event)
-        ended = [
-            turn
-            for turn in played.turns
-            if turn.hostname == hosts[event.resource_uuid] and turn.ended is not None and turn.ended <= at + 0.001
-        ]
+        asked = (turn for turn in played.turns if turn.hostname == hosts[event.resource_uuid])
+        ended = [turn for turn in asked if 0 < turn.last < numbers[event.id]]
         if ended and all(turn.purpose == Purpose.PING for turn in ended):
+            at = shown.at(played, event)
             yield at, f"{shown.name(played, event.resource_uuid)} is Connected, and only pings have asked its host"
 
 
