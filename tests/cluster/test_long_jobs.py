@@ -10,6 +10,7 @@ import pytest
 
 from cluster_clients import STORAGES, Clients, clients, owner
 from imagestore_sim.cluster import JOINING, Member, MemberRows
+from imagestore_sim.faults import read_fault
 from imagestore_sim.ids import new_uuid
 from imagestore_sim.virtual_clock import run_virtually
 from three_nodes import NAMES, Watched, three_nodes
@@ -258,3 +259,22 @@ async def _node_dies_while_it_starts_again() -> None:
 
 def test_a_long_job_ends_whose_node_has_died_while_it_started_again() -> None:
     run_virtually(_node_dies_while_it_starts_again())
+
+
+async def _host_keeps_bits(caplog: pytest.LogCaptureFixture) -> None:
+    async with three_nodes("quick") as world, clients(world) as nodes:
+        storage = await storage_of(world, nodes, "a")
+        await submit(nodes["a"], storage, "http://x/i.raw")
+        await world.clock.sleep(30)
+        [image] = await nodes["a"].query("/images")
+        await world.network[storage["hostname"]].apply(read_fault("read_only", {}))
+        await nodes["a"].call("DELETE", f"/images/{image['uuid']}")
+        await nodes["a"].call("PUT", f"/images/{image['uuid']}/actions", {"expungeImage": {}})
+        await world.clock.sleep(60)
+        caplog.clear()
+        await world.clock.sleep(600)
+        assert [one.message for one in caplog.records if "are left at" in one.message] == []
+
+
+def test_a_host_that_keeps_bits_is_not_asked_again_by_each_sweep(caplog: pytest.LogCaptureFixture) -> None:
+    run_virtually(_host_keeps_bits(caplog))

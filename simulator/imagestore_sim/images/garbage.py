@@ -1,7 +1,7 @@
 """Bits that no record names any more: removed at once where the host answers, else later (observed 13).
 
-A row for them, their note, is written in the transaction that deletes the record, so that a kill loses no file. Only
-what has a note is removed, whoever was cancelled or has failed.
+The transaction that deletes the record writes a row for them, their note, so that a kill loses no file. Nothing is
+removed without a note, not even what a cancelled or failed transfer has written.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Garbage:
         self._again = asyncio.Event()
         """Set when there may be more to remove than the last round has found."""
         self._hosts_keep_some = False
+        """Whether the last round has left some: the next one waits for the hosts."""
 
     def carries(self, storage: Storage) -> bool:
         """Return whether images on this storage have bits on its host."""
@@ -94,12 +95,14 @@ class Garbage:
     async def open(self) -> None:
         """Delete the images that an earlier run was still adding when it ended, and begin to remove their bits."""
         await self.drop_half_added()
+        self.collect_later()
 
     async def drop_half_added(self) -> None:
         """Delete the images that no call is adding any more; remove their bits, and those that other nodes noted."""
         async with self._database.atomic(), self._database.transaction() as connection:
-            await self._drop(connection, is_orphan(Image.addedByJob, self._peers))
-        self.collect_later()
+            dropped = await self._drop(connection, is_orphan(Image.addedByJob, self._peers))
+        if dropped or not self._hosts_keep_some:  # else each sweep would ask again the hosts that have refused
+            self.collect_later()
 
     async def close(self) -> None:
         """Stop removing bits. The next `open` removes those that are left."""
@@ -144,7 +147,8 @@ class Garbage:
     async def adding(self, image_uuid: str, job: str, path: str, storages: Sequence[Storage]) -> AsyncIterator[None]:
         """Let the block bring the bits of an image; if it fails, delete what `job` has added, and the bits.
 
-        Whoever cancels it calls `undo`, or has deleted the records, or stops the node: the next `open` deletes them.
+        The caller that cancels it deletes the records and notes the bits, by `undo` or before that. A node that stops
+        leaves both to the next `open`.
         """
         try:
             async with self.writing(path, storages):
@@ -271,7 +275,7 @@ class Garbage:
             self._collecting = self._tasks.begin(self._collect_all(), "removal of the bits of images")
 
     async def _collect_all(self) -> None:
-        """Remove all bits that are left, again and again: those of whoever was cancelled have nobody else."""
+        """Remove all bits that are left, in rounds without end: a cancelled call leaves its bits to them."""
         while True:
             self._again.clear()
             with self._events.subscribe(EVENTS_WAITING) as events:
