@@ -104,18 +104,28 @@ def _compile_ascii_folded_for_sqlite(element: AsciiFolded, compiler: SQLCompiler
     return f"upper(rtrim({compiler.process(element.text, **options)}, ' '))"
 
 
-class NotAscii(ColumnElement[bool]):
+class AsWritten(ColumnElement[bool]):
+    """A condition that stands in the SQL as it is written.
+
+    SQLAlchemy's own `= 1` behind it would keep SQLite from using an index, and differ from the expression of one.
+    """
+
+    inherit_cache = False
+    type = Boolean()
+
+    @override
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        """Return the condition without what SQLAlchemy puts around others."""
+        return self
+
+
+class NotAscii(AsWritten):
     """Whether text is not ASCII only; the condition of a partial index."""
 
     inherit_cache = False
 
     def __init__(self, text: ColumnElement[Any]) -> None:
         self.text = text
-        self.type = Boolean()
-
-    @override
-    def self_group(self, against: OperatorType | None = None) -> Self:
-        return self  # SQLAlchemy's `= 1` would differ from the expression of the index
 
 
 @compiles(NotAscii, "sqlite")
@@ -151,7 +161,7 @@ def _compile_like_for_sqlite(element: Like, compiler: SQLCompiler, **options: An
     )
 
 
-class EitherWay(ColumnElement[bool]):
+class EitherWay(AsWritten):
     """A condition that SQLite needs written in another way than a database with the collation."""
 
     inherit_cache = False
@@ -159,11 +169,6 @@ class EitherWay(ColumnElement[bool]):
     def __init__(self, for_sqlite: ColumnElement[bool], elsewhere: ColumnElement[bool]) -> None:
         self.for_sqlite = for_sqlite
         self.elsewhere = elsewhere
-        self.type = Boolean()
-
-    @override
-    def self_group(self, against: OperatorType | None = None) -> Self:
-        return self  # SQLAlchemy's `= 1` would keep SQLite from using an index
 
 
 @compiles(EitherWay)
@@ -199,7 +204,7 @@ def _compile_quotient_for_sqlite(element: Quotient, compiler: SQLCompiler, **opt
     return f"(CAST({left} AS FLOAT) / {right})"
 
 
-class Decisions(ColumnElement[bool]):
+class Decisions(AsWritten):
     """Conditions joined by `and` and `or`, each of which applies to all that follows: a list, however long it is.
 
     It is 0 where the whole is not true, and never NULL before its last condition: nothing negates it.
@@ -211,11 +216,6 @@ class Decisions(ColumnElement[bool]):
         """`decisions` are conditions, each with the joint between it and the rest."""
         self.decisions = decisions
         self.last = last
-        self.type = Boolean()
-
-    @override
-    def self_group(self, against: OperatorType | None = None) -> Self:
-        return self
 
 
 @compiles(Decisions)
@@ -302,7 +302,7 @@ def _compile_indexed_like_for_sqlite(element: IndexedLike, compiler: SQLCompiler
     return f"(CASE WHEN {any_other} THEN {either} ELSE {text} LIKE {plain} ESCAPE '\\' END)"
 
 
-class Among(ColumnElement[bool]):
+class Among(AsWritten):
     """Whether a value is in a list that is one parameter, so that the SQL does not depend on the list's length.
 
     SQLite takes the list as JSON; the drivers of other databases write a tuple out.
@@ -313,11 +313,6 @@ class Among(ColumnElement[bool]):
     def __init__(self, value: ColumnElement[Any], values: Bind) -> None:
         self.value = value
         self.values = values
-        self.type = Boolean()
-
-    @override
-    def self_group(self, against: OperatorType | None = None) -> Self:
-        return self  # SQLAlchemy's `= 1` would keep SQLite from using an index
 
 
 @compiles(Among)

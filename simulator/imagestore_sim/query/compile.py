@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, Self
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Dialect,
     FromClause,
@@ -34,6 +33,7 @@ from imagestore_sim.pieces import in_pieces
 from imagestore_sim.query.comparisons import (
     LIKES,
     RULES,
+    AsWritten,
     Bound,
     Calculation,
     Decisions,
@@ -353,18 +353,13 @@ def _listed(source: _Source, collection: Collection) -> ColumnElement[str]:
     return elements.where(table.c[collection.own] == source.column("uuid")).scalar_subquery()
 
 
-class _Bracketed(ColumnElement[bool]):
+class _Bracketed(AsWritten):
     """A condition in brackets; SQLAlchemy drops its own brackets inside a longer condition."""
 
     inherit_cache = False
 
     def __init__(self, condition: ColumnElement[bool]) -> None:
         self.condition = condition
-        self.type = Boolean()
-
-    @override
-    def self_group(self, against: OperatorType | None = None) -> Self:
-        return self
 
 
 @compiles(_Bracketed)
@@ -399,7 +394,7 @@ def _compile_rows(element: _Rows, compiler: SQLCompiler, **options: Any) -> str:
     return f"({element.text})"
 
 
-class _InOrder(ColumnElement[bool]):
+class _InOrder(AsWritten):
     """A condition, and the subqueries in it, each after those that it reads."""
 
     inherit_cache = False
@@ -407,11 +402,6 @@ class _InOrder(ColumnElement[bool]):
     def __init__(self, rows: Sequence[_Rows], condition: ColumnElement[bool]) -> None:
         self.rows = rows
         self.condition = condition
-        self.type = Boolean()
-
-    @override
-    def self_group(self, against: OperatorType | None = None) -> Self:
-        return self  # SQLAlchemy's `= 1` would keep SQLite from using an index
 
 
 @compiles(_InOrder)
