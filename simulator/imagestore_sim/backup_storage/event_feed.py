@@ -92,7 +92,7 @@ class EventFeed:
             last = found[-1].id
 
     async def _skip_new(self, last: int, now: float) -> None:
-        """Note the numbers of new events, which nobody follows: whoever does next gets those that are missing."""
+        """Pass over new events while there are no followers, and note the missing numbers for the next follower."""
         while found := await self._log.numbers(last, None, NUMBERS):
             for number in found:
                 self._found(number, now)

@@ -96,7 +96,7 @@ class AccountRows:
     ) -> None:
         """Take the date of what has none, and the quotas of new accounts.
 
-        `protect` makes a password ready to be stored; it is told the password's place, for its errors.
+        `protect` encrypts a password for the database. It names the given place in its errors.
         """
         self._connection = connection
         self._rows = RowBatch(connection, TABLES)

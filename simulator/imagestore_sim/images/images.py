@@ -6,6 +6,7 @@ On a storage whose host may be written to, an image has bits (`images.bits`); on
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, Update, and_, select, update
@@ -119,10 +120,7 @@ class Images:
         Disabled or fails, UuidTaken, NotStored for a path in use, and what `check_quota` raises. All of them have to
         succeed: otherwise nothing is left of the image.
         """
-
-        async def record() -> tuple[list[str], list[Storage]]:
-            return await self._record(image_uuid, values, storage_uuids, job, address, check_quota)
-
+        record = partial(self._record, image_uuid, values, storage_uuids, job, address, check_quota)
         uuids, carrying = await self._database.atomically(record)
         if carrying and not str(values["url"]).startswith(UPLOAD):
             await self._download(image_uuid, values, uuids, carrying, job)

@@ -93,7 +93,7 @@ class UploadElsewhere(Exception):
 
 
 class UploadBeginsAgain(Exception):
-    """The first piece was refused: the next one says anew how large the image is."""
+    """The first piece was refused. The size of the image is taken from the next one."""
 
 
 class UploadJobs(Protocol):

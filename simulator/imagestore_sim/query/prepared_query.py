@@ -209,7 +209,7 @@ class _StatementPreparer:
         return names
 
     def _where(self, inventory: Inventory, where: Where, nested: int = 0) -> Clause | None:
-        """Return the clause of a condition in a query that is `nested` in so many others."""
+        """Return the clause of a condition. `nested` is the number of queries around the one that it is in."""
         match where:
             case Comparison():
                 return self._comparison(inventory, where, nested)
